@@ -1,0 +1,51 @@
+/**
+ * What became of samples that a destination has answered for. Every sample of a batch is in
+ * exactly one of these counts; the agent keeps its data until that is so.
+ */
+export interface Settlement {
+  /** Stored, or already there with the same value. */
+  accepted: number;
+  /** The destination's HA tracker preferred the other replica (202 of Cortex): handled, not lost. */
+  deduplicated: number;
+  /** Refused as out of order or duplicate although an earlier attempt may have stored them. */
+  redelivered: number;
+  /** In a request answered 400 by a destination that stores the rest but names only the first. */
+  doubtful: number;
+  /** Named by the destination as refused, by reason. */
+  refused: Map<RefusalReason, number>;
+}
+
+/** Why a destination refuses a sample for good; label values of `..._rejected_samples_total`. */
+export type RefusalReason =
+  | 'out_of_order'
+  | 'duplicate_timestamp'
+  | 'out_of_bounds'
+  | 'too_new'
+  | 'too_old'
+  | 'series_limit'
+  | 'invalid_series'
+  | 'too_large'
+  | 'unknown';
+
+export function emptySettlement(): Settlement {
+  return { accepted: 0, deduplicated: 0, redelivered: 0, doubtful: 0, refused: new Map() };
+}
+
+/** Adds `from` to `to`. */
+export function addSettlement(to: Settlement, from: Settlement): void {
+  to.accepted += from.accepted;
+  to.deduplicated += from.deduplicated;
+  to.redelivered += from.redelivered;
+  to.doubtful += from.doubtful;
+  for (const [reason, count] of from.refused) {
+    to.refused.set(reason, (to.refused.get(reason) ?? 0) + count);
+  }
+}
+
+/** Samples accounted for by `settlement`, whatever became of them. */
+export function settledCount(settlement: Settlement): number {
+  let count =
+    settlement.accepted + settlement.deduplicated + settlement.redelivered + settlement.doubtful;
+  for (const refused of settlement.refused.values()) count += refused;
+  return count;
+}
