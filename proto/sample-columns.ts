@@ -22,9 +22,19 @@ export class SampleColumns {
     this.valueBits = new Uint32Array(capacity * 2);
   }
 
+  /** Columns over arrays that came from another thread; all rows are in use. */
+  static of(arrays: Pick<SampleColumns, 'ids' | 'timestamps' | 'valueBits'>): SampleColumns {
+    const columns = new SampleColumns(0);
+    columns.count = arrays.ids.length;
+    columns.ids = arrays.ids;
+    columns.timestamps = arrays.timestamps;
+    columns.valueBits = arrays.valueBits;
+    return columns;
+  }
+
   push(id: number, timestamp: number, bitsLow: number, bitsHigh: number): void {
     const row = this.count;
-    if (row === this.ids.length) this.reserve(row * 2);
+    if (row === this.ids.length) this.reserve(Math.max(16, row * 2));
     this.ids[row] = id;
     this.timestamps[row] = timestamp;
     this.valueBits[row * 2] = bitsLow;

@@ -1,0 +1,40 @@
+import type { Log } from '../../base/log.ts';
+
+/** Why samples left the buffer without an answer of the destination. */
+export type LossReason = 'age' | 'bytes' | 'damaged';
+
+export interface Losses {
+  /** Samples by reason, since the start of the process. */
+  samples: Record<LossReason, number>;
+  /** Segments that were committed and are no longer in the database. */
+  vanishedSegments: number;
+}
+
+export function emptyLosses(): Losses {
+  return { samples: { age: 0, bytes: 0, damaged: 0 }, vanishedSegments: 0 };
+}
+
+/** The one place all losses go through: counted, and logged with their time range. */
+export function recordLoss(
+  losses: Losses,
+  log: Log,
+  loss: { reason: LossReason; tenant: string; samples: number; oldest: number; newest: number },
+): void {
+  const { reason, tenant, samples, oldest, newest } = loss;
+  losses.samples[reason] += samples;
+  log.warn(
+    { reason, tenant, samples, oldest: isoTime(oldest), newest: isoTime(newest) },
+    ADVICE[reason],
+  );
+}
+
+const ADVICE: Record<LossReason, string> = {
+  age: 'evicted samples older than buffer.max_age',
+  bytes: 'evicted the oldest samples: buffer.max_bytes is reached and when_full is drop_oldest',
+  damaged: 'set a damaged segment aside in the table damaged_segments: check the disk',
+};
+
+/** Timestamps may lie outside what a Date can hold. */
+function isoTime(ms: number): string {
+  return Math.abs(ms) <= 8.64e15 ? new Date(ms).toISOString() : `${ms} ms`;
+}

@@ -1,0 +1,116 @@
+import { assert } from '../../base/assert.ts';
+import type { DictionaryPart, Keyframe } from '../../proto/batch.ts';
+import { encodeBatch } from '../../proto/batch.ts';
+import type { PositionRange } from '../../proto/position-ranges.ts';
+import { SampleColumns } from '../../proto/sample-columns.ts';
+import { type SampleEncoder, sampleFormats } from '../../proto/sample-format.ts';
+import { decodeSegment } from '../../proto/segment.ts';
+import { compressFrame } from '../../proto/zstd.ts';
+
+const ZSTD_LEVEL = 3;
+
+/** A stored segment as the encoder needs it. */
+export interface EncodableSegment {
+  /** In hexadecimal. */
+  run: string;
+  sequence: number;
+  samples: number;
+  body: Uint8Array;
+}
+
+/** A batch ready for the link: a resend sends the same bytes. */
+export interface EncodedBatch {
+  frame: Uint8Array;
+  stream: bigint;
+  sequence: number;
+  positions: PositionRange[];
+  samples: number;
+}
+
+/**
+ * One live stream of one tenant towards one hub: the codec state both ends share. Every batch
+ * moves it, so a batch that was given up means a new stream.
+ */
+export class StreamEncoder {
+  readonly stream: bigint;
+  readonly #run: bigint;
+  readonly #keyframe: Keyframe;
+  readonly #samples: SampleEncoder;
+  readonly #columns = new SampleColumns();
+  #sequence = 0;
+
+  constructor(stream: bigint, run: bigint, keyframe: Keyframe) {
+    const format = sampleFormats.get(keyframe.samplesFormat);
+    assert(format !== undefined, `samples format ${keyframe.samplesFormat} is not ours`);
+    this.stream = stream;
+    this.#run = run;
+    this.#keyframe = keyframe;
+    this.#samples = format.createEncoder();
+  }
+
+  /** Whether the next batch opens the stream and must state where the dictionary stands. */
+  get isFresh(): boolean {
+    return this.#sequence === 0;
+  }
+
+  /**
+   * The stream's next batch. The segments' bodies must be intact: a row is checked when it is read.
+   *
+   * @param dictionary entries the hub needs for these samples and does not have yet
+   */
+  encode(
+    segments: readonly EncodableSegment[],
+    dictionary: DictionaryPart | undefined,
+    { sentAtMs, mayBeRedelivered }: { sentAtMs: number; mayBeRedelivered: boolean },
+  ): EncodedBatch {
+    const columns = this.#columns;
+    columns.clear();
+    for (const { body, samples } of segments) decodeSegment(body, samples, columns);
+    const sequence = this.#sequence++;
+    const positions = positionRanges(segments);
+    const message = encodeBatch({
+      lane: 'live',
+      run: this.#run,
+      sentAtMs,
+      stream: this.stream,
+      sequence,
+      ...(sequence === 0 ? { keyframe: this.#keyframe } : {}),
+      ...(dictionary === undefined ? {} : { dictionary }),
+      positions,
+      samplesCount: columns.count,
+      samples: this.#samples.encode(columns),
+      mayBeRedelivered,
+    });
+    const frame = compressFrame(message, ZSTD_LEVEL);
+    return { frame, stream: this.stream, sequence, positions, samples: columns.count };
+  }
+}
+
+/** A batch of dictionary entries alone, for a hub that lacks many. */
+export function encodeDictionaryBatch(
+  run: bigint,
+  epoch: bigint,
+  dictionary: DictionaryPart,
+  sentAtMs: number,
+): Uint8Array {
+  return compressFrame(
+    encodeBatch({ lane: 'dictionary', run, sentAtMs, epoch, dictionary }),
+    ZSTD_LEVEL,
+  );
+}
+
+/** A sign of life. */
+export function encodeHeartbeat(run: bigint, sentAtMs: number): Uint8Array {
+  return compressFrame(encodeBatch({ lane: 'heartbeat', run, sentAtMs }), ZSTD_LEVEL);
+}
+
+function positionRanges(segments: readonly EncodableSegment[]): PositionRange[] {
+  const ranges: PositionRange[] = [];
+  for (const { run: runHex, sequence } of segments) {
+    const run = BigInt(`0x${runHex}`);
+    const last = ranges.at(-1);
+    if (last !== undefined && last.run === run && last.last + 1 === sequence) last.last = sequence;
+    else ranges.push({ run, first: sequence, last: sequence });
+  }
+  return ranges;
+}

@@ -1,0 +1,238 @@
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { Clock } from '../../base/clock.ts';
+import { type Body, readBody } from '../../base/http-body.ts';
+import { type Handler, sendEmpty, sendText } from '../../base/http-server.ts';
+import { type BoundedLog, boundedLog, type Log } from '../../base/log.ts';
+import { formatRetryAfter } from '../../base/retry-after.ts';
+import { DecodeError } from '../../proto/bytes.ts';
+import { type UnsupportedKind, WriteRequestWalker } from '../../proto/remote-write-in.ts';
+import type { SampleColumns } from '../../proto/sample-columns.ts';
+import { FULL, type NewEntries, type SeriesLookup } from '../../proto/series-lookup.ts';
+import { decodeSnappy, snappyDeclaredBytes } from '../../proto/snappy.ts';
+import { isTenant, tenantForm } from '../../proto/tenant.ts';
+import { unsupportedMedia } from './headers.ts';
+import { MemoryBudget } from './memory-budget.ts';
+import { ParsedRequest } from './parsed-request.ts';
+
+/** Samples of one tenant and the dictionary entries that must be durable with or before them. */
+export interface IngestBatch {
+  tenant: string;
+  columns: SampleColumns;
+  newEntries?: NewEntries;
+}
+
+export type AppendOutcome =
+  | { kind: 'stored' }
+  | { kind: 'unavailable'; reason: string; retryAfterMs: number };
+
+export interface IngestLimits {
+  /** Tenant of requests without X-Scope-OrgID; empty: the hub's default for this agent. */
+  defaultTenant: string;
+  /** Compressed. */
+  bodyBytesMax: number;
+  decodedBytesMax: number;
+  requestTimeoutMs: number;
+  /** Bodies and decoded bytes of all requests that have not been answered yet. */
+  inFlightBytesMax: number;
+}
+
+export interface IngestMetrics {
+  /** Samples stored. */
+  received(samples: number): void;
+  /** Samples refused here, for good. */
+  refused(reason: string, samples: number): void;
+  answered(status: number): void;
+  unsupported(kind: UnsupportedKind, count: number): void;
+}
+
+export interface IngestOptions {
+  series: SeriesLookup;
+  /**
+   * Resolves after the sync. It owns columns and entries from the call on: entries whose commit
+   * fails must go with the next one, since their ids are in use.
+   */
+  append(batch: IngestBatch): Promise<AppendOutcome>;
+  limits: IngestLimits;
+  metrics: IngestMetrics;
+  log: Log;
+  clock: Clock;
+}
+
+interface Answer {
+  status: number;
+  text?: string;
+  headers?: OutgoingHttpHeaders;
+}
+
+const OVERLOADED_RETRY_AFTER_MS = 1000;
+/** An operator has to act. */
+const FULL_RETRY_AFTER_MS = 60_000;
+const LOG_LINES_PER_MINUTE = 1;
+const SCRATCH_BYTES_MIN = 64 * 1024;
+const SAMPLES_EXPECTED_MIN = 256;
+const SAMPLES_EXPECTED_MAX = 16_384;
+
+/** Handles POST /api/v1/write and /api/v1/push: remote write 1.0 in, an answer that is a promise. */
+export function createIngest(options: IngestOptions): Handler {
+  const ingest = new Ingest(options);
+  return (request, response) => ingest.handle(request, response);
+}
+
+class Ingest {
+  readonly #options: IngestOptions;
+  readonly #log: BoundedLog;
+  readonly #budget: MemoryBudget;
+  readonly #walker = new WriteRequestWalker();
+  /** Decoded bytes of the request being parsed; parsing never waits, so one serves all. */
+  #scratch = new Uint8Array(SCRATCH_BYTES_MIN);
+  /** Samples of the request before: the next one will have about as many. */
+  #samplesExpected = SAMPLES_EXPECTED_MIN;
+
+  constructor(options: IngestOptions) {
+    this.#options = options;
+    this.#log = boundedLog(options.log, { perMinute: LOG_LINES_PER_MINUTE }, options.clock);
+    this.#budget = new MemoryBudget(options.limits.inFlightBytesMax);
+  }
+
+  async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const answer = await this.#answer(request);
+    if (answer === undefined) return;
+    const { status, text, headers = {} } = answer;
+    this.#options.metrics.answered(status);
+    if (text === undefined) sendEmpty(response, status, headers);
+    else sendText(response, status, `${text}\n`, headers);
+  }
+
+  /** Undefined when the client has gone. Headers are judged before the body is touched. */
+  async #answer(request: IncomingMessage): Promise<Answer | undefined> {
+    const { bodyBytesMax, requestTimeoutMs, defaultTenant } = this.#options.limits;
+    const unsupported = unsupportedMedia(request.headers);
+    if (unsupported !== undefined) return { status: 415, text: unsupported };
+    const tenant = request.headers['x-scope-orgid'] ?? defaultTenant;
+    if (typeof tenant !== 'string' || (tenant !== defaultTenant && !isTenant(tenant))) {
+      return { status: 400, text: `X-Scope-OrgID: not a tenant: expected ${tenantForm}` };
+    }
+    const bodyBytes = expectedBodyBytes(request, bodyBytesMax);
+    if (!this.#budget.reserve(bodyBytes)) return overloaded();
+    let body: Body;
+    try {
+      body = await readBody(request, { bytesMax: bodyBytesMax, timeoutMs: requestTimeoutMs });
+    } finally {
+      this.#budget.free(bodyBytes);
+    }
+    switch (body.kind) {
+      case 'body':
+        return this.#answerBody(tenant, body.bytes);
+      case 'too_large':
+        return { status: 413, text: `request body exceeds the ${body.bytesMax} bytes limit` };
+      case 'timed_out':
+        // Not 408: Prometheus drops what is answered with a 4xx, and the network was to blame.
+        return unavailable('the request body did not arrive in time', OVERLOADED_RETRY_AFTER_MS);
+      case 'aborted':
+        return undefined;
+    }
+  }
+
+  async #answerBody(tenant: string, body: Uint8Array): Promise<Answer> {
+    const { decodedBytesMax } = this.#options.limits;
+    let decodedBytes = 0;
+    try {
+      decodedBytes = snappyDeclaredBytes(body);
+    } catch (error) {
+      return malformed(error);
+    }
+    if (decodedBytes > decodedBytesMax) {
+      return { status: 400, text: `decoded size exceeds the ${decodedBytesMax} bytes limit` };
+    }
+    if (!this.#budget.reserve(decodedBytes)) return overloaded();
+    try {
+      return await this.#store(tenant, body, decodedBytes);
+    } finally {
+      this.#budget.free(decodedBytes);
+    }
+  }
+
+  /**
+   * Up to the call of `append` nothing waits, so that dictionary entries are handed over in the
+   * order of their ids.
+   */
+  async #store(tenant: string, body: Uint8Array, decodedBytes: number): Promise<Answer> {
+    const { append, series, metrics } = this.#options;
+    const tenantNumber = series.tenant(tenant);
+    if (tenantNumber === FULL) return this.#dictionaryFull('too many tenants');
+    const parsed = new ParsedRequest(series, tenantNumber, this.#samplesExpected);
+    try {
+      this.#parse(body, decodedBytes, parsed);
+    } catch (error) {
+      return malformed(error);
+    }
+    // New entries of a request that fails here go with the next one that is stored.
+    if (parsed.isDictionaryFull) {
+      return this.#dictionaryFull('the dictionary is full: raise buffer.max_series');
+    }
+    const { columns, refusals } = parsed;
+    const samples = columns.count;
+    const newEntries = series.takeNewEntries();
+    if (samples > 0 || newEntries !== undefined) {
+      const batch = { tenant, columns };
+      const outcome = await append(newEntries === undefined ? batch : { ...batch, newEntries });
+      if (outcome.kind === 'unavailable') return unavailable(outcome.reason, outcome.retryAfterMs);
+    }
+    metrics.received(samples);
+    this.#reportLeftOut(parsed);
+    if (refusals.isEmpty) return { status: 204 };
+    for (const [reason, count] of refusals.samples) metrics.refused(reason, count);
+    const text = refusals.message();
+    this.#log.warn('refused', { tenant, refused: text }, 'samples refused for good');
+    return { status: 400, text };
+  }
+
+  #parse(body: Uint8Array, decodedBytes: number, parsed: ParsedRequest): void {
+    if (this.#scratch.length < decodedBytes) {
+      this.#scratch = new Uint8Array(
+        Math.min(decodedBytes * 2, this.#options.limits.decodedBytesMax),
+      );
+    }
+    decodeSnappy(body, this.#scratch);
+    this.#walker.walk(this.#scratch, decodedBytes, parsed);
+    const { count } = parsed.columns;
+    this.#samplesExpected = Math.min(Math.max(count, SAMPLES_EXPECTED_MIN), SAMPLES_EXPECTED_MAX);
+  }
+
+  #dictionaryFull(reason: string): Answer {
+    this.#log.error('dictionary full', { reason }, 'requests with new series are put off');
+    return unavailable(reason, FULL_RETRY_AFTER_MS);
+  }
+
+  #reportLeftOut({ leftOut, metadataLeftOut }: ParsedRequest): void {
+    for (const kind of ['histogram', 'exemplar'] as const) {
+      const count = leftOut[kind];
+      if (count === 0) continue;
+      this.#options.metrics.unsupported(kind, count);
+      this.#log.warn(kind, { kind, count }, 'received something that is not carried yet');
+    }
+    if (metadataLeftOut > 0) {
+      this.#log.warn('metadata', { count: metadataLeftOut }, 'metadata records left out');
+    }
+  }
+}
+
+/** Length of the body as far as it is known before it comes. */
+function expectedBodyBytes(request: IncomingMessage, bodyBytesMax: number): number {
+  const declared = request.headers['content-length'];
+  return declared === undefined ? bodyBytesMax : Math.min(Number(declared), bodyBytesMax);
+}
+
+function malformed(error: unknown): Answer {
+  if (!(error instanceof DecodeError)) throw error;
+  return { status: 400, text: `nothing stored: ${error.message}` };
+}
+
+function overloaded(): Answer {
+  return unavailable('too much is waiting to be stored', OVERLOADED_RETRY_AFTER_MS);
+}
+
+/** 503 and never 429: a default Prometheus keeps its samples on the former only. */
+function unavailable(text: string, retryAfterMs: number): Answer {
+  return { status: 503, text, headers: { 'Retry-After': formatRetryAfter(retryAfterMs) } };
+}

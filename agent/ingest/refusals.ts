@@ -1,0 +1,82 @@
+import {
+  formatLabelSet,
+  LABEL_SET_BYTES_MAX,
+  type LabelSetRefusal,
+} from '../../proto/label-set.ts';
+import type { Refusal } from '../../proto/series-lookup.ts';
+
+/** Label values of `starferry_agent_refused_samples_total`. */
+export type RefusedReason = LabelSetRefusal | 'timestamp_out_of_range';
+
+/** As much of a label set as a message shows. */
+const SHOWN_CHARS_MAX = 500;
+
+/** What of one request was refused, while the rest is stored. */
+export class Refusals {
+  readonly samples = new Map<RefusedReason, number>();
+  #series = 0;
+  #timestamps = 0;
+  #firstSeries = '';
+  #firstTimestamp = '';
+
+  get isEmpty(): boolean {
+    return this.samples.size === 0;
+  }
+
+  /** The series with the labels in bytes [from, to), and with it `samples` samples. */
+  addSeries(refusal: Refusal, samples: number, bytes: Uint8Array, from: number, to: number): void {
+    if (this.#series === 0) this.#firstSeries = describeRefusal(refusal, bytes, from, to);
+    this.#series++;
+    this.#count(refusal.reason, samples);
+  }
+
+  /** A sample of the series with the labels in bytes [from, to). */
+  addTimestamp(bytes: Uint8Array, from: number, to: number): void {
+    if (this.#timestamps === 0) this.#firstTimestamp = shownLabels(bytes, from, to);
+    this.#timestamps++;
+    this.#count('timestamp_out_of_range', 1);
+  }
+
+  /** For the sender's log: how many there were, and the first one. */
+  message(): string {
+    const parts: string[] = [];
+    if (this.#series > 0) {
+      parts.push(`${this.#series} series refused, the first: ${this.#firstSeries}`);
+    }
+    if (this.#timestamps > 0) {
+      const where = `the first in ${this.#firstTimestamp}`;
+      parts.push(`${this.#timestamps} samples with a timestamp beyond ±2^53 ms refused, ${where}`);
+    }
+    return `${parts.join('; ')}; everything else is stored`;
+  }
+
+  #count(reason: RefusedReason, samples: number): void {
+    this.samples.set(reason, (this.samples.get(reason) ?? 0) + samples);
+  }
+}
+
+function describeRefusal(refusal: Refusal, bytes: Uint8Array, from: number, to: number): string {
+  const { reason, label = '' } = refusal;
+  switch (reason) {
+    case 'no_labels':
+      return 'a series without labels';
+    case 'no_metric_name':
+      return `no metric name in ${shownLabels(bytes, from, to)}`;
+    case 'duplicate_label':
+      return `label ${shown(label)} twice in ${shownLabels(bytes, from, to)}`;
+    case 'invalid_name':
+      return `label name ${shown(JSON.stringify(label))} in ${shownLabels(bytes, from, to)}`;
+    case 'too_large':
+      return `labels of ${to - from} bytes, over the limit of ${LABEL_SET_BYTES_MAX}`;
+    case 'malformed':
+      return 'labels that are no protobuf';
+  }
+}
+
+function shownLabels(bytes: Uint8Array, from: number, to: number): string {
+  return shown(formatLabelSet(bytes, from, to));
+}
+
+function shown(text: string): string {
+  return text.length <= SHOWN_CHARS_MAX ? text : `${text.slice(0, SHOWN_CHARS_MAX)}...`;
+}

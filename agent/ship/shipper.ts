@@ -1,0 +1,89 @@
+import { boundedLog, type Log } from '../../base/log.ts';
+import { Wakeup } from '../../base/wakeup.ts';
+import { HubSession } from './hub-session.ts';
+import { emptyShipStats, type ShipStats } from './ship-stats.ts';
+import {
+  type BatchEncoding,
+  type ShipOptions,
+  TenantLoop,
+  type TenantLoopDeps,
+} from './tenant-loop.ts';
+
+/** Silence longer than this means to the hub that the link, not the source, is gone. */
+const HEARTBEAT_MS = 15_000;
+const TROUBLE_LINES_PER_MINUTE = 4;
+
+export type ShipperDeps = Omit<TenantLoopDeps, 'session' | 'stats' | 'log' | 'encoding'> & {
+  encoding: BatchEncoding & { heartbeat(): Uint8Array };
+  /** Highest row that an earlier run stored. */
+  storedBefore: number;
+  log: Log;
+};
+
+/**
+ * Takes the backlog across the border: one loop a tenant, so that a slow tenant does not hold up
+ * the others, and a heartbeat while there is nothing to say.
+ */
+export class Shipper {
+  readonly stats: ShipStats = emptyShipStats();
+  readonly #options: ShipOptions;
+  readonly #deps: ShipperDeps;
+  readonly #tenantDeps: TenantLoopDeps;
+  readonly #loops = new Map<string, TenantLoop>();
+  readonly #wakeup = new Wakeup();
+  #isDraining = false;
+
+  constructor(options: ShipOptions, deps: ShipperDeps) {
+    this.#options = options;
+    this.#deps = deps;
+    const { samples, random, log } = deps;
+    this.#tenantDeps = {
+      ...deps,
+      stats: this.stats,
+      session: new HubSession(samples, { random, stats: this.stats, log }),
+      log: boundedLog(log, { perMinute: TROUBLE_LINES_PER_MINUTE }, deps.clock),
+    };
+  }
+
+  /** Samples were appended. */
+  wake(): void {
+    for (const loop of this.#loops.values()) loop.wake({ drain: this.#isDraining });
+    if (this.#loops.size < this.#deps.samples.backlog.size) this.#wakeup.wake();
+  }
+
+  /** From now on everything is sent at once, without waiting for more to gather. */
+  drain(): void {
+    this.#isDraining = true;
+    this.wake();
+  }
+
+  /** Runs until `signal` is aborted; what is in flight then is sent again after the next start. */
+  async run(signal: AbortSignal): Promise<void> {
+    const running: Promise<void>[] = [];
+    while (!signal.aborted) {
+      for (const tenant of this.#deps.samples.backlog.keys()) {
+        if (this.#loops.has(tenant)) continue;
+        const loop = new TenantLoop(
+          tenant,
+          this.#deps.storedBefore,
+          this.#options,
+          this.#tenantDeps,
+        );
+        loop.wake({ drain: this.#isDraining });
+        this.#loops.set(tenant, loop);
+        running.push(loop.run(signal));
+      }
+      await this.#wakeup.wait(this.#deps.clock, HEARTBEAT_MS, signal);
+      await this.#beat(signal);
+    }
+    await Promise.all(running);
+  }
+
+  async #beat(signal: AbortSignal): Promise<void> {
+    const { clock, link, encoding } = this.#deps;
+    const heardAtMs = this.stats.lastAnswerAtMs ?? Number.NEGATIVE_INFINITY;
+    if (signal.aborted || Math.abs(clock.now() - heardAtMs) < HEARTBEAT_MS) return;
+    const reply = await link.postBatch(encoding.heartbeat(), signal);
+    if (reply.kind === 'answer') this.stats.lastAnswerAtMs = clock.now();
+  }
+}

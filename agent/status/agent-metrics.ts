@@ -1,0 +1,194 @@
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { AgentStats } from './agent-stats.ts';
+
+/** The agent's metrics, under the names that dashboards rely on. */
+export class AgentMetrics {
+  readonly registry = new Registry();
+  readonly #received;
+  readonly #receivedBytes;
+  readonly #refused;
+  readonly #requests;
+  readonly #unsupported;
+
+  /** @param stats what the worker counts, asked for once at each scrape */
+  constructor(stats: () => Promise<AgentStats>) {
+    collectDefaultMetrics({ register: this.registry });
+    this.#received = this.#counter('received_samples_total', 'Samples stored durably.');
+    this.#receivedBytes = this.#counter(
+      'received_bytes_total',
+      'Bytes of the remote-write bodies whose samples were stored, as they came in.',
+    );
+    this.#refused = this.#counter(
+      'refused_samples_total',
+      'Samples refused at the door, by reason: the sender was told 400.',
+      ['reason'],
+    );
+    this.#requests = this.#counter('requests_total', 'Remote-write requests, by answer.', ['code']);
+    this.#unsupported = this.#counter(
+      'unsupported_total',
+      'What came in and cannot be carried yet, by kind.',
+      ['kind'],
+    );
+    this.#addWorkerMetrics(stats);
+  }
+
+  received(samples: number, bodyBytes: number): void {
+    this.#received.inc(samples);
+    this.#receivedBytes.inc(bodyBytes);
+  }
+
+  refused(reason: string, samples: number): void {
+    this.#refused.inc({ reason }, samples);
+  }
+
+  answered(status: number): void {
+    this.#requests.inc({ code: String(status) });
+  }
+
+  unsupported(kind: string, count: number): void {
+    this.#unsupported.inc({ kind }, count);
+  }
+
+  #counter(name: string, help: string, labelNames: string[] = []) {
+    const registers = [this.registry];
+    return new Counter({ name: `starferry_agent_${name}`, help, labelNames, registers });
+  }
+
+  /** What the worker counts arrives as a whole and is shown as it stands. */
+  #addWorkerMetrics(stats: () => Promise<AgentStats>): void {
+    for (const { name, type, help, labelNames, read } of WORKER_METRICS) {
+      const options = {
+        name: `starferry_agent_${name}`,
+        help,
+        labelNames: labelNames ?? [],
+        registers: [this.registry],
+      };
+      if (type === 'gauge') {
+        new Gauge({
+          ...options,
+          async collect() {
+            this.reset();
+            for (const [labels, value] of read(await stats())) this.set(labels, value);
+          },
+        });
+      } else {
+        new Counter({
+          ...options,
+          async collect() {
+            this.reset();
+            for (const [labels, value] of read(await stats())) this.inc(labels, value);
+          },
+        });
+      }
+    }
+  }
+}
+
+type Reading = [labels: Record<string, string>, value: number];
+
+interface WorkerMetric {
+  name: string;
+  type: 'counter' | 'gauge';
+  help: string;
+  labelNames?: string[];
+  read(stats: AgentStats): Reading[];
+}
+
+const WORKER_METRICS: WorkerMetric[] = [
+  {
+    name: 'acknowledged_samples_total',
+    type: 'counter',
+    help: 'Samples the destination has, redelivered ones included.',
+    read: ({ ship }) => {
+      const { accepted, redelivered } = ship.settled;
+      return [[{}, accepted + redelivered + ship.resumed]];
+    },
+  },
+  {
+    name: 'deduplicated_samples_total',
+    type: 'counter',
+    help: 'Samples of a replica that the destination did not elect.',
+    read: ({ ship }) => [[{}, ship.settled.deduplicated]],
+  },
+  {
+    name: 'rejected_samples_total',
+    type: 'counter',
+    help: 'Samples the destination refused for good, by reason; doubtful: probably stored.',
+    labelNames: ['reason'],
+    read: ({ ship }) => [
+      ...Array.from(ship.settled.refused, ([reason, count]): Reading => [{ reason }, count]),
+      [{ reason: 'doubtful' }, ship.settled.doubtful],
+    ],
+  },
+  {
+    name: 'evicted_samples_total',
+    type: 'counter',
+    help: 'Samples that left the buffer undelivered, by reason: age, bytes, damaged.',
+    labelNames: ['reason'],
+    read: ({ losses }) =>
+      Object.entries(losses.samples).map(([reason, count]): Reading => [{ reason }, count]),
+  },
+  {
+    name: 'vanished_segments_total',
+    type: 'counter',
+    help: 'Committed segments that were missing from the database at the start.',
+    read: ({ losses }) => [[{}, losses.vanishedSegments]],
+  },
+  {
+    name: 'buffer_samples',
+    type: 'gauge',
+    help: 'Samples that wait for an answer of the destination.',
+    read: ({ backlog }) => [[{}, sum(backlog)]],
+  },
+  {
+    name: 'buffer_bytes',
+    type: 'gauge',
+    help: 'Bytes in use of the buffer, dictionary included; the limit is buffer.max_bytes.',
+    read: ({ bufferBytes }) => [[{}, bufferBytes]],
+  },
+  {
+    name: 'buffer_oldest_timestamp_seconds',
+    type: 'gauge',
+    help: 'Timestamp of the oldest sample that waits; absent while nothing does.',
+    read: ({ oldestTimestamp }) =>
+      oldestTimestamp === undefined ? [] : [[{}, oldestTimestamp / 1000]],
+  },
+  {
+    name: 'dictionary_entries',
+    type: 'gauge',
+    help: 'Series and metadata records in the dictionary log.',
+    read: ({ dictionaryLength }) => [[{}, dictionaryLength]],
+  },
+  {
+    name: 'link_bytes_total',
+    type: 'counter',
+    help: 'Bytes on the wire to and from the hub, headers and TLS included.',
+    labelNames: ['direction'],
+    read: ({ linkBytes }) => [
+      [{ direction: 'up' }, linkBytes.up],
+      [{ direction: 'down' }, linkBytes.down],
+    ],
+  },
+  {
+    name: 'hub_replies_total',
+    type: 'counter',
+    help: 'Requests to the hub, by how they ended.',
+    labelNames: ['kind'],
+    read: ({ ship }) => counts(ship.replies, 'kind'),
+  },
+  {
+    name: 'events_total',
+    type: 'counter',
+    help: 'Mismatches between agent and hub, by name: unknown stream, diverged, duplicate agent.',
+    labelNames: ['event'],
+    read: ({ ship }) => counts(ship.events, 'event'),
+  },
+];
+
+function sum(values: ReadonlyMap<string, number>): number {
+  return values.values().reduce((total, value) => total + value, 0);
+}
+
+function counts(map: ReadonlyMap<string, number>, label: string): Reading[] {
+  return Array.from(map, ([key, count]): Reading => [{ [label]: key }, count]);
+}

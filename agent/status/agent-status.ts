@@ -1,0 +1,38 @@
+import type { StatusSource } from '../../base/status-routes.ts';
+import { version } from '../../base/version.ts';
+import type { AgentMetrics } from './agent-metrics.ts';
+import type { AgentStats } from './agent-stats.ts';
+
+/** What the agent tells of itself; never a token. */
+export function agentStatus(
+  agentId: string,
+  metrics: AgentMetrics,
+  stats: () => Promise<AgentStats>,
+): StatusSource {
+  return {
+    isReady: () => true,
+    metrics: async () => ({
+      contentType: metrics.registry.contentType,
+      text: await metrics.registry.metrics(),
+    }),
+    async status() {
+      const { ship, losses, backlog, oldestTimestamp, ...rest } = await stats();
+      return {
+        version,
+        agentId,
+        ...rest,
+        waitingSamples: Object.fromEntries(backlog),
+        oldestWaiting: isoTime(oldestTimestamp),
+        lost: losses,
+        lastAnswer: isoTime(ship.lastAnswerAtMs),
+        lastTrouble: ship.lastTrouble?.message ?? null,
+        lastTroubleAt: isoTime(ship.lastTrouble?.atMs),
+        events: Object.fromEntries(ship.events),
+      };
+    },
+  };
+}
+
+function isoTime(ms: number | undefined): string | null {
+  return ms === undefined || Math.abs(ms) > 8.64e15 ? null : new Date(ms).toISOString();
+}

@@ -1,0 +1,49 @@
+import type { Losses } from './buffer/losses.ts';
+import type { AgentConfig } from './config.ts';
+import type { ShipStats } from './ship/ship-stats.ts';
+
+/**
+ * What the main thread and the buffer's worker say to each other. Samples travel as typed arrays
+ * whose memory changes hands; nothing is copied per sample.
+ */
+export type ToWorker =
+  | {
+      kind: 'append';
+      id: number;
+      tenant: string;
+      ids: Uint32Array;
+      timestamps: Float64Array;
+      valueBits: Uint32Array;
+      newEntries?: { firstId: number; entries: Uint8Array[] };
+    }
+  | { kind: 'stats'; id: number }
+  /** Send everything there is, then close; what is left at the deadline stays on disk. */
+  | { kind: 'stop'; deadlineMs: number };
+
+export type FromWorker =
+  /** Part of the durable dictionary log, in order, before `ready`. */
+  | { kind: 'entries'; firstId: number; entries: Uint8Array[] }
+  | { kind: 'ready'; run: string }
+  | { kind: 'appended'; id: number; unavailable?: string }
+  | { kind: 'stats'; id: number; stats: WorkerStats }
+  | { kind: 'stopped' }
+  /** The worker cannot go on; the message says what to do. */
+  | { kind: 'failed'; message: string };
+
+export interface WorkerStats {
+  run: string;
+  epoch: string;
+  dictionaryLength: number;
+  backlog: Map<string, number>;
+  bufferBytes: number;
+  oldestTimestamp: number | undefined;
+  losses: Losses;
+  ship: ShipStats;
+  linkBytes: { up: number; down: number };
+  hubUrl: string;
+}
+
+/** What a worker thread is started with. */
+export interface WorkerStart {
+  config: AgentConfig;
+}

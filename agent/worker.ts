@@ -1,0 +1,168 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { assert, unreachable } from '../base/assert.ts';
+import { systemClock } from '../base/clock.ts';
+import { createLog, type Log } from '../base/log.ts';
+import { systemRandom } from '../base/random.ts';
+import { SampleColumns } from '../proto/sample-columns.ts';
+import { Buffer, DamagedBufferError } from './buffer/buffer.ts';
+import { GroupCommit } from './buffer/group-commit.ts';
+import type { AgentConfig } from './config.ts';
+import { encodeDictionaryBatch, encodeHeartbeat, StreamEncoder } from './encode/stream-encoder.ts';
+import { HubClient } from './ship/hub-client.ts';
+import { Shipper } from './ship/shipper.ts';
+import type { FromWorker, ToWorker, WorkerStart, WorkerStats } from './worker-messages.ts';
+
+/*
+ * The agent's second thread: buffer ▶ encode ▶ ship. It owns SQLite, so that neither a sync nor a
+ * compression ever delays an answer to Prometheus.
+ */
+
+const HOUSEKEEPING_MS = 1000;
+const ENTRIES_PER_MESSAGE = 10_000;
+/** A tenant has one batch in flight; more tenants than this take turns. */
+const CONNECTIONS_MAX = 8;
+
+assert(parentPort !== null, 'agent/worker.ts is a worker');
+const port = parentPort;
+const clock = systemClock;
+const random = systemRandom;
+const { config } = workerData as WorkerStart;
+start(config, createLog({ level: config.logLevel, name: 'agent' }));
+
+function say(message: FromWorker): void {
+  port.postMessage(message);
+}
+
+function start(config: AgentConfig, log: Log): void {
+  let buffer: Buffer;
+  try {
+    buffer = new Buffer({ dataDir: config.dataDir, ...config.buffer }, { clock, random, log });
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    const advice = error instanceof DamagedBufferError ? '' : `cannot open ${config.dataDir}: `;
+    say({ kind: 'failed', message: `${advice}${error.message}` });
+    return;
+  }
+  handOverDictionary(buffer);
+  const link = new HubClient(
+    {
+      ...config.hub,
+      agentId: config.agentId,
+      connectionsMax: CONNECTIONS_MAX,
+    },
+    clock,
+  );
+  const shipper = new Shipper(config.batch, {
+    samples: buffer,
+    storedBefore: buffer.storedBefore,
+    link,
+    encoding: {
+      openStream: (keyframe) => new StreamEncoder(random.id64(), buffer.run, keyframe),
+      dictionaryBatch: (epoch, part) => encodeDictionaryBatch(buffer.run, epoch, part, clock.now()),
+      heartbeat: () => encodeHeartbeat(buffer.run, clock.now()),
+    },
+    clock,
+    random,
+    log,
+  });
+  const ending = new AbortController();
+  const commits = new GroupCommit(buffer, () => shipper.wake());
+  const loops = Promise.all([shipper.run(ending.signal), housekeep(buffer, ending.signal)]);
+  listen({ buffer, shipper, link, commits, ending, loops });
+  say({ kind: 'ready', run: buffer.run.toString(16) });
+}
+
+function handOverDictionary(buffer: Buffer): void {
+  let entries: Uint8Array[] = [];
+  let firstId = 0;
+  for (const entry of buffer.entries()) {
+    entries.push(entry);
+    if (entries.length < ENTRIES_PER_MESSAGE) continue;
+    say({ kind: 'entries', firstId, entries });
+    firstId += entries.length;
+    entries = [];
+  }
+  if (entries.length > 0) say({ kind: 'entries', firstId, entries });
+}
+
+async function housekeep(buffer: Buffer, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    buffer.housekeep();
+    await clock.sleep(HOUSEKEEPING_MS, signal);
+  }
+}
+
+interface Running {
+  buffer: Buffer;
+  shipper: Shipper;
+  link: HubClient;
+  commits: GroupCommit;
+  ending: AbortController;
+  loops: Promise<unknown>;
+}
+
+function listen(running: Running): void {
+  port.on('message', (message: ToWorker) => {
+    switch (message.kind) {
+      case 'append':
+        void append(running, message);
+        break;
+      case 'stats':
+        say({ kind: 'stats', id: message.id, stats: statsOf(running) });
+        break;
+      case 'stop':
+        void stop(running, message.deadlineMs);
+        break;
+      default:
+        unreachable(message);
+    }
+  });
+}
+
+async function append(
+  { commits }: Running,
+  { id, tenant, newEntries, ...arrays }: Extract<ToWorker, { kind: 'append' }>,
+): Promise<void> {
+  const unavailable = await commits.add({
+    tenant,
+    columns: SampleColumns.of(arrays),
+    ...(newEntries === undefined ? {} : { newEntries }),
+  });
+  say({ kind: 'appended', id, ...(unavailable === undefined ? {} : { unavailable }) });
+}
+
+async function stop(
+  { buffer, shipper, link, ending, loops }: Running,
+  deadlineMs: number,
+): Promise<void> {
+  const isOverAtMs = clock.now() + deadlineMs;
+  const pollMs = 20;
+  shipper.drain();
+  while (waiting(buffer) > 0 && clock.now() < isOverAtMs) await clock.sleep(pollMs);
+  ending.abort();
+  await loops;
+  buffer.housekeep();
+  buffer.close();
+  await link.close();
+  say({ kind: 'stopped' });
+  port.close();
+}
+
+function waiting(buffer: Buffer): number {
+  return buffer.backlog.values().reduce((sum, samples) => sum + samples, 0);
+}
+
+function statsOf({ buffer, shipper, link }: Running): WorkerStats {
+  return {
+    run: buffer.run.toString(16),
+    epoch: buffer.epoch.toString(16),
+    dictionaryLength: buffer.dictionaryLength,
+    backlog: new Map(buffer.backlog),
+    bufferBytes: buffer.usedBytes(),
+    oldestTimestamp: buffer.oldestTimestamp(),
+    losses: buffer.losses,
+    ship: shipper.stats,
+    linkBytes: { up: link.linkBytes.up, down: link.linkBytes.down },
+    hubUrl: link.url,
+  };
+}

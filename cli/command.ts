@@ -1,0 +1,19 @@
+import type { Flag, Flags } from './flags.ts';
+
+/** A command of `starferry`. */
+export interface Command {
+  name: string;
+  /** How it is called, without `starferry`. */
+  usage: string;
+  meaning: string;
+  flags: readonly Flag[];
+  operandsMax: number;
+  /** Resolves with the exit code. */
+  run(flags: Flags, operands: readonly string[]): Promise<number>;
+}
+
+/** The value of a flag that can be given once. */
+export function single(flags: Flags, name: string): string | undefined {
+  const value = flags[name];
+  return Array.isArray(value) ? value.at(-1) : value;
+}

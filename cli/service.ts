@@ -1,0 +1,48 @@
+import { once } from 'node:events';
+import type { Log } from '../base/log.ts';
+import { notifySystemd } from './systemd-notify.ts';
+
+/** A program that runs until it is told to stop. */
+export interface Service {
+  close(deadlineMs: number): Promise<void>;
+}
+
+/** Ctrl-C under npm arrives twice: from the terminal and passed on. A person needs longer. */
+const sameSignalMs = 500;
+/** systemd and Kubernetes kill after 90 and 30 s by default: the drain has to be done before. */
+const drainDeadlineMs = 15_000;
+
+/**
+ * Starts a service, tells systemd, and waits for SIGTERM or SIGINT; then drains within the
+ * deadline. A second signal ends the process at once: what was answered 2xx is on disk anyway.
+ * Resolves with the exit code.
+ */
+export async function runService(log: Log, start: () => Promise<Service>): Promise<number> {
+  const stop = AbortSignal.any([signalled('SIGTERM'), signalled('SIGINT')]);
+  let service: Service;
+  try {
+    service = await start();
+  } catch (error) {
+    log.fatal({ err: error }, 'cannot start');
+    return 1;
+  }
+  await notifySystemd('--ready');
+  if (!stop.aborted) await once(stop, 'abort');
+  const stoppedMs = performance.now();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (performance.now() - stoppedMs > sameSignalMs) process.exit(1);
+    });
+  }
+  log.info({ deadlineMs: drainDeadlineMs }, `${stop.reason}: draining`);
+  await notifySystemd('--stopping');
+  await service.close(drainDeadlineMs);
+  log.info('stopped');
+  return 0;
+}
+
+function signalled(signal: 'SIGTERM' | 'SIGINT'): AbortSignal {
+  const controller = new AbortController();
+  process.once(signal, () => controller.abort(signal));
+  return controller.signal;
+}

@@ -1,0 +1,299 @@
+import { createSecureContext } from 'node:tls';
+import { z } from 'zod';
+import { type LoadedConfig, loadConfigFile, type Override } from '../base/config-file.ts';
+import { isLoopback, type ListenAddress } from '../base/listen-address.ts';
+import { type LogLevel, logLevels } from '../base/log.ts';
+import {
+  choice,
+  count,
+  duration,
+  flag,
+  httpUrl,
+  list,
+  listenAddress,
+  passwordFile,
+  pemFile,
+  section,
+  size,
+  text,
+  tokenFile,
+} from '../base/settings.ts';
+import type { DestinationKind } from '../proto/outcome.ts';
+import { isTenant, tenantForm } from '../proto/tenant.ts';
+
+export interface HubConfig {
+  listen: ListenAddress;
+  /** Where the status routes are once `listen` is not loopback. */
+  adminListen?: ListenAddress | undefined;
+  tls?: { certPem: string; keyPem: string } | undefined;
+  dataDir: string;
+  logLevel: LogLevel;
+  agents: {
+    id: string;
+    /** Empty: the agent sends none; only while `listen` is loopback. */
+    token: string;
+    /** At least one; the first is the default. */
+    tenants: string[];
+  }[];
+  destination: {
+    kind: DestinationKind;
+    url: string;
+    tenantHeader: string;
+    /** The whole Authorization header. */
+    authorization?: string | undefined;
+    samplesPerRequestMax: number;
+    timeoutMs: number;
+    /** Of each agent and tenant: requests in flight at most. */
+    lanes: number;
+    /** Of the whole hub: requests in flight at most. */
+    inFlightMax: number;
+    haClusterLabel: string;
+    haReplicaLabel: string;
+  };
+  limits: {
+    batchBytesMax: number;
+    decodedBytesMax: number;
+    heldBytesMax: number;
+    seriesPerAgentMax: number;
+  };
+}
+
+const mib = 1024 ** 2;
+const kinds = [
+  'cortex',
+  'mimir',
+  'prometheus',
+  'thanos',
+  'victoriametrics',
+  'generic',
+] as const satisfies DestinationKind[];
+
+const tlsSection = (folder: string) =>
+  section({
+    cert_file: pemFile(folder, (cert) => pemProblem({ cert })).describe(
+      'Certificate chain in PEM, the own one first.',
+    ),
+    key_file: pemFile(folder, (key) => pemProblem({ key })).describe('Its private key in PEM.'),
+  }).superRefine((tls, context) => {
+    const message = 'the private key of cert_file';
+    const mismatch = pemProblem({ cert: tls.cert_file, key: tls.key_file });
+    if (mismatch !== undefined) context.addIssue({ code: 'custom', path: ['key_file'], message });
+  });
+
+function pemProblem(parts: { cert?: string; key?: string }): string | undefined {
+  try {
+    createSecureContext(parts);
+    return undefined;
+  } catch {
+    return 'it cannot be used for TLS';
+  }
+}
+
+const agentSection = (folder: string) =>
+  section({
+    id: text('1 to 64 of a-z A-Z 0-9 . _ -', /^[a-zA-Z0-9._-]{1,64}$/).describe(
+      'The agent_id of that agent.',
+    ),
+    token_file: tokenFile(folder)
+      .optional()
+      .describe("File with the agent's token. Optional while `listen` is loopback."),
+    tenants: list(
+      z
+        .string({ error: tenantForm })
+        .refine(isTenant, { error: tenantForm })
+        .meta({ type: 'text', limits: tenantForm }),
+      { min: 1 },
+    )
+      .prefault(['anonymous'])
+      .describe('The tenants it may write into; the first is its default.'),
+  });
+
+const labelName = text('the name of a label', /^[a-zA-Z_][a-zA-Z0-9_]{0,255}$/);
+
+const destinationSection = (folder: string) =>
+  section({
+    kind: choice(kinds).describe('Decides what an answer of 400 means; `generic` when unlisted.'),
+    url: httpUrl().describe('Where remote write 1.0 is accepted.'),
+    tenant_header: text('the name of an HTTP header', /^[a-zA-Z0-9-]{1,100}$/)
+      .prefault('X-Scope-OrgID')
+      .describe('Header that carries the tenant.'),
+    bearer_token_file: tokenFile(folder).optional().describe('File with a bearer token.'),
+    basic_auth: section({
+      username: text('a name without colon', /^[^:\p{Cc}]{1,255}$/u).describe('User name.'),
+      password_file: passwordFile(folder).describe('File with the password.'),
+    })
+      .optional()
+      .describe('User name and password, instead of a bearer token.'),
+    max_samples_per_request: count({ min: 1, max: 50_000 })
+      .prefault(2000)
+      .describe('Samples in one request; beyond its burst size Cortex refuses a request for ever.'),
+    timeout: duration({ min: 100, max: 600_000 })
+      .prefault('30s')
+      .describe('How long the destination may take for one request.'),
+    lanes: count({ min: 1, max: 64 })
+      .prefault(4)
+      .describe('Requests in flight for each agent and tenant; a series stays on its lane.'),
+    max_in_flight: count({ min: 1, max: 10_000 })
+      .prefault(64)
+      .describe('Requests in flight altogether.'),
+    ha_cluster_label: labelName
+      .prefault('cluster')
+      .describe("The HA tracker's cluster label; kinds cortex and mimir only."),
+    ha_replica_label: labelName
+      .prefault('__replica__')
+      .describe("The HA tracker's replica label; kinds cortex and mimir only."),
+  });
+
+const limitsSection = section({
+  max_batch: size({ min: 64 * 1024, max: 1024 * mib })
+    .prefault('8MiB')
+    .describe('Size of a batch as sent. Larger ones are answered 413.'),
+  max_decoded_batch: size({ min: 64 * 1024, max: 4096 * mib })
+    .prefault('64MiB')
+    .describe('Size of a batch after decompression. Larger ones are answered 413.'),
+  max_held: size({ min: mib })
+    .prefault('256MiB')
+    .describe('Data that waits for the destination; beyond, agents are answered 503.'),
+  max_series_per_agent: count({ min: 1, max: 100_000_000 })
+    .prefault(5_000_000)
+    .describe("Label sets kept of one agent's dictionary."),
+});
+
+/** The file as the operator writes it; `folder` is where paths in it start. */
+export function hubSchema(folder: string) {
+  return section({
+    listen: listenAddress()
+      .prefault('127.0.0.1:9202')
+      .describe('Where agents connect. While it is loopback, every route is served there.'),
+    admin_listen: listenAddress()
+      .optional()
+      .describe('Where metrics and status are served; required once `listen` is not loopback.'),
+    tls: tlsSection(folder).optional().describe('Certificate and key of `listen`.'),
+    allow_plaintext: flag()
+      .prefault(false)
+      .describe('Permits a `listen` that is not loopback without tls, behind a proxy that has it.'),
+    data_dir: text('the path of a folder', /./)
+      .prefault('./hub-data')
+      .describe('Folder of the dictionaries, relative to the working directory.'),
+    log_level: choice(logLevels).prefault('info').describe('The least important lines to log.'),
+    agents: list(agentSection(folder), { min: 1 }).describe('Who may write.'),
+    destination: destinationSection(folder),
+    limits: limitsSection.prefault({}),
+  }).superRefine((file, context) => {
+    for (const { path, expected } of [...exposureProblems(file), ...conflicts(file)]) {
+      context.addIssue({ code: 'custom', path, message: expected });
+    }
+  });
+}
+
+interface Problem {
+  path: (string | number)[];
+  expected: string;
+}
+
+interface Exposure {
+  listen: ListenAddress;
+  admin_listen?: ListenAddress | undefined;
+  tls?: object | undefined;
+  allow_plaintext: boolean;
+  agents: { id: string; token_file?: string | undefined }[];
+}
+
+/** What is optional only while nobody but this machine can connect. */
+function exposureProblems(file: Exposure): Problem[] {
+  if (isLoopback(file.listen.host)) return [];
+  const problems: Problem[] = [];
+  if (file.admin_listen === undefined) {
+    problems.push({ path: ['admin_listen'], expected: 'an address, as listen is not loopback' });
+  }
+  if (file.tls === undefined && !file.allow_plaintext) {
+    const expected = 'a section, as listen is not loopback (or allow_plaintext: true)';
+    problems.push({ path: ['tls'], expected });
+  }
+  file.agents.forEach(({ token_file }, index) => {
+    if (token_file !== undefined) return;
+    const expected = 'a file with a token, as listen is not loopback';
+    problems.push({ path: ['agents', index, 'token_file'], expected });
+  });
+  return problems;
+}
+
+interface Conflicting {
+  agents: { id: string; token_file?: string | undefined }[];
+  destination: { bearer_token_file?: string | undefined; basic_auth?: object | undefined };
+}
+
+function conflicts({ agents, destination }: Conflicting): Problem[] {
+  const problems: Problem[] = [];
+  const owners = new Map<string, string>();
+  const ids = new Set<string>();
+  agents.forEach(({ id, token_file }, index) => {
+    const owner = token_file === undefined ? undefined : owners.get(token_file);
+    if (owner !== undefined) {
+      const expected = `a token of its own: ${owner} has the same`;
+      problems.push({ path: ['agents', index, 'token_file'], expected });
+    }
+    if (ids.has(id)) problems.push({ path: ['agents', index, 'id'], expected: 'a unique id' });
+    ids.add(id);
+    if (token_file !== undefined) owners.set(token_file, id);
+  });
+  if (destination.bearer_token_file !== undefined && destination.basic_auth !== undefined) {
+    const expected = 'either basic_auth or bearer_token_file';
+    problems.push({ path: ['destination', 'basic_auth'], expected });
+  }
+  return problems;
+}
+
+type HubFile = z.infer<ReturnType<typeof hubSchema>>;
+
+function toConfig(file: HubFile): HubConfig {
+  const { tls, destination, limits } = file;
+  return {
+    listen: file.listen,
+    adminListen: file.admin_listen,
+    tls: tls === undefined ? undefined : { certPem: tls.cert_file, keyPem: tls.key_file },
+    dataDir: file.data_dir,
+    logLevel: file.log_level,
+    agents: file.agents.map(({ id, token_file, tenants }) => {
+      return { id, token: token_file ?? '', tenants };
+    }),
+    destination: {
+      kind: destination.kind,
+      url: destination.url,
+      tenantHeader: destination.tenant_header,
+      authorization: authorization(destination),
+      samplesPerRequestMax: destination.max_samples_per_request,
+      timeoutMs: destination.timeout,
+      lanes: destination.lanes,
+      inFlightMax: destination.max_in_flight,
+      haClusterLabel: destination.ha_cluster_label,
+      haReplicaLabel: destination.ha_replica_label,
+    },
+    limits: {
+      batchBytesMax: limits.max_batch,
+      decodedBytesMax: limits.max_decoded_batch,
+      heldBytesMax: limits.max_held,
+      seriesPerAgentMax: limits.max_series_per_agent,
+    },
+  };
+}
+
+function authorization({ bearer_token_file, basic_auth }: HubFile['destination']) {
+  if (bearer_token_file !== undefined) return `Bearer ${bearer_token_file}`;
+  if (basic_auth === undefined) return undefined;
+  const credentials = Buffer.from(`${basic_auth.username}:${basic_auth.password_file}`);
+  return `Basic ${credentials.toString('base64')}`;
+}
+
+/** Turns a file into a `HubConfig`; paths in it start in `folder`. */
+export function hubConfigSchema(folder: string): z.ZodType<HubConfig> {
+  return hubSchema(folder).transform(toConfig);
+}
+
+/** Reads and checks a hub's configuration; every problem is one line. */
+export function loadHubConfig(
+  path: string,
+  overrides: readonly Override[] = [],
+): LoadedConfig<HubConfig> {
+  return loadConfigFile(path, hubConfigSchema, overrides);
+}

@@ -1,0 +1,18 @@
+/**
+ * What the expansion of a batch needs to know about series: answered from memory, by id, without
+ * allocating. The label bytes of a series are `labelChunk(id)` from `labelFrom(id)` to
+ * `labelTo(id)`: repeated `labels = 1` fields of a remote-write 1.0 TimeSeries.
+ */
+export interface SeriesSource {
+  /** Number of the tenant among the source's tenants, or -1 when none of its series is theirs. */
+  tenantNumber(tenant: string): number;
+  /** Tenant number of series `id`, or -1 when `id` is unknown or names no series. */
+  tenantOf(id: number): number;
+  labelChunk(id: number): Uint8Array;
+  labelFrom(id: number): number;
+  labelTo(id: number): number;
+  /** 32 bits that depend on the label bytes only: the same in every epoch, stream and process. */
+  laneHash(id: number): number;
+  /** 0 for a series without HA labels, else one number per (cluster, replica). */
+  replicaGroup(id: number): number;
+}

@@ -1,0 +1,135 @@
+import { systemClock } from '../base/clock.ts';
+import { type HttpServer, startHttpServer } from '../base/http-server.ts';
+import { isLoopback } from '../base/listen-address.ts';
+import { boundedLog, type Log } from '../base/log.ts';
+import { systemRandom } from '../base/random.ts';
+import { adminRoutes, probeRoutes } from '../base/status-routes.ts';
+import { version } from '../base/version.ts';
+import { WriteRequestEncoder } from '../proto/remote-write-out.ts';
+import { Agents } from './agents.ts';
+import type { HubConfig } from './config.ts';
+import { DictionaryCopy } from './expand/dictionary-copy.ts';
+import { Receiver } from './receive/receiver.ts';
+import { receiveRoutes } from './receive/routes.ts';
+import { HubMetrics } from './status/hub-metrics.ts';
+import { hubStatus } from './status/hub-status.ts';
+import { HubStore } from './store/hub-store.ts';
+import { createDelivery } from './write/delivery.ts';
+import { Destination } from './write/destination.ts';
+import { Lanes } from './write/lanes.ts';
+import { createWriter } from './writer.ts';
+
+export interface RunningHub {
+  /** Where agents reach it. */
+  url: string;
+  /** Stops taking batches and gives what is being written up to `deadlineMs` to settle. */
+  close(deadlineMs: number): Promise<void>;
+}
+
+const SAVE_EVERY_MS = 1000;
+const HEADER_TIMEOUT_MS = 10_000;
+const BODY_TIMEOUT_MS = 120_000;
+/** An agent's request stays open until the destination has answered; it asks again after this. */
+const REQUEST_TIMEOUT_MS = 600_000;
+const CONNECTION_AGE_MAX_MS = 3_600_000;
+const CONNECTIONS_MAX = 10_000;
+const LOG_LINES_PER_MINUTE = 10;
+
+/** The hub: receive ▶ expand ▶ write. */
+export async function runHub(config: HubConfig, { log }: { log: Log }): Promise<RunningHub> {
+  const clock = systemClock;
+  const random = systemRandom;
+  const { destination: to } = config;
+  const lines = boundedLog(log, { perMinute: LOG_LINES_PER_MINUTE }, clock);
+  const ending = new AbortController();
+  const store = new HubStore(config.dataDir, random);
+  const destination = new Destination({ ...withoutUndefined(to), version });
+  const metrics = new HubMetrics(clock, () => receiver.heldBytes);
+  const deliver = createDelivery({
+    kind: to.kind,
+    post: destination.post,
+    clock,
+    random,
+    metrics,
+    log: lines,
+  });
+  const encoder = new WriteRequestEncoder();
+  const separateReplicas = to.kind === 'cortex' || to.kind === 'mimir';
+  const receiver: Receiver<DictionaryCopy> = new Receiver<DictionaryCopy>({
+    store,
+    createCopy: () =>
+      new DictionaryCopy({ clusterLabel: to.haClusterLabel, replicaLabel: to.haReplicaLabel }),
+    createWriter: (_agent, tenant, named) =>
+      createWriter(
+        { tenant, named },
+        { lanes: to.lanes, samplesPerRequestMax: to.samplesPerRequestMax, separateReplicas },
+        encoder,
+        new Lanes(to.lanes, deliver, ending.signal),
+      ),
+    limits: config.limits,
+    metrics,
+    clock,
+    random,
+    log: lines,
+  });
+  const servers = await serve(config, receiver, metrics, log);
+  const saving = saveLazily(receiver, ending.signal);
+  log.info({ listen: servers[0]!.url, destination: to.url, kind: to.kind }, 'the hub is ready');
+  return {
+    url: servers[0]!.url,
+    async close(deadlineMs) {
+      receiver.close();
+      const cut = setTimeout(() => ending.abort(), deadlineMs);
+      await Promise.all(servers.map((server) => server.close(deadlineMs)));
+      clearTimeout(cut);
+      ending.abort();
+      await saving;
+      await destination.close();
+      store.close();
+      log.info('the hub has stopped');
+    },
+  };
+}
+
+async function serve(
+  config: HubConfig,
+  receiver: Receiver<DictionaryCopy>,
+  metrics: HubMetrics,
+  log: Log,
+): Promise<HttpServer[]> {
+  const agents = new Agents(config.agents);
+  const border = receiveRoutes(receiver, {
+    authenticate: (authorization) => agents.authenticate(authorization),
+    batchBytesMax: config.limits.batchBytesMax,
+    requestTimeoutMs: BODY_TIMEOUT_MS,
+    metrics,
+  });
+  const status = hubStatus(metrics, receiver, config);
+  const limits = {
+    log,
+    headerTimeoutMs: HEADER_TIMEOUT_MS,
+    requestTimeoutMs: REQUEST_TIMEOUT_MS,
+    connectionAgeMaxMs: CONNECTION_AGE_MAX_MS,
+    connectionsMax: CONNECTIONS_MAX,
+  };
+  const isPrivate = isLoopback(config.listen.host);
+  const routes = [...border, ...probeRoutes(status), ...(isPrivate ? adminRoutes(status) : [])];
+  const { listen, tls, adminListen } = config;
+  const servers = [await startHttpServer({ ...limits, listen, tls, routes, lean: true })];
+  if (adminListen !== undefined) {
+    const admin = [...probeRoutes(status), ...adminRoutes(status)];
+    servers.push(await startHttpServer({ ...limits, listen: adminListen, routes: admin }));
+  }
+  return servers;
+}
+
+async function saveLazily(receiver: Receiver<DictionaryCopy>, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await systemClock.sleep(SAVE_EVERY_MS, signal);
+    receiver.save();
+  }
+}
+
+function withoutUndefined({ authorization, ...rest }: HubConfig['destination']) {
+  return { ...rest, ...(authorization === undefined ? {} : { authorization }) };
+}

@@ -1,0 +1,142 @@
+import type { Answer, HubState, StateReason } from '../../proto/answer.ts';
+import type { PositionRange } from '../../proto/position-ranges.ts';
+import { PositionSet } from '../../proto/position-ranges.ts';
+import { type SampleDecoder, sampleFormats } from '../../proto/sample-format.ts';
+import type { AgentStore } from './agent-store.ts';
+import { DictionaryLog, type SeriesCopy } from './dictionary-log.ts';
+import type { Reply } from './reply.ts';
+import { RunRegistry } from './run-registry.ts';
+import type { TenantWriter } from './tenant-writer.ts';
+
+/** Runs whose answered positions are remembered: what comes back from a backup is rarely older. */
+const RUNS_MAX = 100;
+
+/** One codec state and its last batch. */
+export interface OpenStream<Copy extends SeriesCopy> {
+  id: bigint;
+  epoch: bigint;
+  log: DictionaryLog<Copy>;
+  decoder: SampleDecoder;
+  nextSequence: number;
+  /** To the batch before `nextSequence`: a resend of it joins this reply. */
+  reply?: Promise<Reply>;
+  /** Set once that batch is answered. */
+  answer?: Answer;
+}
+
+export interface TenantSession<Copy extends SeriesCopy> {
+  /** As the agent names it. */
+  tenant: string;
+  writer: TenantWriter<Copy>;
+  answered: PositionSet;
+  stream?: OpenStream<Copy>;
+}
+
+export interface SessionDeps<Copy extends SeriesCopy> {
+  store: AgentStore;
+  createCopy(): Copy;
+  createWriter(tenant: string): TenantWriter<Copy>;
+}
+
+/** All that the hub holds of one agent: runs, dictionary logs, and a stream per tenant. */
+export class AgentSession<Copy extends SeriesCopy> {
+  readonly agent: string;
+  readonly runs: RunRegistry;
+  readonly #deps: SessionDeps<Copy>;
+  readonly #logs = new Map<bigint, DictionaryLog<Copy>>();
+  readonly #tenants = new Map<string, TenantSession<Copy>>();
+  readonly #unsaved = new Set<TenantSession<Copy>>();
+
+  /** Reads what an earlier process of the hub has stored. */
+  constructor(agent: string, deps: SessionDeps<Copy>) {
+    this.agent = agent;
+    this.#deps = deps;
+    this.runs = new RunRegistry(deps.store.runs(agent));
+    for (const { epoch, entry } of deps.store.entries(agent)) this.log(epoch).append(entry);
+    for (const { tenant, range } of deps.store.positions(agent)) {
+      this.tenant(tenant).answered.add(range);
+    }
+  }
+
+  /** The copy of an epoch's log, empty at first. */
+  log(epoch: bigint): DictionaryLog<Copy> {
+    let log = this.#logs.get(epoch);
+    if (log === undefined) {
+      log = new DictionaryLog(this.#deps.createCopy());
+      this.#logs.set(epoch, log);
+    }
+    return log;
+  }
+
+  /** Entries held over all epochs. */
+  get entries(): number {
+    let count = 0;
+    for (const { offset } of this.#logs.values()) count += offset;
+    return count;
+  }
+
+  /** Forgets the epochs that the agent will not refer to again. */
+  keepEpochs(inUse: ReadonlySet<bigint>): void {
+    for (const epoch of this.#logs.keys()) {
+      if (inUse.has(epoch)) continue;
+      this.#logs.delete(epoch);
+      this.#deps.store.removeEpoch(this.agent, epoch);
+    }
+  }
+
+  tenant(tenant: string): TenantSession<Copy> {
+    let session = this.#tenants.get(tenant);
+    if (session === undefined) {
+      const writer = this.#deps.createWriter(tenant);
+      session = { tenant, writer, answered: new PositionSet() };
+      this.#tenants.set(tenant, session);
+    }
+    return session;
+  }
+
+  /** The tenant whose open stream this is. */
+  tenantOfStream(stream: bigint): TenantSession<Copy> | undefined {
+    for (const session of this.#tenants.values()) {
+      if (session.stream?.id === stream) return session;
+    }
+    return undefined;
+  }
+
+  /** Notes what has been answered for; it is saved by the next `save`. */
+  answer(session: TenantSession<Copy>, positions: readonly PositionRange[]): void {
+    for (const range of positions) session.answered.add(range);
+    session.answered.forgetOldRuns(RUNS_MAX);
+    this.#unsaved.add(session);
+  }
+
+  /** Writes answered positions to the store: lazily, since redelivery is harmless to the data. */
+  save(): void {
+    for (const { tenant, answered } of this.#unsaved) {
+      this.#deps.store.setPositions(this.agent, tenant, answered.ranges());
+    }
+    this.#unsaved.clear();
+  }
+
+  state(reason: StateReason, hubClockMs: number): HubState {
+    return {
+      reason,
+      hub: this.#deps.store.hub,
+      epochs: Array.from(this.#logs, ([epoch, log]) => ({
+        epoch,
+        offset: log.offset,
+        hash: log.hashAt(log.offset),
+      })),
+      tenants: Array.from(this.#tenants.values(), ({ tenant, stream, answered }) => ({
+        tenant,
+        stream: stream?.id ?? 0n,
+        nextSequence: stream?.nextSequence ?? 0,
+        ...(stream?.answer === undefined ? {} : { lastAnswer: stream.answer }),
+        answered: [...answered.ranges()],
+      })),
+      currentRun: this.runs.current,
+      currentAddress: this.runs.address,
+      formats: [...sampleFormats.keys()],
+      hubClockMs,
+    };
+  }
+}

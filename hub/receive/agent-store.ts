@@ -1,0 +1,19 @@
+import type { PositionRange } from '../../proto/position-ranges.ts';
+
+/** The durable memory that receiving needs; hub/store provides it. */
+export interface AgentStore {
+  readonly hub: bigint;
+  addEntries(agent: string, epoch: bigint, firstId: number, entries: readonly Uint8Array[]): void;
+  entries(agent: string): Iterable<{ epoch: bigint; id: number; entry: Uint8Array }>;
+  removeEpoch(agent: string, epoch: bigint): void;
+  positions(agent: string): { tenant: string; range: PositionRange }[];
+  setPositions(agent: string, tenant: string, ranges: Iterable<PositionRange>): void;
+  runs(agent: string): KnownRuns;
+  setRuns(agent: string, runs: KnownRuns): void;
+}
+
+/** What is remembered of an agent's runs. */
+export interface KnownRuns {
+  current: bigint | undefined;
+  replaced: bigint[];
+}

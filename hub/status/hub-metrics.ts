@@ -1,0 +1,125 @@
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { Clock } from '../../base/clock.ts';
+import type { Settlement } from '../../proto/settlement.ts';
+
+/** What the hub knows of one agent besides its data. */
+interface Heard {
+  /** Hub's clock minus agent's clock, in ms, at the last word of the agent. */
+  clockOffsetMs: number;
+  /** Timestamp of the newest sample the destination has answered for. */
+  newestTimestamp: number | undefined;
+  atMs: number;
+}
+
+/** The hub's metrics, under the names that dashboards rely on, and what /api/v1/status shows. */
+export class HubMetrics {
+  readonly registry = new Registry();
+  readonly agents = new Map<string, Heard>();
+  readonly #clock: Clock;
+  readonly #written;
+  readonly #rejected;
+  readonly #redelivered;
+  readonly #events;
+  readonly #requests;
+  readonly #misconfigured;
+
+  /** @param heldBytes bytes of decoded batches that wait for the destination, read at each scrape */
+  constructor(clock: Clock, heldBytes: () => number) {
+    this.#clock = clock;
+    const { registry } = this;
+    collectDefaultMetrics({ register: registry });
+    const counter = (name: string, help: string, labelNames: string[]) =>
+      new Counter({ name, help, labelNames, registers: [registry] });
+    this.#written = counter(
+      'starferry_hub_written_samples_total',
+      'Samples the destination has stored, or had stored already.',
+      ['agent'],
+    );
+    this.#rejected = counter(
+      'starferry_hub_rejected_samples_total',
+      'Samples the destination refused for good, by reason; doubtful: probably stored.',
+      ['agent', 'reason'],
+    );
+    this.#redelivered = counter(
+      'starferry_hub_redelivered_samples_total',
+      'Samples that came or were written again after an answer was lost; no loss.',
+      ['agent'],
+    );
+    this.#events = counter(
+      'starferry_hub_events_total',
+      'Batches that did not fit the state, by reason: duplicate agent, diverged, gap, ...',
+      ['agent', 'event'],
+    );
+    this.#requests = counter(
+      'starferry_hub_destination_requests_total',
+      'Requests to the destination, by status code, or timeout or network.',
+      ['code'],
+    );
+    this.#misconfigured = new Gauge({
+      name: 'starferry_hub_destination_misconfigured_requests',
+      help: 'Requests that wait until somebody changes a configuration; should be 0.',
+      registers: [registry],
+    });
+    new Gauge({
+      name: 'starferry_hub_held_bytes',
+      help: 'Decoded batches that wait for the destination.',
+      registers: [registry],
+      collect() {
+        this.set(heldBytes());
+      },
+    });
+    this.#addLag();
+  }
+
+  #addLag(): void {
+    const { agents } = this;
+    const clock = this.#clock;
+    new Gauge({
+      name: 'starferry_hub_agent_lag_seconds',
+      help: 'Now, in the agent’s clock, minus its newest sample answered for; grows in silence.',
+      labelNames: ['agent'],
+      registers: [this.registry],
+      collect() {
+        for (const [agent, { newestTimestamp, clockOffsetMs }] of agents) {
+          if (newestTimestamp === undefined) continue;
+          this.set({ agent }, (clock.now() - clockOffsetMs - newestTimestamp) / 1000);
+        }
+      },
+    });
+  }
+
+  /** A batch or heartbeat of `agent`, made at `sentAtMs` of its clock. */
+  heard(agent: string, sentAtMs: number): void {
+    const nowMs = this.#clock.now();
+    const before = this.agents.get(agent);
+    this.agents.set(agent, {
+      clockOffsetMs: nowMs - sentAtMs,
+      newestTimestamp: before?.newestTimestamp,
+      atMs: nowMs,
+    });
+  }
+
+  settled(agent: string, settlement: Settlement, newestTimestamp: number): void {
+    const { accepted, deduplicated, redelivered, doubtful, refused } = settlement;
+    this.#written.inc({ agent }, accepted + deduplicated);
+    if (redelivered > 0) this.#redelivered.inc({ agent }, redelivered);
+    if (doubtful > 0) this.#rejected.inc({ agent, reason: 'doubtful' }, doubtful);
+    for (const [reason, count] of refused) this.#rejected.inc({ agent, reason }, count);
+    const heard = this.agents.get(agent);
+    if (heard !== undefined) {
+      heard.newestTimestamp = Math.max(heard.newestTimestamp ?? newestTimestamp, newestTimestamp);
+    }
+  }
+
+  event(agent: string, event: string): void {
+    this.#events.inc({ agent, event });
+  }
+
+  request(code: string): void {
+    this.#requests.inc({ code });
+  }
+
+  heldByMisconfiguration(change: 1 | -1): void {
+    this.#misconfigured.inc(change);
+  }
+}

@@ -1,0 +1,142 @@
+import { type Dispatcher, Pool } from 'undici';
+import { Permits } from './permits.ts';
+import type { Post, PostRequest, PostResult } from './post.ts';
+
+export interface DestinationOptions {
+  url: string;
+  /** Name of the header that carries the tenant, such as X-Scope-OrgID. */
+  tenantHeader: string;
+  /** Value of the Authorization header. */
+  authorization?: string;
+  /** From the first byte sent to the last byte of the answer. */
+  timeoutMs: number;
+  /** Requests, and so connections, at one time over all agents. */
+  inFlightMax: number;
+  /** Version of this program, for User-Agent. */
+  version: string;
+}
+
+const ANSWER_BYTES_MAX = 64 * 1024;
+
+/** Failures before a connection stands. All others may have come after the body was stored. */
+const NEVER_CONNECTED = new Set([
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
+
+/** The destination that all agents share: connections, headers, time limits; it judges nothing. */
+export class Destination {
+  readonly #options: DestinationOptions;
+  readonly #pool: Pool;
+  readonly #path: string;
+  /** Beyond these, requests wait before their time limit starts, not in the pool. */
+  readonly #permits: Permits;
+
+  constructor(options: DestinationOptions) {
+    const { origin, pathname, search } = new URL(options.url);
+    this.#options = options;
+    this.#path = pathname + search;
+    this.#permits = new Permits(options.inFlightMax);
+    this.#pool = new Pool(origin, {
+      connections: options.inFlightMax,
+      // Half the limit, so that an address where nobody answers is told from a lost answer.
+      connect: { timeout: options.timeoutMs / 2 },
+      // #attempt has one time limit for everything; these would only shadow it.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    });
+  }
+
+  readonly post: Post = async (request) => {
+    await this.#permits.acquire();
+    try {
+      return await this.#attempt(request);
+    } finally {
+      this.#permits.release();
+    }
+  };
+
+  /** Ends all connections; attempts that are still open fail. */
+  async close(): Promise<void> {
+    await this.#pool.destroy();
+  }
+
+  async #attempt(request: PostRequest): Promise<PostResult> {
+    if (request.signal.aborted) return failed('given up', false, false);
+    const controller = new AbortController();
+    const abort = () => controller.abort();
+    let timedOut = false;
+    const timer = setTimeout(() => {
+      timedOut = true;
+      abort();
+    }, this.#options.timeoutMs);
+    request.signal.addEventListener('abort', abort, { once: true });
+    try {
+      return await this.#exchange(request, controller.signal);
+    } catch (error) {
+      if (timedOut) return failed(`no answer in ${this.#options.timeoutMs} ms`, true, true);
+      const { code, message } = error as NodeJS.ErrnoException;
+      return failed(message, false, !NEVER_CONNECTED.has(code ?? ''));
+    } finally {
+      clearTimeout(timer);
+      request.signal.removeEventListener('abort', abort);
+    }
+  }
+
+  async #exchange(request: PostRequest, signal: AbortSignal): Promise<PostResult> {
+    const answer = await this.#pool.request({
+      method: 'POST',
+      path: this.#path,
+      headers: this.#headers(request),
+      body: request.body,
+      signal,
+    });
+    const retryAfter = answer.headers['retry-after'];
+    return {
+      kind: 'answer',
+      status: answer.statusCode,
+      headers: typeof retryAfter === 'string' ? { retryAfter } : {},
+      body: await readStart(answer.body),
+    };
+  }
+
+  #headers({ tenant, attempt }: PostRequest): Record<string, string> {
+    const { tenantHeader, authorization, version } = this.#options;
+    return {
+      'content-encoding': 'snappy',
+      'content-type': 'application/x-protobuf',
+      'x-prometheus-remote-write-version': '0.1.0',
+      'user-agent': `starferry/${version}`,
+      [tenantHeader]: tenant,
+      ...(authorization === undefined ? {} : { authorization }),
+      ...(attempt === 0 ? {} : { 'retry-attempt': String(attempt) }),
+    };
+  }
+}
+
+/**
+ * The beginning of an answer's body. The status has been read, so whatever happens to the rest
+ * of the message changes nothing: what came is returned.
+ */
+async function readStart(body: Dispatcher.ResponseData['body']): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of body as AsyncIterable<Uint8Array>) {
+      chunks.push(chunk);
+      bytes += chunk.length;
+      if (bytes >= ANSWER_BYTES_MAX) break;
+    }
+  } catch {
+    // Cut off or timed out behind the status line.
+  }
+  return Buffer.concat(chunks).subarray(0, ANSWER_BYTES_MAX).toString('utf8');
+}
+
+function failed(message: string, timedOut: boolean, mayHaveArrived: boolean): PostResult {
+  return { kind: 'failed', message, timedOut, mayHaveArrived };
+}

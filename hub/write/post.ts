@@ -1,0 +1,19 @@
+/** One attempt to write a body. */
+export interface PostRequest {
+  tenant: string;
+  /** Snappy-compressed remote-write 1.0. */
+  body: Uint8Array;
+  /** 0 for the first attempt, then counting. */
+  attempt: number;
+  /** Gives the attempt up, wherever it is. */
+  signal: AbortSignal;
+}
+
+export type PostResult =
+  /** `body` is cut after a limit: it is a message for people. */
+  | { kind: 'answer'; status: number; headers: { retryAfter?: string }; body: string }
+  /** No answer. `mayHaveArrived` is false only when the body certainly never left. */
+  | { kind: 'failed'; message: string; timedOut: boolean; mayHaveArrived: boolean };
+
+/** The way to the destination; an argument, so that tests can put faults in it. Never rejects. */
+export type Post = (request: PostRequest) => Promise<PostResult>;

@@ -1,0 +1,165 @@
+import { borderType, positionMessages, readPositions } from './batch.ts';
+import { DecodeError } from './bytes.ts';
+import { fromLong, type LongLike, safeNumber, toLong } from './long.ts';
+import type { PositionRange } from './position-ranges.ts';
+import { emptySettlement, type RefusalReason, type Settlement } from './settlement.ts';
+
+/** 200: the destination has answered for every sample of the batch. */
+export interface Answer {
+  settlement: Settlement;
+  /** Entries of the batch's epoch that the hub holds durably. */
+  dictionaryOffset: number;
+  hubClockMs: number;
+}
+
+/** Why a batch does not fit the hub's state. */
+export type StateReason =
+  | 'positions'
+  | 'unknown stream'
+  | 'gap'
+  | 'dictionary behind'
+  | 'dictionary full'
+  | 'diverged'
+  | 'partly answered'
+  | 'duplicate agent';
+
+/** 409 and GET /v1/positions: all that a hub holds of one agent. */
+export interface HubState {
+  reason: StateReason;
+  hub: bigint;
+  epochs: { epoch: bigint; offset: number; hash: bigint }[];
+  tenants: TenantState[];
+  /** The run that goes on, and the address it speaks from. */
+  currentRun: bigint;
+  currentAddress: string;
+  formats: number[];
+  hubClockMs: number;
+}
+
+export interface TenantState {
+  /** As the agent names it: empty for the hub's default. */
+  tenant: string;
+  /** 0n: no stream is open. */
+  stream: bigint;
+  nextSequence: number;
+  /** The answer to the batch before `nextSequence`; absent while that is being written. */
+  lastAnswer?: Answer;
+  answered: PositionRange[];
+}
+
+const AnswerMessage = borderType('Answer');
+const HubStateMessage = borderType('HubState');
+/** No run is 0: ranges in an answer always name theirs. */
+const NO_RUN = 0n;
+
+export function encodeAnswer(answer: Answer): Uint8Array {
+  return AnswerMessage.encode(answerFields(answer)).finish();
+}
+
+function answerFields({ settlement, dictionaryOffset, hubClockMs }: Answer): object {
+  const refused = Array.from(settlement.refused, ([reason, count]) => ({ reason, count }));
+  return { ...settlement, refused, dictionaryOffset, hubClockMs };
+}
+
+interface AnswerFields {
+  accepted: LongLike;
+  deduplicated: LongLike;
+  redelivered: LongLike;
+  doubtful: LongLike;
+  refused: { reason: string; count: LongLike }[];
+  dictionaryOffset: number;
+  hubClockMs: LongLike;
+}
+
+/** @throws DecodeError */
+export function decodeAnswer(bytes: Uint8Array): Answer {
+  return readAnswer(decodeWith(AnswerMessage, bytes) as AnswerFields);
+}
+
+function readAnswer(fields: AnswerFields): Answer {
+  const settlement = emptySettlement();
+  settlement.accepted = safeNumber(fields.accepted, 'accepted');
+  settlement.deduplicated = safeNumber(fields.deduplicated, 'deduplicated');
+  settlement.redelivered = safeNumber(fields.redelivered, 'redelivered');
+  settlement.doubtful = safeNumber(fields.doubtful, 'doubtful');
+  for (const { reason, count } of fields.refused) {
+    settlement.refused.set(reason as RefusalReason, safeNumber(count, 'refused'));
+  }
+  return {
+    settlement,
+    dictionaryOffset: fields.dictionaryOffset,
+    hubClockMs: safeNumber(fields.hubClockMs, 'hub_clock_ms'),
+  };
+}
+
+export function encodeHubState(state: HubState): Uint8Array {
+  return HubStateMessage.encode({
+    ...state,
+    hub: toLong(state.hub),
+    currentRun: toLong(state.currentRun),
+    epochs: state.epochs.map(({ epoch, offset, hash }) => ({
+      epoch: toLong(epoch),
+      offset,
+      hash: toLong(hash),
+    })),
+    tenants: state.tenants.map(({ tenant, stream, nextSequence, lastAnswer, answered }) => ({
+      tenant,
+      stream: toLong(stream),
+      nextSequence,
+      ...(lastAnswer === undefined ? {} : { lastAnswer: answerFields(lastAnswer) }),
+      answered: positionMessages(answered, NO_RUN),
+    })),
+  }).finish();
+}
+
+interface HubStateFields {
+  reason: string;
+  hub: LongLike;
+  epochs: { epoch: LongLike; offset: number; hash: LongLike }[];
+  tenants: {
+    tenant: string;
+    stream: LongLike;
+    nextSequence: number;
+    lastAnswer: AnswerFields | null;
+    answered: { run: LongLike; first: LongLike; more: LongLike }[];
+  }[];
+  currentRun: LongLike;
+  currentAddress: string;
+  formats: number[];
+  hubClockMs: LongLike;
+}
+
+/** @throws DecodeError */
+export function decodeHubState(bytes: Uint8Array): HubState {
+  const fields = decodeWith(HubStateMessage, bytes) as HubStateFields;
+  return {
+    reason: fields.reason as StateReason,
+    hub: fromLong(fields.hub),
+    epochs: fields.epochs.map(({ epoch, offset, hash }) => ({
+      epoch: fromLong(epoch),
+      offset,
+      hash: fromLong(hash),
+    })),
+    tenants: fields.tenants.map(({ tenant, stream, nextSequence, lastAnswer, answered }) => ({
+      tenant,
+      stream: fromLong(stream),
+      nextSequence,
+      ...(lastAnswer === null ? {} : { lastAnswer: readAnswer(lastAnswer) }),
+      answered: readPositions(answered, NO_RUN),
+    })),
+    currentRun: fromLong(fields.currentRun),
+    currentAddress: fields.currentAddress,
+    formats: fields.formats,
+    hubClockMs: safeNumber(fields.hubClockMs, 'hub_clock_ms'),
+  };
+}
+
+function decodeWith(type: ReturnType<typeof borderType>, bytes: Uint8Array): unknown {
+  try {
+    return type.decode(bytes);
+  } catch (error) {
+    throw new DecodeError(
+      `${type.name}: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+}

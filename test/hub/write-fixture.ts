@@ -1,0 +1,77 @@
+import type { Clock } from '../../base/clock.ts';
+import type { BoundedLog } from '../../base/log.ts';
+import type { DictionaryCopy } from '../../hub/expand/dictionary-copy.ts';
+import { expandBatch } from '../../hub/expand/expansion.ts';
+import { createDelivery } from '../../hub/write/delivery.ts';
+import type { Deliver } from '../../hub/write/lanes.ts';
+import type { Post } from '../../hub/write/post.ts';
+import type { DestinationKind } from '../../proto/outcome.ts';
+import { type OutgoingRequest, WriteRequestEncoder } from '../../proto/remote-write-out.ts';
+import type { SampleColumns } from '../../proto/sample-columns.ts';
+import { seededRandom } from '../tools/seeded-random.ts';
+
+/** A clock on which every wait is over at once; it remembers them. */
+export class InstantClock implements Clock {
+  readonly slept: number[] = [];
+  #now = 1_700_000_000_000;
+
+  now(): number {
+    return this.#now;
+  }
+
+  async sleep(ms: number): Promise<void> {
+    this.slept.push(ms);
+    this.#now += ms;
+    // A turn of the event loop, so that a loop of retries lets others live.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+export interface Rig {
+  deliver: Deliver;
+  clock: InstantClock;
+  codes: string[];
+  held: number[];
+  lines: { level: string; key: string; fields: Record<string, unknown> }[];
+}
+
+/** The delivery under test with everything around it in plain sight. */
+export function rig(kind: DestinationKind, post: Post, seed = 'rig'): Rig {
+  const clock = new InstantClock();
+  const codes: string[] = [];
+  const held: number[] = [];
+  const lines: Rig['lines'] = [];
+  const log: BoundedLog = {
+    warn: (key, fields) => lines.push({ level: 'warn', key, fields: { ...fields } }),
+    error: (key, fields) => lines.push({ level: 'error', key, fields: { ...fields } }),
+  };
+  const metrics = {
+    request: (code: string) => codes.push(code),
+    heldByMisconfiguration: (change: number) => held.push(change),
+  };
+  const random = seededRandom(seed);
+  const deliver = createDelivery({ kind, post, clock, random, metrics, log });
+  return { deliver, clock, codes, held, lines };
+}
+
+export interface RequestOptions {
+  lanes?: number;
+  samplesPerRequestMax?: number;
+  mayBeRedelivered?: boolean;
+}
+
+export function requestsOf(
+  copy: DictionaryCopy,
+  columns: SampleColumns,
+  options: RequestOptions = {},
+): OutgoingRequest[] {
+  const { lanes = 1, samplesPerRequestMax = 2000, mayBeRedelivered = false } = options;
+  const expansion = expandBatch(
+    { tenant: 'a', writeAs: 'a', columns, mayBeRedelivered },
+    copy,
+    { lanes, samplesPerRequestMax, separateReplicas: true },
+    new WriteRequestEncoder(),
+  );
+  if (expansion.kind !== 'requests') throw new Error(expansion.kind);
+  return expansion.requests;
+}

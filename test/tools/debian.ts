@@ -1,0 +1,114 @@
+import { execFile } from 'node:child_process';
+import {
+  accessSync,
+  constants,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { assert } from '../../base/assert.ts';
+
+const run = promisify(execFile);
+
+/** Debian calls the program and its package the same. */
+export type DebianProgram = 'prometheus' | 'prometheus-node-exporter' | 'victoria-metrics';
+
+const aptMsMax = 300_000;
+const versionMsMax = 20_000;
+
+const cacheFolder =
+  process.env['STARFERRY_CACHE'] ?? fileURLToPath(new URL('../../.cache', import.meta.url));
+
+/**
+ * Path of a real server from Debian: the one in PATH, else unpacked from its package into the
+ * cache folder, so that nothing is installed, no daemon starts and root is not needed. Throws one
+ * line that says what to install where that is impossible: tests never skip what they need.
+ */
+export async function debianProgram(name: DebianProgram): Promise<string> {
+  const installed = inPath(name);
+  if (installed !== undefined) return installed;
+  const folder = join(cacheFolder, 'debian', name);
+  const program = join(folder, 'usr', 'bin', name);
+  if (isExecutable(program)) return program;
+  try {
+    await unpackOnce(name, folder);
+  } catch (error) {
+    throw new Error(
+      `${name} is needed and cannot be fetched from Debian (${troubleOf(error)}): ` +
+        `install it with: apt-get install ${name}`,
+    );
+  }
+  return program;
+}
+
+function inPath(name: string): string | undefined {
+  const folders = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');
+  return folders.map((folder) => join(folder, name)).find(isExecutable);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Several test files ask at the same time: each unpacks into a folder of its own and renames it
+ * into place. The first rename wins and the others find the program there, so no lock can be
+ * left behind by a killed test.
+ */
+async function unpackOnce(name: DebianProgram, folder: string): Promise<void> {
+  mkdirSync(dirname(folder), { recursive: true });
+  const fresh = mkdtempSync(`${folder}.`);
+  try {
+    const unpacked = join(fresh, 'unpacked');
+    await run('dpkg', ['-x', await download(name, fresh), unpacked]);
+    // Proves that the shared libraries it needs are on this machine.
+    await run(join(unpacked, 'usr', 'bin', name), ['--version'], { timeout: versionMsMax });
+    renameUnlessThere(unpacked, folder);
+  } finally {
+    rmSync(fresh, { recursive: true, force: true });
+  }
+}
+
+/** Path of the package file, fetched into `folder`. */
+async function download(name: DebianProgram, folder: string): Promise<string> {
+  const fetchPackage = () => run('apt-get', ['download', name], { cwd: folder, timeout: aptMsMax });
+  try {
+    await fetchPackage();
+  } catch (error) {
+    // The package lists of a fresh image are missing, those of an old one name what is gone.
+    if (process.getuid?.() !== 0) throw error;
+    await run('flock', [join(folder, '..', 'apt.lock'), 'apt-get', 'update'], {
+      timeout: aptMsMax,
+    });
+    await fetchPackage();
+  }
+  const file = readdirSync(folder).find((entry) => entry.endsWith('.deb'));
+  assert(file !== undefined, `apt-get download ${name} left no package file`);
+  return join(folder, file);
+}
+
+function renameUnlessThere(from: string, to: string): void {
+  try {
+    renameSync(from, to);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
+  }
+}
+
+/** The line of apt or dpkg that names the trouble: they say it first on stderr. */
+function troubleOf(error: unknown): string {
+  const { stderr, message } = error as { stderr?: string; message: string };
+  const lines = (stderr ?? '').split('\n').filter((line) => line !== '');
+  return lines.find((line) => line.startsWith('E:')) ?? lines[0] ?? message;
+}
