@@ -19,14 +19,12 @@ export type AppendOutcome =
 /** The main thread's end of agent/worker.ts. */
 export class BufferWorker {
   readonly #worker: Worker;
-  readonly #onFailure: (error: Error) => void;
   readonly #appends = new Map<number, (outcome: AppendOutcome) => void>();
   readonly #questions = new Map<number, (stats: WorkerStats) => void>();
   #nextId = 1;
 
-  private constructor(worker: Worker, onFailure: (error: Error) => void) {
+  private constructor(worker: Worker) {
     this.#worker = worker;
-    this.#onFailure = onFailure;
   }
 
   /**
@@ -44,21 +42,22 @@ export class BufferWorker {
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const workerData: WorkerStart = { config };
     const worker = new Worker(new URL(`./worker.${extension}`, import.meta.url), { workerData });
-    const client = new BufferWorker(worker, onFailure);
+    const client = new BufferWorker(worker);
     await new Promise<void>((resolve, reject) => {
-      worker.on('error', reject);
       worker.on('message', (message: FromWorker) => {
-        if (message.kind === 'entries') {
+        if (message.kind === 'ready') resolve();
+        else if (message.kind === 'failed') reject(new Error(message.message));
+        else if (message.kind === 'entries') {
           message.entries.forEach((entry, index) => {
             onEntry(entry, message.firstId + index);
           });
-        } else if (message.kind === 'failed') reject(new Error(message.message));
-        else if (message.kind === 'ready') resolve();
+        } else client.#receive(message);
+      });
+      worker.on('error', (error) => {
+        reject(error);
+        onFailure(error as Error);
       });
     });
-    worker.removeAllListeners();
-    worker.on('message', (message: FromWorker) => client.#receive(message));
-    worker.on('error', (error) => client.#onFailure(error as Error));
     return client;
   }
 
@@ -105,17 +104,9 @@ export class BufferWorker {
     this.#worker.postMessage(message, transfer as ArrayBuffer[]);
   }
 
-  #receive(message: FromWorker): void {
-    switch (message.kind) {
-      case 'appended':
-        this.#resolve(this.#appends, message.id, outcomeOf(message.unavailable));
-        break;
-      case 'stats':
-        this.#resolve(this.#questions, message.id, message.stats);
-        break;
-      default:
-        break;
-    }
+  #receive(message: Extract<FromWorker, { id: number }>): void {
+    if (message.kind === 'stats') this.#resolve(this.#questions, message.id, message.stats);
+    else this.#resolve(this.#appends, message.id, outcomeOf(message.unavailable));
   }
 
   #resolve<T>(waiting: Map<number, (value: T) => void>, id: number, value: T): void {

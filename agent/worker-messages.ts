@@ -26,7 +26,6 @@ export type FromWorker =
   | { kind: 'ready'; run: string }
   | { kind: 'appended'; id: number; unavailable?: string }
   | { kind: 'stats'; id: number; stats: WorkerStats }
-  | { kind: 'stopped' }
   /** The worker cannot go on; the message says what to do. */
   | { kind: 'failed'; message: string };
 

@@ -144,7 +144,6 @@ async function stop(
   buffer.housekeep();
   buffer.close();
   await link.close();
-  say({ kind: 'stopped' });
   port.close();
 }
 

@@ -59,6 +59,82 @@ export function canonicalLabelSet(bytes: Uint8Array, from = 0, to = bytes.length
   return refusalOf(labels) ?? { kind: 'canonical', bytes: encodeLabels(labels) };
 }
 
+/**
+ * Whether bytes [from, to) are a canonical label set as they stand. Allocates nothing, unlike
+ * `canonicalLabelSet`: at the start of an agent every series is new.
+ */
+export function isCanonicalLabelSet(bytes: Uint8Array, from: number, to: number): boolean {
+  try {
+    return to - from <= LABEL_SET_BYTES_MAX && isCanonicalWire(new FieldCursor(bytes, from, to));
+  } catch (error) {
+    if (error instanceof DecodeError) return false;
+    throw error;
+  }
+}
+
+function isCanonicalWire(cursor: FieldCursor): boolean {
+  const { bytes, at: from, end: to } = cursor;
+  let previousFrom = from;
+  let previousTo = from;
+  let canonicalBytes = 0;
+  let hasMetricName = false;
+  while (cursor.at < to) {
+    if (cursor.tag() !== LABELS_TAG) return false;
+    const labelTo = cursor.contentEnd();
+    const labelFrom = cursor.at;
+    if (cursor.tag() !== NAME_TAG) return false;
+    const nameTo = cursor.contentEnd();
+    const nameFrom = cursor.at;
+    cursor.at = nameTo;
+    if (nameTo >= labelTo || cursor.tag() !== VALUE_TAG) return false;
+    const valueTo = cursor.contentEnd();
+    const valueFrom = cursor.at;
+    if (valueTo !== labelTo || valueFrom === valueTo) return false;
+    cursor.at = labelTo;
+    if (compareRanges(bytes, previousFrom, previousTo, nameFrom, nameTo) >= 0) return false;
+    if (!isName(bytes, nameFrom, nameTo)) return false;
+    hasMetricName ||= METRIC_NAME.compare(bytes, nameFrom, nameTo) === 0;
+    canonicalBytes += fieldBytes(labelTo - labelFrom);
+    // A length written longer than it need be shows in the sum.
+    if (fieldBytes(nameTo - nameFrom) + fieldBytes(valueTo - valueFrom) !== labelTo - labelFrom) {
+      return false;
+    }
+    previousFrom = nameFrom;
+    previousTo = nameTo;
+  }
+  return hasMetricName && canonicalBytes === to - from;
+}
+
+/** Bytes of a field with a one-byte tag around `contentBytes`, its length as short as can be. */
+function fieldBytes(contentBytes: number): number {
+  let lengthBytes = 1;
+  for (let rest = contentBytes; rest >= 0x80; rest >>>= 7) lengthBytes++;
+  return 1 + lengthBytes + contentBytes;
+}
+
+function compareRanges(
+  bytes: Uint8Array,
+  aFrom: number,
+  aTo: number,
+  bFrom: number,
+  bTo: number,
+): number {
+  const common = Math.min(aTo - aFrom, bTo - bFrom);
+  for (let i = 0; i < common; i++) {
+    const difference = bytes[aFrom + i]! - bytes[bFrom + i]!;
+    if (difference !== 0) return difference;
+  }
+  return aTo - aFrom - (bTo - bFrom);
+}
+
+/** UTF-8 and not empty; ASCII needs no call into native code. */
+function isName(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let at = from; at < to; at++) {
+    if (bytes[at]! >= 0x80) return isUtf8(bytes.subarray(from, to));
+  }
+  return to > from;
+}
+
 /** @param labels sorted by name, empty values included: a name counts as used even then */
 function refusalOf(labels: Label[]): LabelSetVerdict | undefined {
   if (labels.length === 0) return { kind: 'refused', reason: 'no_labels' };

@@ -3,7 +3,10 @@ import { FIXED64, FieldCursor, LEN, VARINT } from './field-cursor.ts';
 
 // Walks a remote write 1.0 request without building an object per message. remote-write.proto says:
 //
-//   message WriteRequest { repeated TimeSeries timeseries = 1; repeated MetricMetadata metadata = 3; }
+//   message WriteRequest {
+//     repeated TimeSeries timeseries = 1;
+//     repeated MetricMetadata metadata = 3;
+//   }
 //   message TimeSeries {
 //     repeated Label labels = 1;
 //     repeated Sample samples = 2;

@@ -2,7 +2,7 @@
 // itself with the Node that came with the packages. Has to run on Node 20, and before any package
 // is there, so it is plain JavaScript.
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,7 +14,7 @@ const biome = [join(root, 'node_modules/@biomejs/biome/bin/biome'), 'ci', '.'];
 const tsc = [join(bin, 'tsc')];
 const vitest = [join(bin, 'vitest'), 'run'];
 
-/** The steps of each mode, run one after the other until one fails; all but the last take no arguments. */
+/** The steps of each mode, until one fails; arguments go to the last one. */
 const modes = {
   start: () => [['cli/main.ts', 'demo']],
   starferry: () => [['cli/main.ts']],
@@ -64,8 +64,9 @@ function isInstalled() {
 async function install() {
   process.stderr.write('installing packages…\n');
   const { code, output } = await runQuietly('npm', ['ci', '--no-audit', '--no-fund']);
-  if (code === 0) return true;
   const log = join(root, 'npm-ci.log');
+  rmSync(log, { force: true });
+  if (code === 0) return true;
   writeFileSync(log, output);
   const problem = /zstd-napi|node-gyp|gyp ERR!/.test(output)
     ? `zstd-napi could not be compiled: ${compilerAdvice()}`
@@ -96,10 +97,8 @@ function searchPath() {
 
 /** The prefix under which the system's Node keeps its headers, if they are installed. */
 function nodeHeaders() {
-  const node = searchPath().find((folder) => existsSync(join(folder, 'node')));
-  const prefix = node === undefined ? undefined : dirname(node);
-  const found = prefix !== undefined && existsSync(join(prefix, 'include/node/node_api.h'));
-  return found ? prefix : undefined;
+  const folders = searchPath().filter((folder) => existsSync(join(folder, 'node')));
+  return folders.map(dirname).find((prefix) => existsSync(join(prefix, 'include/node/node_api.h')));
 }
 
 /** The Node of the packages, else the one that runs this file if it is new enough. */
@@ -125,7 +124,12 @@ function run(command, args) {
 }
 
 function runQuietly(command, args) {
-  const environment = { ...process.env, PATH: searchPath().join(delimiter) };
+  const environment = {
+    ...process.env,
+    PATH: searchPath().join(delimiter),
+    // `npm run -s` would silence this npm too, and with it the reason of a failure.
+    npm_config_loglevel: 'notice',
+  };
   const headers = nodeHeaders();
   // Without it node-gyp downloads the headers, which many machines cannot.
   if (headers !== undefined) environment.npm_config_nodedir ??= headers;

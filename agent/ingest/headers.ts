@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
 const MEDIA_TYPE = 'application/x-protobuf';
+const NOT_ACCEPTED = 'is not accepted by this server';
 const VERSION_1 = 'prometheus.WriteRequest';
 const VERSION_2 = 'io.prometheus.write.v2.Request';
 
@@ -14,7 +15,7 @@ export function unsupportedMedia(headers: IncomingHttpHeaders): string | undefin
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && encoding !== '' && encoding !== 'snappy') {
     const what = `${encoding} encoding (compression)`;
-    return `${what} is not accepted by this server; only snappy is acceptable`;
+    return `${what} ${NOT_ACCEPTED}; only snappy is acceptable`;
   }
   const contentType = headers['content-type'];
   return contentType === undefined || contentType === ''
@@ -44,7 +45,7 @@ function unsupportedMessage(message: string, contentType: string): string | unde
     case VERSION_1:
       return undefined;
     case VERSION_2:
-      return `${message} protobuf message is not accepted by this server; only accepts ${VERSION_1}`;
+      return `${message} protobuf message ${NOT_ACCEPTED}; only accepts ${VERSION_1}`;
     default: {
       const what = `unknown type for remote write protobuf message ${message}`;
       return `got ${contentType} content type; ${what}, supported: ${VERSION_1}`;

@@ -37,8 +37,8 @@ export interface IngestLimits {
 }
 
 export interface IngestMetrics {
-  /** Samples stored. */
-  received(samples: number): void;
+  /** Samples stored, and the size of the body they came in. */
+  received(samples: number, bodyBytes: number): void;
   /** Samples refused here, for good. */
   refused(reason: string, samples: number): void;
   answered(status: number): void;
@@ -72,7 +72,7 @@ const SCRATCH_BYTES_MIN = 64 * 1024;
 const SAMPLES_EXPECTED_MIN = 256;
 const SAMPLES_EXPECTED_MAX = 16_384;
 
-/** Handles POST /api/v1/write and /api/v1/push: remote write 1.0 in, an answer that is a promise. */
+/** Handles POST /api/v1/write and /api/v1/push: remote write 1.0; the answer is a promise. */
 export function createIngest(options: IngestOptions): Handler {
   const ingest = new Ingest(options);
   return (request, response) => ingest.handle(request, response);
@@ -178,7 +178,7 @@ class Ingest {
       const outcome = await append(newEntries === undefined ? batch : { ...batch, newEntries });
       if (outcome.kind === 'unavailable') return unavailable(outcome.reason, outcome.retryAfterMs);
     }
-    metrics.received(samples);
+    metrics.received(samples, body.length);
     this.#reportLeftOut(parsed);
     if (refusals.isEmpty) return { status: 204 };
     for (const [reason, count] of refusals.samples) metrics.refused(reason, count);

@@ -27,7 +27,7 @@ export class ByteStrings {
   #hashes = new Uint32Array(256);
   /** Open addressing, number + 1; at most half of them are in use. */
   #slots = new Uint32Array(512);
-  /** The array looked at last and a view of it: requests come one after the other in one scratch. */
+  /** The array looked at last and a view of it: all requests come in one scratch. */
   #viewed: Uint8Array = new Uint8Array(0);
   #view = new DataView(this.#viewed.buffer);
 

@@ -5,7 +5,7 @@ import {
   encodeMetadataEntry,
   encodeSeriesEntry,
 } from '../../proto/dictionary-entry.ts';
-import { canonicalLabelSet } from '../../proto/label-set.ts';
+import { canonicalLabelSet, isCanonicalLabelSet } from '../../proto/label-set.ts';
 import { canonicalMetadata } from '../../proto/metric-metadata.ts';
 import {
   FULL,
@@ -66,8 +66,11 @@ export class SeriesTable implements SeriesLookup {
     const decoded = decodeEntry(entry);
     const tenant = this.tenant(decoded.tenant);
     assert(tenant !== FULL, 'more tenants in the log than it can ever have had');
-    if (decoded.kind === 'series') this.#add(seriesSpace(tenant), decoded.labels);
-    else this.#add(metadataSpace(tenant), decoded.bytes);
+    const isSeries = decoded.kind === 'series';
+    const payload = isSeries ? decoded.labels : decoded.bytes;
+    const space = isSeries ? seriesSpace(tenant) : metadataSpace(tenant);
+    // No limit here: the log is what it is, even if the operator has lowered buffer.max_series.
+    this.#add(space, payload, 0, payload.length);
     this.#takenCount = this.#entries.count;
   }
 
@@ -129,6 +132,12 @@ export class SeriesTable implements SeriesLookup {
     if (known >= 0) return known;
     const alias = this.#aliases.find(space, bytes, from, to);
     if (alias >= 0) return this.#aliasIds[alias]!;
+    if (isCanonicalLabelSet(bytes, from, to)) return this.#addNew(space, bytes, from, to);
+    return this.#lookUpForm(space, bytes, from, to);
+  }
+
+  /** For labels that a sender writes in its own way. */
+  #lookUpForm(space: number, bytes: Uint8Array, from: number, to: number): number {
     const verdict = canonicalLabelSet(bytes, from, to);
     if (verdict.kind === 'refused') {
       if (verdict.reason === 'malformed') throw new DecodeError(`labels before byte ${to}`);
@@ -136,20 +145,23 @@ export class SeriesTable implements SeriesLookup {
       return REFUSED;
     }
     const id = this.#findOrAdd(space, verdict.bytes);
-    if (id >= 0 && !this.#entries.matches(id, space, bytes, from, to)) {
-      this.#addAlias(id, space, bytes, from, to);
-    }
+    if (id >= 0) this.#addAlias(id, space, bytes, from, to);
     return id;
   }
 
   #findOrAdd(space: number, canonical: Uint8Array): number {
     const known = this.#entries.find(space, canonical, 0, canonical.length);
     if (known >= 0) return known;
-    return this.#entries.count < this.#entriesMax ? this.#add(space, canonical) : FULL;
+    return this.#addNew(space, canonical, 0, canonical.length);
   }
 
-  #add(space: number, canonical: Uint8Array): number {
-    const id = this.#entries.add(space, canonical);
+  #addNew(space: number, canonical: Uint8Array, from: number, to: number): number {
+    if (this.#entries.count >= this.#entriesMax) return FULL;
+    return this.#add(space, canonical, from, to);
+  }
+
+  #add(space: number, canonical: Uint8Array, from: number, to: number): number {
+    const id = this.#entries.add(space, canonical, from, to);
     if (id === this.#successors.length) {
       const successors = new Uint32Array(id * 2);
       successors.set(this.#successors);

@@ -5,10 +5,10 @@ import type { SeriesSource } from './series-source.ts';
 
 /** A decoded batch. Its columns must not change until the requests made of it are settled. */
 export interface ExpandableBatch {
-  /** As the agent and its dictionary name the tenant; empty for the agent's default. */
+  /** As the destination names the tenant; never empty. */
   tenant: string;
-  /** As the destination is to see it; never empty. */
-  writeAs: string;
+  /** As the agent and its dictionary name it; empty for the agent's default. */
+  named: string;
   columns: SampleColumns;
   mayBeRedelivered: boolean;
 }
@@ -46,7 +46,7 @@ export function expandBatch(
 ): Expansion {
   const { columns } = batch;
   const buckets = new Buckets(columns.count, options);
-  const tenantNumber = source.tenantNumber(batch.tenant);
+  const tenantNumber = source.tenantNumber(batch.named);
   for (let row = 0; row < columns.count; row++) {
     const id = columns.ids[row]!;
     const owner = source.tenantOf(id);
@@ -56,7 +56,7 @@ export function expandBatch(
   }
   const requests = buckets.slices().map(
     ({ lane, rows }): OutgoingRequest => ({
-      tenant: batch.writeAs,
+      tenant: batch.tenant,
       lane,
       count: rows.length,
       mayBeRedelivered: batch.mayBeRedelivered,

@@ -10,7 +10,7 @@ import { appendSeries, columnsOf, labelBytes, newDictionary, pick } from './seri
 const OPTIONS = { lanes: 4, samplesPerRequestMax: 2000, separateReplicas: true };
 
 function batchOf(columns: SampleColumns, tenant = 'a'): ExpandableBatch {
-  return { tenant, writeAs: tenant, columns, mayBeRedelivered: false };
+  return { tenant, named: tenant, columns, mayBeRedelivered: false };
 }
 
 function requestsOf(expansion: Expansion): OutgoingRequest[] {
@@ -230,7 +230,7 @@ describe('the expansion of a batch', () => {
   it('writes as the tenant that the hub maps the agent to', () => {
     const copy = newDictionary();
     const id = appendSeries(copy, '', { __name__: 'up' });
-    const batch = { ...batchOf(columnsOf([[id, 1]]), ''), writeAs: 'overseas' };
+    const batch = { ...batchOf(columnsOf([[id, 1]]), ''), tenant: 'overseas' };
     const [request] = requestsOf(expandBatch(batch, copy, OPTIONS, new WriteRequestEncoder()));
     expect(request?.tenant).toBe('overseas');
   });

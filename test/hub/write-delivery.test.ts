@@ -125,7 +125,7 @@ describe('the delivery of a request', () => {
     expect(sent.map(({ attempt }) => attempt)).toEqual([0, 1, 2, 3, 2, 1]);
   });
 
-  it('sends half after a 413 without waiting; a single sample is refused as too large', async () => {
+  it('sends half after a 413 at once; a single sample is refused as too large', async () => {
     const { result, sent, clock } = await deliver(
       'cortex',
       requestOf(3),

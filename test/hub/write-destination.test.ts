@@ -132,7 +132,7 @@ describe('the destination', () => {
     expect(kindOf(result)).toBe('failed, timed out: false, may have arrived: false');
   });
 
-  it('is never asked more than inFlightMax things at once; waiting costs no time limit', async () => {
+  it('has at most inFlightMax in flight; the time limit starts after the wait', async () => {
     let inFlight = 0;
     let inFlightMax = 0;
     const { url } = await serve((_request, response) => {

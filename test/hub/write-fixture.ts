@@ -67,7 +67,7 @@ export function requestsOf(
 ): OutgoingRequest[] {
   const { lanes = 1, samplesPerRequestMax = 2000, mayBeRedelivered = false } = options;
   const expansion = expandBatch(
-    { tenant: 'a', writeAs: 'a', columns, mayBeRedelivered },
+    { tenant: 'a', named: 'a', columns, mayBeRedelivered },
     copy,
     { lanes, samplesPerRequestMax, separateReplicas: true },
     new WriteRequestEncoder(),

@@ -78,7 +78,7 @@ describe('lanes', () => {
     await lanes.idle();
   });
 
-  it('drop what is queued when a new stream opens, and are idle after what is in flight', async () => {
+  it('drop what is queued for a new stream, and are idle after what is in flight', async () => {
     const { deliver, started, end } = heldDelivery();
     const lanes = new Lanes(1, deliver, new AbortController().signal);
     const old = lanes.settle([numbered(0, 1), numbered(0, 2), numbered(0, 3)]);

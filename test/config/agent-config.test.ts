@@ -1,0 +1,134 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { type AgentHost, loadAgentConfig } from '../../agent/config.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'starferry-agent-config-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+writeFileSync(join(folder, 'token'), 's3cret\n');
+
+const host: AgentHost = { hostName: 'web-1', inKubernetes: false };
+
+function load(yaml: string, on: AgentHost = host) {
+  const path = join(folder, 'agent.yaml');
+  writeFileSync(path, yaml);
+  return loadAgentConfig(path, on);
+}
+
+function configOf(yaml: string) {
+  const loaded = load(yaml);
+  if (loaded.kind === 'errors') throw new Error(loaded.lines.join('\n'));
+  return loaded.value;
+}
+
+function errorsOf(yaml: string, on: AgentHost = host): string[] {
+  const loaded = load(yaml, on);
+  return loaded.kind === 'errors' ? loaded.lines : [];
+}
+
+test('a hub on this machine is all an agent needs to be told', () => {
+  expect(configOf('hub: {urls: [http://127.0.0.1:9202]}')).toEqual({
+    agentId: 'web-1',
+    listen: { host: '127.0.0.1', port: 9201 },
+    adminListen: undefined,
+    dataDir: './agent-data',
+    logLevel: 'info',
+    hub: {
+      urls: ['http://127.0.0.1:9202'],
+      token: '',
+      caPem: undefined,
+      requestTimeoutMs: 60_000,
+    },
+    batch: { maxDelayMs: 5000, samplesMax: 100_000 },
+    buffer: {
+      bytesMax: 10 * 1024 ** 3,
+      ageMaxMs: 0,
+      whenFull: 'reject',
+      freeDiskBytesMin: 256 * 1024 ** 2,
+      seriesMax: 1_000_000,
+    },
+    ingest: {
+      defaultTenant: '',
+      bodyBytesMax: 32 * 1024 ** 2,
+      decodedBytesMax: 32 * 1024 ** 2,
+      requestTimeoutMs: 30_000,
+      connectionAgeMaxMs: 300_000,
+      inFlightBytesMax: 64 * 1024 ** 2,
+    },
+  });
+});
+
+test('every key reaches the configuration', () => {
+  const yaml = `
+agent_id: sg-prod
+listen: 0.0.0.0:9201
+admin_listen: 127.0.0.1:9301
+data_dir: /var/lib/agent
+log_level: debug
+hub: {urls: ["https://hub.example:9202"], token_file: token, request_timeout: 10s}
+batch: {max_delay: 500ms, max_samples: 10}
+buffer: {max_bytes: 1GiB, max_age: 2d, when_full: drop_oldest, min_free_disk: 0, max_series: 7}
+ingest: {default_tenant: overseas, max_body: 1MiB, max_decoded: 2MiB, request_timeout: 1s,
+  max_connection_age: 1m, max_in_flight: 3MiB}`;
+  expect(configOf(yaml)).toEqual({
+    agentId: 'sg-prod',
+    listen: { host: '0.0.0.0', port: 9201 },
+    adminListen: { host: '127.0.0.1', port: 9301 },
+    dataDir: '/var/lib/agent',
+    logLevel: 'debug',
+    hub: {
+      urls: ['https://hub.example:9202'],
+      token: 's3cret',
+      caPem: undefined,
+      requestTimeoutMs: 10_000,
+    },
+    batch: { maxDelayMs: 500, samplesMax: 10 },
+    buffer: {
+      bytesMax: 1024 ** 3,
+      ageMaxMs: 172_800_000,
+      whenFull: 'drop_oldest',
+      freeDiskBytesMin: 0,
+      seriesMax: 7,
+    },
+    ingest: {
+      defaultTenant: 'overseas',
+      bodyBytesMax: 1024 ** 2,
+      decodedBytesMax: 2 * 1024 ** 2,
+      requestTimeoutMs: 1000,
+      connectionAgeMaxMs: 60_000,
+      inFlightBytesMax: 3 * 1024 ** 2,
+    },
+  });
+});
+
+test('plain http and a missing token are refused once the hub is not on this machine', () => {
+  expect(errorsOf('hub: {urls: [http://127.0.0.1:1, http://hub.example:9202]}')).toEqual([
+    'hub.token_file: missing: expected a file with a token, because the hub is not on this machine',
+    'hub.urls.1: "http://hub.example:9202": expected https:// for a hub that is not on this ' +
+      'machine (or allow_plaintext: true)',
+  ]);
+  const plain = '{urls: [http://hub.example], token_file: token, allow_plaintext: true}';
+  expect(configOf(`hub: ${plain}`).hub.token).toBe('s3cret');
+});
+
+test('in Kubernetes the agent id must be given, elsewhere a strange host name is refused', () => {
+  const yaml = 'hub: {urls: [http://127.0.0.1:1]}';
+  expect(errorsOf(yaml, { hostName: 'pod-x7f', inKubernetes: true })).toEqual([
+    expect.stringMatching(/^agent_id: missing: expected 1 to 64 of /),
+  ]);
+  expect(errorsOf(yaml, { hostName: 'a host', inKubernetes: false })).toHaveLength(1);
+});
+
+test('a tenant that Cortex would refuse is refused here', () => {
+  for (const tenant of ['a|b', '..', '__markers__', 'ü', 'a'.repeat(151)]) {
+    const yaml = `{hub: {urls: [http://127.0.0.1:1]}, ingest: {default_tenant: "${tenant}"}}`;
+    expect(errorsOf(yaml)).toEqual([expect.stringMatching(/^ingest\.default_tenant: /)]);
+  }
+});
+
+test('a file of certificates that holds none is refused', () => {
+  expect(errorsOf('hub: {urls: [https://127.0.0.1:1], ca_file: token}')).toEqual([
+    'hub.ca_file: "token": expected the path of a PEM file; it holds no PEM certificate',
+  ]);
+});
