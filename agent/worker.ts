@@ -4,7 +4,8 @@ import { systemClock } from '../base/clock.ts';
 import { createLog, type Log } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
 import { SampleColumns } from '../proto/sample-columns.ts';
-import { Buffer, DamagedBufferError } from './buffer/buffer.ts';
+import { Buffer } from './buffer/buffer.ts';
+import { DamagedBufferError } from './buffer/dictionary.ts';
 import { GroupCommit } from './buffer/group-commit.ts';
 import type { AgentConfig } from './config.ts';
 import { encodeDictionaryBatch, encodeHeartbeat, StreamEncoder } from './encode/stream-encoder.ts';
@@ -54,6 +55,7 @@ function start(config: AgentConfig, log: Log): void {
   );
   const shipper = new Shipper(config.batch, {
     samples: buffer,
+    dictionary: buffer.dictionary,
     storedBefore: buffer.storedBefore,
     link,
     encoding: {
@@ -75,7 +77,7 @@ function start(config: AgentConfig, log: Log): void {
 function handOverDictionary(buffer: Buffer): void {
   let entries: Uint8Array[] = [];
   let firstId = 0;
-  for (const entry of buffer.entries()) {
+  for (const entry of buffer.dictionary.entries()) {
     entries.push(entry);
     if (entries.length < ENTRIES_PER_MESSAGE) continue;
     say({ kind: 'entries', firstId, entries });
@@ -154,8 +156,8 @@ function waiting(buffer: Buffer): number {
 function statsOf({ buffer, shipper, link }: Running): WorkerStats {
   return {
     run: buffer.run.toString(16),
-    epoch: buffer.epoch.toString(16),
-    dictionaryLength: buffer.dictionaryLength,
+    epoch: buffer.dictionary.epoch.toString(16),
+    dictionaryLength: buffer.dictionary.length,
     backlog: new Map(buffer.backlog),
     bufferBytes: buffer.usedBytes(),
     oldestTimestamp: buffer.oldestTimestamp(),

@@ -2,7 +2,7 @@
 // itself with the Node that came with the packages. Has to run on Node 20, and before any package
 // is there, so it is plain JavaScript.
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -97,8 +97,9 @@ function searchPath() {
 
 /** The prefix under which the system's Node keeps its headers, if they are installed. */
 function nodeHeaders() {
-  const folders = searchPath().filter((folder) => existsSync(join(folder, 'node')));
-  return folders.map(dirname).find((prefix) => existsSync(join(prefix, 'include/node/node_api.h')));
+  const nodes = searchPath().map((folder) => join(folder, 'node'));
+  const prefixes = nodes.filter(existsSync).map((node) => dirname(dirname(realpathSync(node))));
+  return prefixes.find((prefix) => existsSync(join(prefix, 'include/node/node_api.h')));
 }
 
 /** The Node of the packages, else the one that runs this file if it is new enough. */

@@ -52,13 +52,6 @@ export interface StoredSegment extends SegmentRow {
   isIntact: boolean;
 }
 
-/** What a deletion took out of the buffer. */
-export interface Removed {
-  samples: number;
-  oldest: number | null;
-  newest: number | null;
-}
-
 /** 64-bit numbers are kept as text: readable in the sqlite3 shell, no sign to think of. */
 export const hex = (id: bigint): string => id.toString(16).padStart(16, '0');
 
@@ -176,11 +169,12 @@ export class BufferDatabase {
     return (this.#statements.oldest.get() as { oldest: number } | undefined)?.oldest;
   }
 
-  removeRange(tenant: string, { run, first, last }: PositionRange): Removed {
+  /** Removes segments; returns how many samples they held. */
+  removeRange(tenant: string, { run, first, last }: PositionRange): number {
     const args = [tenant, hex(run), first, last] as const;
-    const removed = this.#statements.rangeTotals.get(...args) as Removed;
+    const { samples } = this.#statements.rangeSamples.get(...args) as { samples: number };
     this.#statements.removeRange.run(...args);
-    return removed;
+    return samples;
   }
 
   removeSegment(id: number): void {
@@ -256,9 +250,9 @@ function prepare(db: Database.Database) {
     backlog: sql('SELECT tenant, sum(samples) AS samples FROM segments GROUP BY tenant'),
     lastSegmentId: sql('SELECT max(id) AS id FROM segments'),
     oldest: sql('SELECT oldest FROM segments ORDER BY id LIMIT 1'),
-    rangeTotals: sql(
-      'SELECT coalesce(sum(samples), 0) AS samples, min(oldest) AS oldest, max(newest) AS newest ' +
-        'FROM segments WHERE tenant = ? AND run = ? AND sequence BETWEEN ? AND ?',
+    rangeSamples: sql(
+      'SELECT coalesce(sum(samples), 0) AS samples FROM segments ' +
+        'WHERE tenant = ? AND run = ? AND sequence BETWEEN ? AND ?',
     ),
     removeRange: sql(
       'DELETE FROM segments WHERE tenant = ? AND run = ? AND sequence BETWEEN ? AND ?',

@@ -72,7 +72,10 @@ const SCRATCH_BYTES_MIN = 64 * 1024;
 const SAMPLES_EXPECTED_MIN = 256;
 const SAMPLES_EXPECTED_MAX = 16_384;
 
-/** Handles POST /api/v1/write and /api/v1/push: remote write 1.0; the answer is a promise. */
+/**
+ * Handles every method of /api/v1/write and /api/v1/push: takes remote write 1.0 by POST. A 2xx,
+ * and the 400 that names what of a request was refused, promise that the rest survives a power cut.
+ */
 export function createIngest(options: IngestOptions): Handler {
   const ingest = new Ingest(options);
   return (request, response) => ingest.handle(request, response);
@@ -106,6 +109,9 @@ class Ingest {
   /** Undefined when the client has gone. Headers are judged before the body is touched. */
   async #answer(request: IncomingMessage): Promise<Answer | undefined> {
     const { bodyBytesMax, requestTimeoutMs, defaultTenant } = this.#options.limits;
+    if (request.method !== 'POST') {
+      return { status: 405, text: 'Method not allowed', headers: { Allow: 'POST' } };
+    }
     const unsupported = unsupportedMedia(request.headers);
     if (unsupported !== undefined) return { status: 415, text: unsupported };
     const tenant = request.headers['x-scope-orgid'] ?? defaultTenant;

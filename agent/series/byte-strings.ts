@@ -6,9 +6,6 @@ const ALIGNMENT = 8;
 const ADDRESSES_PER_CHUNK = CHUNK_BYTES / ALIGNMENT;
 const EMPTY_SLOT = 0;
 
-/** The longest string that can be kept. */
-export const STRING_BYTES_MAX = CHUNK_BYTES;
-
 /**
  * Numbers byte strings in the order in which they are added, each within a `space`: the same
  * bytes in two spaces are two strings. Looking one up allocates nothing.
@@ -50,10 +47,10 @@ export class ByteStrings {
     return this.#equals(number, space, this.#viewOf(bytes), from, to - from);
   }
 
-  /** Keeps a copy of a string that is not there yet; returns its number. */
+  /** Keeps a copy of a string of 1 byte to 1 MiB that is not there yet; returns its number. */
   add(space: number, bytes: Uint8Array, from = 0, to = bytes.length): number {
     const length = to - from;
-    assert(length <= STRING_BYTES_MAX, 'a string longer than a chunk');
+    assert(length > 0 && length <= CHUNK_BYTES, 'a string that is empty or longer than a chunk');
     const number = this.count;
     if (number === this.#addresses.length) this.#grow();
     this.#addresses[number] = this.#place(bytes, from, to);

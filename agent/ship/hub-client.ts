@@ -12,6 +12,8 @@ export type HubReply =
   | { kind: 'state'; state: HubState }
   | { kind: 'too_large'; message: string }
   | { kind: 'unreadable_format'; state: HubState }
+  /** The hub cannot read what arrived. */
+  | { kind: 'unreadable'; message: string }
   /** Not now; the data stays here. */
   | { kind: 'busy'; retryAfterMs: number | undefined; message: string }
   /** No answer came: the hub may or may not have received the request. */
@@ -129,6 +131,8 @@ function readReply(
           : { kind: 'answer', answer: decodeAnswer(body) };
       case 409:
         return { kind: 'state', state: decodeHubState(body) };
+      case 400:
+        return { kind: 'unreadable', message: message() };
       case 413:
         return { kind: 'too_large', message: message() };
       case 415:

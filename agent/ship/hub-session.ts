@@ -8,20 +8,24 @@ import type { PositionRange } from '../../proto/position-ranges.ts';
 import { sampleFormats } from '../../proto/sample-format.ts';
 import { countOne, type ShipStats } from './ship-stats.ts';
 
-/** The part of the buffer that knows what a hub holds. */
-export interface AcknowledgedLog {
+/** The durable dictionary log, with what each hub has said to hold of it. */
+export interface DictionaryLog {
   readonly epoch: bigint;
-  readonly dictionaryLength: number;
+  readonly length: number;
   acknowledgedOffset(hub: bigint): number;
   setAcknowledgedOffset(hub: bigint, offset: number): void;
   chainHash(offset: number): bigint | undefined;
   entries(from: number): Iterable<Uint8Array>;
-  renameEpoch(random: Random): void;
-  acknowledge(
-    tenant: string,
-    ranges: readonly PositionRange[],
-    hub: { hub: bigint; offset: number },
-  ): number;
+  rename(random: Random): void;
+}
+
+export interface HubSessionDeps {
+  dictionary: DictionaryLog;
+  /** Forgets segments of a tenant that were answered for; returns how many samples they held. */
+  acknowledge(tenant: string, ranges: readonly PositionRange[]): number;
+  random: Random;
+  stats: ShipStats;
+  log: Log;
 }
 
 /**
@@ -30,23 +34,26 @@ export interface AcknowledgedLog {
  * `advance`, from what a hub has said.
  */
 export class HubSession {
-  readonly #log: AcknowledgedLog;
-  readonly #random: Random;
-  readonly #stats: ShipStats;
-  readonly #logger: Log;
+  readonly #deps: HubSessionDeps;
   #hub: bigint | undefined;
   #format: number | undefined;
 
-  constructor(log: AcknowledgedLog, deps: { random: Random; stats: ShipStats; log: Log }) {
-    this.#log = log;
-    this.#random = deps.random;
-    this.#stats = deps.stats;
-    this.#logger = deps.log;
+  constructor(deps: HubSessionDeps) {
+    this.#deps = deps;
   }
 
   /** The hub's id; undefined before the first word from it. */
   get hub(): bigint | undefined {
     return this.#hub;
+  }
+
+  get epoch(): bigint {
+    return this.#deps.dictionary.epoch;
+  }
+
+  /** Durable entries of the current epoch. */
+  get dictionaryLength(): number {
+    return this.#deps.dictionary.length;
   }
 
   /** Samples format for new streams: the highest both ends know; undefined if there is none. */
@@ -56,13 +63,13 @@ export class HubSession {
 
   /** Entries of the current epoch that this hub holds. */
   get offset(): number {
-    return this.#hub === undefined ? 0 : this.#log.acknowledgedOffset(this.#hub);
+    return this.#hub === undefined ? 0 : this.#deps.dictionary.acknowledgedOffset(this.#hub);
   }
 
   /** Notes that the hub now holds `offset` entries. It only grows, save by `adopt`. */
   advance(offset: number): void {
     if (this.#hub !== undefined && offset > this.offset) {
-      this.#log.setAcknowledgedOffset(this.#hub, offset);
+      this.#deps.dictionary.setAcknowledgedOffset(this.#hub, offset);
     }
   }
 
@@ -72,8 +79,8 @@ export class HubSession {
    */
   adopt(state: HubState): void {
     if (this.#hub !== undefined && this.#hub !== state.hub) {
-      countOne(this.#stats.events, 'hub changed');
-      this.#logger.warn(
+      countOne(this.#deps.stats.events, 'hub changed');
+      this.#deps.log.warn(
         { hub: state.hub.toString(16), before: this.#hub.toString(16) },
         'another hub answers under this URL, or the hub has lost its data_dir',
       );
@@ -83,28 +90,26 @@ export class HubSession {
     this.#format = known.length === 0 ? undefined : Math.max(...known);
     this.#compareDictionary(state);
     for (const { tenant, answered } of state.tenants) {
-      this.#stats.resumed += this.#log.acknowledge(tenant, answered, {
-        hub: state.hub,
-        offset: this.offset,
-      });
+      this.#deps.stats.resumed += this.#deps.acknowledge(tenant, answered);
     }
   }
 
   #compareDictionary({ hub, epochs, reason }: HubState): void {
-    const theirs = epochs.find(({ epoch }) => epoch === this.#log.epoch);
+    const { dictionary, random, stats, log } = this.#deps;
+    const theirs = epochs.find(({ epoch }) => epoch === dictionary.epoch);
     if (theirs === undefined) {
-      this.#log.setAcknowledgedOffset(hub, 0);
+      dictionary.setAcknowledgedOffset(hub, 0);
       return;
     }
     // Beyond the end of our log there is no hash: the hub got its copy from another copy of us.
-    if (reason !== 'diverged' && this.#log.chainHash(theirs.offset) === theirs.hash) {
-      this.#log.setAcknowledgedOffset(hub, theirs.offset);
+    if (reason !== 'diverged' && dictionary.chainHash(theirs.offset) === theirs.hash) {
+      dictionary.setAcknowledgedOffset(hub, theirs.offset);
       return;
     }
-    countOne(this.#stats.events, 'diverged');
-    this.#log.renameEpoch(this.#random);
-    this.#logger.warn(
-      { hub: hub.toString(16), theirs: theirs.offset, ours: this.#log.dictionaryLength },
+    countOne(stats.events, 'diverged');
+    dictionary.rename(random);
+    log.warn(
+      { hub: hub.toString(16), theirs: theirs.offset, ours: dictionary.length },
       'the hub holds another dictionary under our epoch (was data_dir restored from a copy?): ' +
         'a new epoch is opened and the dictionary sent again',
     );
@@ -117,13 +122,13 @@ export class HubSession {
   part(from: number, bytesMax: number): { part: DictionaryPart; end: number } {
     const writer = new ByteWriter();
     let end = from;
-    for (const entry of this.#log.entries(from)) {
+    for (const entry of this.#deps.dictionary.entries(from)) {
       if (writer.length > 0 && writer.length + entry.length > bytesMax) break;
       writer.varint(entry.length);
       writer.raw(entry);
       end++;
     }
-    const hash = this.#log.chainHash(from);
+    const hash = this.#deps.dictionary.chainHash(from);
     assert(hash !== undefined, 'a part of the dictionary beyond its end');
     return { part: { offset: from, hash, entries: writer.finish() }, end };
   }

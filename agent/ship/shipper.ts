@@ -1,24 +1,20 @@
 import { boundedLog, type Log } from '../../base/log.ts';
 import { Wakeup } from '../../base/wakeup.ts';
-import { HubSession } from './hub-session.ts';
+import type { ShipOptions, ShipTools } from './contracts.ts';
+import { type DictionaryLog, HubSession } from './hub-session.ts';
 import { emptyShipStats, type ShipStats } from './ship-stats.ts';
-import {
-  type BatchEncoding,
-  type ShipOptions,
-  TenantLoop,
-  type TenantLoopDeps,
-} from './tenant-loop.ts';
+import { TenantLoop } from './tenant-loop.ts';
 
 /** Silence longer than this means to the hub that the link, not the source, is gone. */
 const HEARTBEAT_MS = 15_000;
 const TROUBLE_LINES_PER_MINUTE = 4;
 
-export type ShipperDeps = Omit<TenantLoopDeps, 'session' | 'stats' | 'log' | 'encoding'> & {
-  encoding: BatchEncoding & { heartbeat(): Uint8Array };
-  /** Highest row that an earlier run stored. */
+export interface ShipperDeps extends Omit<ShipTools, 'session' | 'stats' | 'log'> {
+  dictionary: DictionaryLog;
+  /** Highest segment that an earlier run stored. */
   storedBefore: number;
   log: Log;
-};
+}
 
 /**
  * Takes the backlog across the border: one loop a tenant, so that a slow tenant does not hold up
@@ -28,7 +24,7 @@ export class Shipper {
   readonly stats: ShipStats = emptyShipStats();
   readonly #options: ShipOptions;
   readonly #deps: ShipperDeps;
-  readonly #tenantDeps: TenantLoopDeps;
+  readonly #tools: ShipTools;
   readonly #loops = new Map<string, TenantLoop>();
   readonly #wakeup = new Wakeup();
   #isDraining = false;
@@ -36,11 +32,17 @@ export class Shipper {
   constructor(options: ShipOptions, deps: ShipperDeps) {
     this.#options = options;
     this.#deps = deps;
-    const { samples, random, log } = deps;
-    this.#tenantDeps = {
+    const { samples, dictionary, random, log } = deps;
+    this.#tools = {
       ...deps,
       stats: this.stats,
-      session: new HubSession(samples, { random, stats: this.stats, log }),
+      session: new HubSession({
+        dictionary,
+        acknowledge: (tenant, ranges) => samples.acknowledge(tenant, ranges),
+        random,
+        stats: this.stats,
+        log,
+      }),
       log: boundedLog(log, { perMinute: TROUBLE_LINES_PER_MINUTE }, deps.clock),
     };
   }
@@ -63,12 +65,7 @@ export class Shipper {
     while (!signal.aborted) {
       for (const tenant of this.#deps.samples.backlog.keys()) {
         if (this.#loops.has(tenant)) continue;
-        const loop = new TenantLoop(
-          tenant,
-          this.#deps.storedBefore,
-          this.#options,
-          this.#tenantDeps,
-        );
+        const loop = new TenantLoop(tenant, this.#deps.storedBefore, this.#options, this.#tools);
         loop.wake({ drain: this.#isDraining });
         this.#loops.set(tenant, loop);
         running.push(loop.run(signal));

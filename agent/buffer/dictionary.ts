@@ -1,0 +1,123 @@
+import { assert } from '../../base/assert.ts';
+import type { Random } from '../../base/random.ts';
+import { CHAIN_START, extendChain } from '../../proto/hash-chain.ts';
+import type { BufferDatabase } from './database.ts';
+
+/** The dictionary's rows are not what this agent wrote; the message says what to do. */
+export class DamagedBufferError extends Error {
+  override readonly name = 'DamagedBufferError';
+}
+
+/** Row overhead of an entry, for the estimate before it is written. */
+const ROW_BYTES = 64;
+
+/**
+ * The durable dictionary log of one epoch, and how much of it each hub has said to hold.
+ *
+ * Ids are given out before they are durable: entries whose commit fails stay `taken` and go with
+ * the next one, so the log never has a gap.
+ */
+export class Dictionary {
+  readonly key: number;
+  readonly #db: BufferDatabase;
+  #epoch: bigint;
+  #length = 0;
+  #hash = CHAIN_START;
+  #taken: Uint8Array[] = [];
+  #takenBytes = 0;
+
+  /**
+   * Opens the current epoch, or the first one, and checks the hash chain over all its entries.
+   *
+   * @throws DamagedBufferError
+   */
+  constructor(db: BufferDatabase, random: Random) {
+    this.#db = db;
+    const current = db.currentEpoch();
+    this.#epoch = current?.epoch ?? random.id64();
+    this.key = current?.key ?? db.addEpoch(this.#epoch);
+    this.#verify();
+  }
+
+  get epoch(): bigint {
+    return this.#epoch;
+  }
+
+  /** Durable entries. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** What the entries that wait for a commit will occupy, about. */
+  get takenBytes(): number {
+    return this.#takenBytes;
+  }
+
+  /** Takes entries over for the next commit. */
+  take({ firstId, entries }: { firstId: number; entries: readonly Uint8Array[] }): void {
+    assert(firstId === this.#length + this.#taken.length, 'dictionary entries out of order');
+    for (const entry of entries) {
+      this.#taken.push(entry);
+      this.#takenBytes += entry.length + ROW_BYTES;
+    }
+  }
+
+  /** Writes what was taken; inside a transaction, to be followed by the function it returns. */
+  write(): () => void {
+    let hash = this.#hash;
+    this.#taken.forEach((entry, index) => {
+      hash = extendChain(hash, entry);
+      this.#db.addEntry(this.key, this.#length + index, hash, entry);
+    });
+    return () => {
+      this.#length += this.#taken.length;
+      this.#hash = hash;
+      this.#taken = [];
+      this.#takenBytes = 0;
+    };
+  }
+
+  /** Chain hash after the first `offset` entries, undefined beyond the end. */
+  chainHash(offset: number): bigint | undefined {
+    return offset === 0 ? CHAIN_START : this.#db.entryHash(this.key, offset - 1);
+  }
+
+  /** Durable entries from id `from` on. */
+  *entries(from = 0): Generator<Uint8Array> {
+    for (const { entry } of this.#db.entries(this.key, from)) yield entry;
+  }
+
+  /** Entries that a hub has said to hold. */
+  acknowledgedOffset(hub: bigint): number {
+    return this.#db.acknowledgedOffset(hub, this.key);
+  }
+
+  setAcknowledgedOffset(hub: bigint, offset: number): void {
+    if (offset !== this.acknowledgedOffset(hub)) {
+      this.#db.setAcknowledgedOffset(hub, this.key, offset);
+    }
+  }
+
+  /**
+   * Gives the log a new name because a hub knows another log under the old one. The ids keep their
+   * meaning, so no segment is touched; every hub gets the whole log again.
+   */
+  rename(random: Random): void {
+    const epoch = random.id64();
+    this.#db.renameEpoch(this.key, epoch);
+    this.#epoch = epoch;
+  }
+
+  #verify(): void {
+    for (const { hash, entry } of this.#db.entries(this.key, 0)) {
+      this.#hash = extendChain(this.#hash, entry);
+      if (hash !== this.#hash) {
+        throw new DamagedBufferError(
+          `the dictionary in buffer.db is damaged at entry ${this.#length}: move data_dir away, ` +
+            'start again with an empty one, and keep the old one: its samples can still be read',
+        );
+      }
+      this.#length++;
+    }
+  }
+}

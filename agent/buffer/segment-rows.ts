@@ -1,0 +1,60 @@
+import { SampleColumns } from '../../proto/sample-columns.ts';
+import { encodeSegment, SEGMENT_SAMPLES_MAX } from '../../proto/segment.ts';
+import type { SegmentRow } from './database.ts';
+
+/** The rows of a group of samples, tenant by tenant: what comes together shares segments. */
+export function segmentRows(
+  group: readonly { tenant: string; columns: SampleColumns }[],
+  heads: ReadonlyMap<string, number>,
+  common: Pick<SegmentRow, 'epoch' | 'run' | 'storedAt'>,
+): SegmentRow[] {
+  const byTenant = Map.groupBy(
+    group.filter(({ columns }) => columns.count > 0),
+    ({ tenant }) => tenant,
+  );
+  const rows: SegmentRow[] = [];
+  for (const [tenant, parts] of byTenant) {
+    let sequence = heads.get(tenant) ?? 0;
+    for (const columns of splitIntoSegments(parts)) {
+      sequence++;
+      rows.push({
+        ...common,
+        tenant,
+        sequence,
+        samples: columns.count,
+        ...timeRange(columns),
+        body: encodeSegment(columns),
+      });
+    }
+  }
+  return rows;
+}
+
+/** Joins parts in order and cuts them where a segment is full. */
+function* splitIntoSegments(parts: readonly { columns: SampleColumns }[]) {
+  let segment = new SampleColumns();
+  for (const { columns } of parts) {
+    let from = 0;
+    while (from < columns.count) {
+      const to = Math.min(columns.count, from + SEGMENT_SAMPLES_MAX - segment.count);
+      segment.appendRows(columns, from, to);
+      from = to;
+      if (segment.count === SEGMENT_SAMPLES_MAX) {
+        yield segment;
+        segment = new SampleColumns();
+      }
+    }
+  }
+  if (segment.count > 0) yield segment;
+}
+
+function timeRange({ timestamps, count }: SampleColumns): { oldest: number; newest: number } {
+  let oldest = Number.POSITIVE_INFINITY;
+  let newest = Number.NEGATIVE_INFINITY;
+  for (let row = 0; row < count; row++) {
+    const timestamp = timestamps[row]!;
+    if (timestamp < oldest) oldest = timestamp;
+    if (timestamp > newest) newest = timestamp;
+  }
+  return { oldest, newest };
+}

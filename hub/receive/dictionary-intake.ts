@@ -1,0 +1,59 @@
+import type { BoundedLog } from '../../base/log.ts';
+import type { DictionaryPart } from '../../proto/batch.ts';
+import { ByteReader } from '../../proto/bytes.ts';
+import type { AgentSession } from './agent-session.ts';
+import type { AgentStore } from './agent-store.ts';
+import type { DictionaryLog, SeriesCopy } from './dictionary-log.ts';
+import type { Reply } from './reply.ts';
+import type { ReplyMaker } from './reply-maker.ts';
+
+export interface DictionaryIntakeDeps {
+  store: AgentStore;
+  seriesPerAgentMax: number;
+  replies: ReplyMaker;
+  log: BoundedLog;
+}
+
+/** Takes parts of agents' dictionary logs into the copies, in memory and durably. */
+export class DictionaryIntake<Copy extends SeriesCopy> {
+  readonly #deps: DictionaryIntakeDeps;
+
+  constructor(deps: DictionaryIntakeDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Adds a part to the copy; it is durable when this returns. A reply says why it does not fit.
+   *
+   * @throws DecodeError when the part is malformed; the copy is then as it was
+   */
+  take(
+    session: AgentSession<Copy>,
+    { epoch, log }: { epoch: bigint; log: DictionaryLog<Copy> },
+    part: DictionaryPart,
+  ): Reply | undefined {
+    const { store, seriesPerAgentMax, replies } = this.#deps;
+    if (session.entries + countEntries(part) > seriesPerAgentMax) {
+      return replies.mismatch(session, 'dictionary full');
+    }
+    const verdict = log.take(part);
+    if (verdict.kind === 'behind') return replies.mismatch(session, 'dictionary behind');
+    if (verdict.kind === 'diverged') return replies.mismatch(session, 'diverged');
+    if (verdict.entries.length === 0) return undefined;
+    try {
+      store.addEntries(session.agent, epoch, verdict.firstId, verdict.entries);
+    } catch (error) {
+      log.copy.truncate(verdict.firstId);
+      this.#deps.log.error('store', { err: error }, 'cannot write to hub.db: check the disk');
+      return replies.busy('the hub cannot store the dictionary');
+    }
+    return undefined;
+  }
+}
+
+function countEntries({ entries }: DictionaryPart): number {
+  const reader = new ByteReader(entries);
+  let count = 0;
+  for (; !reader.done; count++) reader.skip(reader.varint());
+  return count;
+}

@@ -1,0 +1,183 @@
+import type { StateReason } from '../../proto/answer.ts';
+import type { LiveBatch } from '../../proto/batch.ts';
+import { SampleColumns } from '../../proto/sample-columns.ts';
+import { sampleFormats } from '../../proto/sample-format.ts';
+import { emptySettlement, type Settlement } from '../../proto/settlement.ts';
+import type { AgentSession, OpenStream, TenantSession } from './agent-session.ts';
+import type { DictionaryIntake } from './dictionary-intake.ts';
+import type { SeriesCopy } from './dictionary-log.ts';
+import type { KnownAgent, ReceiveLimits, ReceiveMetrics } from './receiver.ts';
+import { type Reply, textReply } from './reply.ts';
+import type { ReplyMaker } from './reply-maker.ts';
+import type { PreparedWrite } from './tenant-writer.ts';
+
+export interface LiveIntakeDeps<Copy extends SeriesCopy> {
+  limits: ReceiveLimits;
+  metrics: ReceiveMetrics;
+  replies: ReplyMaker;
+  dictionary: DictionaryIntake<Copy>;
+}
+
+/** A decoded sample in columns. */
+const SAMPLE_BYTES = 20;
+
+/**
+ * Takes batches of samples in: `admitted → decoded → writing → answered`.
+ *
+ * A batch is refused with 503 only before it is decoded: afterwards the stream's codec state has
+ * moved, and the answer waits for the destination. A resend of the batch that is being written
+ * joins it. A new stream cancels what is queued of the old one and writes its first sample when
+ * nothing of the old one is in flight any more.
+ */
+export class LiveIntake<Copy extends SeriesCopy> {
+  readonly #deps: LiveIntakeDeps<Copy>;
+  #heldBytes = 0;
+
+  constructor(deps: LiveIntakeDeps<Copy>) {
+    this.#deps = deps;
+  }
+
+  /** Bytes of decoded batches that wait for the destination. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /** Takes one batch in; resolves with the reply, which may take as long as the destination does. */
+  async receive(session: AgentSession<Copy>, agent: KnownAgent, batch: LiveBatch): Promise<Reply> {
+    const { keyframe } = batch;
+    const tenant = session.tenantOfStream(batch.stream);
+    if (tenant !== undefined) return this.#receiveNext(session, tenant, batch);
+    if (keyframe === undefined) return this.#deps.replies.mismatch(session, 'unknown stream');
+    if (keyframe.tenant !== '' && !agent.tenants.includes(keyframe.tenant)) {
+      return textReply(403, `agent ${agent.id} may not write into tenant ${keyframe.tenant}`);
+    }
+    const format = sampleFormats.get(keyframe.samplesFormat);
+    if (format === undefined) {
+      return { ...this.#deps.replies.state(session, 'positions'), status: 415 };
+    }
+    const opened = session.tenant(keyframe.tenant);
+    const log = session.log(keyframe.epoch);
+    session.keepEpochs(new Set([keyframe.epoch, ...keyframe.epochsInUse]));
+    const decoder = format.createDecoder();
+    const stream = { id: batch.stream, epoch: keyframe.epoch, log, decoder, nextSequence: 0 };
+    return await this.#admit(session, opened, stream, batch);
+  }
+
+  /** A batch of the stream that is open: the next one, or the last one again. */
+  async #receiveNext(
+    session: AgentSession<Copy>,
+    tenant: TenantSession<Copy>,
+    batch: LiveBatch,
+  ): Promise<Reply> {
+    const stream = tenant.stream!;
+    if (batch.sequence === stream.nextSequence - 1) return await stream.reply!;
+    if (batch.sequence !== stream.nextSequence) return this.#deps.replies.mismatch(session, 'gap');
+    if (stream.answer === undefined)
+      return this.#deps.replies.busy('the batch before is being written');
+    return await this.#admit(session, tenant, stream, batch);
+  }
+
+  /** From admission to the answer; `stream` is either the open one or one that is to be opened. */
+  async #admit(
+    session: AgentSession<Copy>,
+    tenant: TenantSession<Copy>,
+    stream: OpenStream<Copy>,
+    batch: LiveBatch,
+  ): Promise<Reply> {
+    const { limits } = this.#deps;
+    if (coverage(tenant, batch) === 'some')
+      return this.#deps.replies.mismatch(session, 'partly answered');
+    const bytes = batch.samplesCount * SAMPLE_BYTES;
+    if (bytes > limits.decodedBytesMax) {
+      return textReply(413, `${batch.samplesCount} samples are more than a batch may hold`);
+    }
+    if (this.#heldBytes > 0 && this.#heldBytes + bytes > limits.heldBytesMax) {
+      return this.#deps.replies.busy(
+        'the hub holds too much that the destination has not taken yet',
+      );
+    }
+    if (batch.dictionary !== undefined) {
+      const misfit = this.#deps.dictionary.take(session, stream, batch.dictionary);
+      if (misfit !== undefined) return misfit;
+    }
+    const columns = new SampleColumns(batch.samplesCount);
+    stream.decoder.decode(batch.samples, batch.samplesCount, columns);
+    const { mayBeRedelivered } = batch;
+    const prepared = tenant.writer.prepare({ columns, mayBeRedelivered }, stream.log.copy);
+    if (prepared.kind === 'malformed') {
+      // The decoder has moved on: only a new stream can bring both ends together again.
+      if (tenant.stream === stream) delete tenant.stream;
+      return textReply(400, prepared.message);
+    }
+    const isNew = tenant.stream !== stream;
+    if (isNew) tenant.writer.cancelQueued();
+    tenant.stream = stream;
+    stream.nextSequence = batch.sequence + 1;
+    delete stream.answer;
+    const write = { ...prepared.write, isNew, newestTimestamp: newest(columns) };
+    stream.reply = this.#write(session, tenant, stream, batch, write);
+    return await stream.reply;
+  }
+
+  /** Writes a decoded batch; what the old stream has in flight goes first. */
+  async #write(
+    session: AgentSession<Copy>,
+    tenant: TenantSession<Copy>,
+    stream: OpenStream<Copy>,
+    batch: LiveBatch,
+    write: PreparedWrite & { isNew: boolean; newestTimestamp: number },
+  ): Promise<Reply> {
+    this.#heldBytes += write.heldBytes;
+    try {
+      if (write.isNew) await tenant.writer.idle();
+      if (tenant.stream !== stream) return this.#deps.replies.mismatch(session, 'unknown stream');
+      const settlement = await this.#settle(tenant, batch, write);
+      if (typeof settlement === 'string') {
+        if (tenant.stream === stream) delete tenant.stream;
+        return this.#deps.replies.mismatch(session, settlement);
+      }
+      session.answer(tenant, batch.positions);
+      this.#deps.metrics.settled(session.agent, settlement, write.newestTimestamp);
+      const { answer, reply } = this.#deps.replies.answered(stream.log.offset, settlement);
+      stream.answer = answer;
+      return reply;
+    } finally {
+      this.#heldBytes -= write.heldBytes;
+    }
+  }
+
+  /** What became of the samples, or why the stream cannot go on. */
+  async #settle(
+    tenant: TenantSession<Copy>,
+    batch: LiveBatch,
+    write: PreparedWrite,
+  ): Promise<Settlement | StateReason> {
+    // Asked again: while we waited, the old stream may have been answered for the same segments.
+    switch (coverage(tenant, batch)) {
+      case 'some':
+        return 'partly answered';
+      case 'all':
+        return { ...emptySettlement(), redelivered: batch.samplesCount };
+      case 'none': {
+        const result = await write.settle();
+        return result.kind === 'settled' ? result.settlement : 'unknown stream';
+      }
+    }
+  }
+}
+
+/** How much of a batch has been answered for already. */
+function coverage<Copy extends SeriesCopy>(
+  { answered }: TenantSession<Copy>,
+  { positions }: LiveBatch,
+): 'none' | 'some' | 'all' {
+  const found = new Set(positions.map((range) => answered.coverage(range)));
+  if (found.has('some') || found.size > 1) return 'some';
+  return found.has('all') ? 'all' : 'none';
+}
+
+function newest({ timestamps, count }: SampleColumns): number {
+  let newestMs = Number.NEGATIVE_INFINITY;
+  for (let row = 0; row < count; row++) newestMs = Math.max(newestMs, timestamps[row]!);
+  return newestMs;
+}

@@ -1,0 +1,45 @@
+import type { Clock } from '../../base/clock.ts';
+import type { Random } from '../../base/random.ts';
+import { type Answer, encodeAnswer, encodeHubState, type StateReason } from '../../proto/answer.ts';
+import type { Settlement } from '../../proto/settlement.ts';
+import type { AgentSession } from './agent-session.ts';
+import type { SeriesCopy } from './dictionary-log.ts';
+import type { ReceiveMetrics } from './receiver.ts';
+import { type Reply, textReply } from './reply.ts';
+
+const BUSY_RETRY_MAX_SECONDS = 5;
+
+/** Makes the replies that carry protobuf, and counts the mismatches among them. */
+export class ReplyMaker {
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #metrics: ReceiveMetrics;
+
+  constructor(tools: { clock: Clock; random: Random; metrics: ReceiveMetrics }) {
+    this.#clock = tools.clock;
+    this.#random = tools.random;
+    this.#metrics = tools.metrics;
+  }
+
+  /** 200: the destination has answered for every sample. */
+  answered(dictionaryOffset: number, settlement: Settlement): { answer: Answer; reply: Reply } {
+    const answer = { settlement, dictionaryOffset, hubClockMs: this.#clock.now() };
+    return { answer, reply: { status: 200, body: encodeAnswer(answer) } };
+  }
+
+  /** 409: the batch does not fit; with all that the hub holds of the agent. */
+  mismatch<Copy extends SeriesCopy>(session: AgentSession<Copy>, reason: StateReason): Reply {
+    this.#metrics.event(session.agent, reason);
+    return { ...this.state(session, reason), status: 409 };
+  }
+
+  state<Copy extends SeriesCopy>(session: AgentSession<Copy>, reason: StateReason): Reply {
+    return { status: 200, body: encodeHubState(session.state(reason, this.#clock.now())) };
+  }
+
+  /** 503, spread so that agents that were refused together do not return together. */
+  busy(message: string): Reply {
+    const retryAfterSeconds = 1 + Math.floor(this.#random.float() * BUSY_RETRY_MAX_SECONDS);
+    return { ...textReply(503, message), retryAfterSeconds };
+  }
+}
