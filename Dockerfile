@@ -1,4 +1,4 @@
-FROM node:24 AS build
+FROM node:24-bookworm AS build
 WORKDIR /build
 # zstd-napi is compiled here when its ready-made binary cannot be fetched: this image has python3,
 # make and g++, the final one has not.
@@ -16,7 +16,7 @@ RUN npm run build
 # The image brings its own Node, so the packaged ones are left out with the other optional ones.
 RUN npm prune --omit=dev --omit=optional --no-audit --no-fund
 
-FROM node:24-slim
+FROM node:24-bookworm-slim
 ENV NODE_ENV=production
 WORKDIR /starferry
 COPY --from=build /build/package.json ./

@@ -35,6 +35,11 @@ export type Unavailable = 'buffer_full' | 'disk_full' | 'disk_failing';
 const ROW_BYTES = 160;
 /** Segments evicted in one go, between two looks at what that has freed. */
 const EVICTED_AT_ONCE = 16;
+/**
+ * What one batch may span. The hub writes a batch over several lanes at once: were one of them far
+ * ahead, a destination that refuses samples an hour behind its newest would refuse the others'.
+ */
+const BATCH_SPAN_MAX_MS = 600_000;
 /** Free pages given back to the file system by one `housekeep`. */
 const SHRUNK_PAGES = 64;
 
@@ -163,19 +168,24 @@ export class Buffer {
   }
 
   /**
-   * The oldest segments of a tenant: at least one if there is any, then as many as fit the limit.
-   * They stay pinned until `unpin`. A damaged one is set aside and accounted for.
+   * The oldest segments of a tenant: at least one if there is any, then as many as fit the limit
+   * and BATCH_SPAN_MAX_MS. They stay pinned until `unpin`. A damaged one is set aside and accounted for.
    */
   read(tenant: string, samplesMax: number): StoredSegment[] {
     const segments: StoredSegment[] = [];
     const damaged: StoredSegment[] = [];
     let samples = 0;
+    let oldest = Number.POSITIVE_INFINITY;
+    let newest = Number.NEGATIVE_INFINITY;
     for (const segment of this.#db.segments(tenant)) {
       if (!segment.isIntact) {
         damaged.push(segment);
         continue;
       }
-      if (segments.length > 0 && samples + segment.samples > samplesMax) break;
+      oldest = Math.min(oldest, segment.oldest);
+      newest = Math.max(newest, segment.newest);
+      const fits = samples + segment.samples <= samplesMax && newest - oldest <= BATCH_SPAN_MAX_MS;
+      if (segments.length > 0 && !fits) break;
       samples += segment.samples;
       segments.push(segment);
       if (samples >= samplesMax) break;

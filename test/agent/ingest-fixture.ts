@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import { pino } from 'pino';
 import snappyjs from 'snappyjs';
-import { expect } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import {
   type AppendOutcome,
   createIngest,
@@ -17,7 +17,7 @@ import { decodeEntry } from '../../proto/dictionary-entry.ts';
 import { formatLabelSet } from '../../proto/label-set.ts';
 import { label, sample, writeRequest } from '../proto/wire-fixture.ts';
 
-export const LIMITS: IngestLimits = {
+const limitDefaults: IngestLimits = {
   defaultTenant: '',
   bodyBytesMax: 32 * 1024 * 1024,
   decodedBytesMax: 32 * 1024 * 1024,
@@ -94,7 +94,7 @@ class Counts implements IngestMetrics {
 
 export type Fixture = Awaited<ReturnType<typeof startIngest>>;
 
-/** The real handler behind the real server, in front of a recording buffer. */
+/** The real handler behind the real server, in front of a recording buffer, for one test. */
 export async function startIngest(limits: Partial<IngestLimits> = {}, seriesMax = 1000) {
   const buffer = new RecordingBuffer();
   const metrics = new Counts();
@@ -103,7 +103,7 @@ export async function startIngest(limits: Partial<IngestLimits> = {}, seriesMax 
   const handle = createIngest({
     series: new SeriesTable({ seriesMax }),
     append: (batch) => buffer.append(batch),
-    limits: { ...LIMITS, ...limits },
+    limits: { ...limitDefaults, ...limits },
     metrics,
     log,
     clock: systemClock,
@@ -117,7 +117,8 @@ export async function startIngest(limits: Partial<IngestLimits> = {}, seriesMax 
     connectionAgeMaxMs: 60_000,
     connectionsMax: 100,
   });
-  return { server, buffer, counts: metrics.counts, logLines, url: `${server.url}/api/v1/write` };
+  onTestFinished(() => server.close(0));
+  return { buffer, counts: metrics.counts, logLines, url: `${server.url}/api/v1/write` };
 }
 
 export interface Reply {
