@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { z } from 'zod';
 import { type LoadedConfig, loadConfigFile, type Override } from '../base/config-file.ts';
 import { isLoopback, type ListenAddress } from '../base/listen-address.ts';
-import { type LogLevel, logLevels } from '../base/log.ts';
+import { LOG_LEVELS, type LogLevel } from '../base/log.ts';
 import {
   choice,
   count,
@@ -17,7 +17,7 @@ import {
   text,
   tokenFile,
 } from '../base/settings.ts';
-import { isTenant, tenantForm } from '../proto/tenant.ts';
+import { isTenant, TENANT_FORM } from '../proto/tenant.ts';
 
 export interface AgentConfig {
   agentId: string;
@@ -62,11 +62,11 @@ export interface AgentHost {
   inKubernetes: boolean;
 }
 
-const mib = 1024 ** 2;
-const agentIdForm = '1 to 64 of a-z A-Z 0-9 . _ -';
+const MIB = 1024 ** 2;
+const AGENT_ID_FORM = '1 to 64 of a-z A-Z 0-9 . _ -';
 
 function agentId({ hostName, inKubernetes }: AgentHost) {
-  const id = text(agentIdForm, /^[a-zA-Z0-9._-]{1,64}$/);
+  const id = text(AGENT_ID_FORM, /^[a-zA-Z0-9._-]{1,64}$/);
   const meaning =
     "The agent's name at the hub. By default the host name, except in Kubernetes, where pods " +
     'change theirs and it must be given.';
@@ -114,7 +114,7 @@ const batchSection = section({
 });
 
 const bufferSection = section({
-  max_bytes: size({ min: 16 * mib })
+  max_bytes: size({ min: 16 * MIB })
     .prefault('10GiB')
     .describe('What the buffer may take on disk, the dictionary of label sets included.'),
   max_age: duration()
@@ -136,18 +136,18 @@ const bufferSection = section({
 
 const ingestSection = section({
   default_tenant: z
-    .string({ error: tenantForm })
-    .refine(isTenant, { error: tenantForm })
-    .meta({ type: 'text', limits: tenantForm })
+    .string({ error: TENANT_FORM })
+    .refine(isTenant, { error: TENANT_FORM })
+    .meta({ type: 'text', limits: TENANT_FORM })
     .optional()
     .describe(
       'Tenant of requests without X-Scope-OrgID. Absent: the first tenant the hub lists for ' +
         'this agent.',
     ),
-  max_body: size({ min: 1024, max: 1024 * mib })
+  max_body: size({ min: 1024, max: 1024 * MIB })
     .prefault('32MiB')
     .describe('Size of a request as sent, compressed. Larger ones are answered 413.'),
-  max_decoded: size({ min: 1024, max: 1024 * mib })
+  max_decoded: size({ min: 1024, max: 1024 * MIB })
     .prefault('32MiB')
     .describe('Size of a request after decompression. Larger ones are answered 400.'),
   request_timeout: duration({ min: 100, max: 600_000 })
@@ -159,7 +159,7 @@ const ingestSection = section({
       'Older connections are closed with their next answer, so that senders behind a load ' +
         'balancer find new agents.',
     ),
-  max_in_flight: size({ min: mib })
+  max_in_flight: size({ min: MIB })
     .prefault('64MiB')
     .describe('Decoded bytes that wait for their commit; beyond, requests are answered 503.'),
 });
@@ -177,7 +177,7 @@ export function agentSchema(folder: string, host: AgentHost) {
     data_dir: text('the path of a folder', /./)
       .prefault('./agent-data')
       .describe('Folder of the buffer, relative to the working directory.'),
-    log_level: choice(logLevels).prefault('info').describe('The least important lines to log.'),
+    log_level: choice(LOG_LEVELS).prefault('info').describe('The least important lines to log.'),
     hub: hubSection(folder),
     batch: batchSection.prefault({}),
     buffer: bufferSection.prefault({}),

@@ -11,7 +11,7 @@ export interface Override {
   value: unknown;
 }
 
-const fileBytesMax = 1024 * 1024;
+const FILE_BYTES_MAX = 1024 * 1024;
 
 /**
  * Reads a YAML 1.2 file (duplicate keys are errors, an empty section counts as absent), puts
@@ -48,7 +48,7 @@ export function readYaml(path: string): LoadedConfig<unknown> {
   } catch (error) {
     return { kind: 'errors', lines: [`${path}: ${messageOf(error)}`] };
   }
-  if (text.length > fileBytesMax) {
+  if (text.length > FILE_BYTES_MAX) {
     return { kind: 'errors', lines: [`${path}: a configuration file is at most 1MiB`] };
   }
   const document = parseDocument(text, { version: '1.2' });
@@ -109,13 +109,13 @@ function valueAt(raw: unknown, path: readonly PropertyKey[]): unknown {
   return value;
 }
 
-const shownLengthMax = 80;
+const SHOWN_LENGTH_MAX = 80;
 
 /** The value as an error line may show it: short, and without a password in a URL. */
 function shown(value: unknown): string {
   if (value === undefined) return 'missing';
   const json = JSON.stringify(value).replace(/:\/\/[^/@"]*@/g, '://…@');
-  return json.length > shownLengthMax ? `${json.slice(0, shownLengthMax)}…` : json;
+  return json.length > SHOWN_LENGTH_MAX ? `${json.slice(0, SHOWN_LENGTH_MAX)}…` : json;
 }
 
 /** The known key that `key` is most likely a misspelling of. */

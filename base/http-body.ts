@@ -7,7 +7,7 @@ export type Body =
   | { kind: 'aborted' };
 
 /** A rest of a body that is small enough to be read and thrown away, to keep the connection. */
-const restBytesMax = 64 * 1024;
+const REST_BYTES_MAX = 64 * 1024;
 
 const refused = new WeakSet<IncomingMessage>();
 
@@ -62,5 +62,5 @@ function refuse(request: IncomingMessage, body: Body): Body {
 export function hasUnwantedRest(request: IncomingMessage): boolean {
   if (request.complete) return false;
   if (refused.has(request) || request.headers['transfer-encoding'] !== undefined) return true;
-  return Number(request.headers['content-length'] ?? 0) > restBytesMax;
+  return Number(request.headers['content-length'] ?? 0) > REST_BYTES_MAX;
 }

@@ -27,7 +27,7 @@ export interface HttpServerOptions {
   log: Log;
   /** For the TLS handshake and for the headers of a request, each. */
   headerTimeoutMs: number;
-  /** For a whole request; the last resort behind the tighter limit of `readBody`. */
+  /** For the body of a request; the last resort behind the limit of `readBody`. */
   requestTimeoutMs: number;
   /**
    * Older connections are closed with their next answer: behind a Kubernetes service a connection
@@ -50,9 +50,9 @@ export interface HttpServer {
 }
 
 /** An agent that ships every few seconds must find its connection alive (node's default is 5 s). */
-const keepAliveTimeoutMs = 120_000;
+const KEEP_ALIVE_TIMEOUT_MS = 120_000;
 /** How long a refused sender is listened to, so that it reads the answer and not a reset. */
-const lingerMs = 2000;
+const LINGER_MS = 2000;
 
 /** Starts listening; rejects with a readable message when the address cannot be had. */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
@@ -106,8 +106,9 @@ function createServer(
 ): http.Server | https.Server {
   const limits = {
     headersTimeout: options.headerTimeoutMs,
-    requestTimeout: Math.max(options.requestTimeoutMs, options.headerTimeoutMs),
-    keepAliveTimeout: keepAliveTimeoutMs,
+    // `readBody` counts from the end of the headers and is to come first: it knows what to answer.
+    requestTimeout: options.headerTimeoutMs + options.requestTimeoutMs,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     connectionsCheckingInterval: 1000,
     noDelay: true,
   };
@@ -207,7 +208,7 @@ function send(
   response.setHeader('Connection', 'close');
   response.writeHead(status, headers).flushHeaders();
   if (bytes.byteLength > 0) response.write(bytes);
-  const timer = setTimeout(finish, lingerMs);
+  const timer = setTimeout(finish, LINGER_MS);
   function finish(): void {
     clearTimeout(timer);
     response.end();

@@ -5,7 +5,7 @@ export interface ListenAddress {
 }
 
 /** What a listen address looks like, for error messages. */
-export const listenAddressForm = 'host:port such as 127.0.0.1:9201, :9201 or [::1]:9201';
+export const LISTEN_ADDRESS_FORM = 'host:port such as 127.0.0.1:9201, :9201 or [::1]:9201';
 
 /** Reads `host:port`; an IPv6 host stands in brackets. Undefined for anything else. */
 export function parseListenAddress(text: string): ListenAddress | undefined {

@@ -3,8 +3,8 @@ import type { Clock } from './clock.ts';
 
 export type Log = Logger;
 
-export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
-export type LogLevel = (typeof logLevels)[number];
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** JSON lines on standard output, one per event; `name` tells agent and hub apart. */
 export function createLog({ level, name }: { level: LogLevel; name: string }): Log {
@@ -19,7 +19,7 @@ export interface BoundedLog {
 }
 
 /** Keys name kinds of events, not peers or messages; beyond this many they share one allowance. */
-const keysMax = 1000;
+const KEYS_MAX = 1000;
 
 interface Allowance {
   startedMs: number;
@@ -40,7 +40,7 @@ export function boundedLog(
 
   /** The number withheld so far if a line may pass now, otherwise undefined. */
   function admit(key: string): number | undefined {
-    const bounded = allowances.has(key) || allowances.size < keysMax ? key : '';
+    const bounded = allowances.has(key) || allowances.size < KEYS_MAX ? key : '';
     const nowMs = clock.now();
     const allowance = allowances.get(bounded) ?? { startedMs: nowMs, passed: 0, withheld: 0 };
     allowances.set(bounded, allowance);

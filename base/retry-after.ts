@@ -1,5 +1,5 @@
 /** A peer that asks for more is taken to be mistaken: nobody would notice the recovery for days. */
-const retryAfterMaxMs = 3_600_000;
+const RETRY_AFTER_MAX_MS = 3_600_000;
 
 /**
  * Milliseconds to wait as a Retry-After header says: whole seconds or an HTTP date (RFC 9110,
@@ -9,11 +9,11 @@ const retryAfterMaxMs = 3_600_000;
 export function parseRetryAfter(header: string | undefined, nowMs: number): number | undefined {
   if (header === undefined) return undefined;
   const text = header.trim();
-  if (/^\d+$/.test(text)) return Math.min(Number(text) * 1000, retryAfterMaxMs);
+  if (/^\d+$/.test(text)) return Math.min(Number(text) * 1000, RETRY_AFTER_MAX_MS);
   if (!/^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)/.test(text)) return undefined;
   // The asctime form names no zone and means GMT; without it Date.parse would take local time.
   const waitMs = Date.parse(text.endsWith(' GMT') ? text : `${text} GMT`) - nowMs;
-  return waitMs > 0 ? Math.min(waitMs, retryAfterMaxMs) : undefined;
+  return waitMs > 0 ? Math.min(waitMs, RETRY_AFTER_MAX_MS) : undefined;
 }
 
 /** The header's value for `waitMs`: whole seconds, rounded up, at least 1. */

@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { z } from 'zod';
-import { listenAddressForm, parseListenAddress } from './listen-address.ts';
+import { LISTEN_ADDRESS_FORM, parseListenAddress } from './listen-address.ts';
 import {
-  durationForm,
+  DURATION_FORM,
   formatDuration,
   formatSize,
   parseDuration,
   parseSize,
-  sizeForm,
+  SIZE_FORM,
 } from './units.ts';
 
 /**
@@ -64,10 +64,10 @@ function ranged(
 
 /** Milliseconds; limits in milliseconds. */
 export const duration = (range: Range = {}) =>
-  ranged('duration', durationForm, range, parseDuration, formatDuration);
+  ranged('duration', DURATION_FORM, range, parseDuration, formatDuration);
 
 /** Bytes; limits in bytes. */
-export const size = (range: Range = {}) => ranged('size', sizeForm, range, parseSize, formatSize);
+export const size = (range: Range = {}) => ranged('size', SIZE_FORM, range, parseSize, formatSize);
 
 /** A whole number. */
 export const count = (range: Range) =>
@@ -84,7 +84,7 @@ export function text(form: string, pattern: RegExp) {
 }
 
 export const listenAddress = () =>
-  setting({ type: 'address' }, listenAddressForm, parseListenAddress);
+  setting({ type: 'address' }, LISTEN_ADDRESS_FORM, parseListenAddress);
 
 export function choice<const T extends readonly string[]>(values: T) {
   const type = values.join(', ');
@@ -105,13 +105,13 @@ export const httpUrl = () =>
     },
   );
 
-const fileBytesMax = 1024 * 1024;
+const FILE_BYTES_MAX = 1024 * 1024;
 
 /** Paths in a configuration file are relative to the folder it lies in, as with Prometheus. */
 function readSmallFile(folder: string, path: string): string | { problem: string } {
   try {
     const bytes = readFileSync(resolve(folder, path));
-    if (bytes.byteLength > fileBytesMax) return { problem: 'it is larger than 1MiB' };
+    if (bytes.byteLength > FILE_BYTES_MAX) return { problem: 'it is larger than 1MiB' };
     return bytes.toString('utf8');
   } catch (error) {
     return { problem: error instanceof Error ? error.message : String(error) };

@@ -1,9 +1,9 @@
 /** What a duration looks like, for error messages. */
-export const durationForm = 'a duration such as 250ms, 15s, 1h30m or 1d';
+export const DURATION_FORM = 'a duration such as 250ms, 15s, 1h30m or 1d';
 /** What a size looks like, for error messages. */
-export const sizeForm = 'a size such as 512KiB, 10GiB, 1MB or plain bytes';
+export const SIZE_FORM = 'a size such as 512KiB, 10GiB, 1MB or plain bytes';
 
-const msPerUnit = {
+const MS_PER_UNIT = {
   y: 365 * 86_400_000,
   w: 7 * 86_400_000,
   d: 86_400_000,
@@ -13,7 +13,7 @@ const msPerUnit = {
   ms: 1,
 } as const;
 
-const durationPattern =
+const DURATION_PATTERN =
   /^(?:(?<y>\d+)y)?(?:(?<w>\d+)w)?(?:(?<d>\d+)d)?(?:(?<h>\d+)h)?(?:(?<m>\d+)m)?(?:(?<s>\d+)s)?(?:(?<ms>\d+)ms)?$/;
 
 /**
@@ -22,10 +22,11 @@ const durationPattern =
  */
 export function parseDuration(text: string): number | undefined {
   if (text === '0') return 0;
-  const groups = durationPattern.exec(text)?.groups;
+  const groups = DURATION_PATTERN.exec(text)?.groups;
   if (text === '' || groups === undefined) return undefined;
   let durationMs = 0;
-  for (const [unit, ms] of Object.entries(msPerUnit)) durationMs += Number(groups[unit] ?? 0) * ms;
+  for (const [unit, ms] of Object.entries(MS_PER_UNIT))
+    durationMs += Number(groups[unit] ?? 0) * ms;
   return Number.isSafeInteger(durationMs) ? durationMs : undefined;
 }
 
@@ -35,14 +36,14 @@ export function formatDuration(durationMs: number): string {
   let text = '';
   let restMs = durationMs;
   for (const unit of ['d', 'h', 'm', 's', 'ms'] as const) {
-    const count = Math.floor(restMs / msPerUnit[unit]);
-    restMs -= count * msPerUnit[unit];
+    const count = Math.floor(restMs / MS_PER_UNIT[unit]);
+    restMs -= count * MS_PER_UNIT[unit];
     if (count > 0) text += `${count}${unit}`;
   }
   return text;
 }
 
-const bytesPerUnit = new Map([
+const BYTES_PER_UNIT = new Map([
   ['', 1],
   ['B', 1],
   ['KB', 1000],
@@ -58,7 +59,7 @@ const bytesPerUnit = new Map([
 /** Bytes of a size: a whole number and a unit, decimal (MB) or binary (MiB). Undefined otherwise. */
 export function parseSize(text: string): number | undefined {
   const match = /^(\d+) ?([KMGT]?i?B|)$/.exec(text);
-  const unitBytes = bytesPerUnit.get(match?.[2] ?? 'none');
+  const unitBytes = BYTES_PER_UNIT.get(match?.[2] ?? 'none');
   if (match === null || unitBytes === undefined) return undefined;
   const bytes = Number(match[1]) * unitBytes;
   return Number.isSafeInteger(bytes) ? bytes : undefined;
@@ -67,7 +68,7 @@ export function parseSize(text: string): number | undefined {
 /** The shortest exact text in binary units: `33554432` becomes `32MiB`. */
 export function formatSize(bytes: number): string {
   for (const unit of ['TiB', 'GiB', 'MiB', 'KiB']) {
-    const unitBytes = bytesPerUnit.get(unit) ?? 1;
+    const unitBytes = BYTES_PER_UNIT.get(unit) ?? 1;
     if (bytes >= unitBytes && bytes % unitBytes === 0) return `${bytes / unitBytes}${unit}`;
   }
   return `${bytes}`;

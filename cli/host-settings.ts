@@ -11,7 +11,7 @@ export interface HostSetting {
   meaning: string;
 }
 
-export const hostSettings: readonly HostSetting[] = [
+export const HOST_SETTINGS: readonly HostSetting[] = [
   {
     flag: 'agent.id',
     variable: 'STARFERRY_AGENT_ID',
@@ -69,7 +69,7 @@ export function overridesFrom(
   environment: Readonly<Record<string, string | undefined>>,
 ): Override[] {
   const overrides: Override[] = [];
-  for (const { flag, variable, path, programs, many } of hostSettings) {
+  for (const { flag, variable, path, programs, many } of HOST_SETTINGS) {
     if (!programs.includes(program)) continue;
     const variableText = environment[variable];
     // Compose files and manifests often pass a variable that nobody has set as an empty one.

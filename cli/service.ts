@@ -8,9 +8,9 @@ export interface Service {
 }
 
 /** Ctrl-C under npm arrives twice: from the terminal and passed on. A person needs longer. */
-const sameSignalMs = 500;
+const SAME_SIGNAL_MS = 500;
 /** systemd and Kubernetes kill after 90 and 30 s by default: the drain has to be done before. */
-const drainDeadlineMs = 15_000;
+const DRAIN_DEADLINE_MS = 15_000;
 
 /**
  * Starts a service, tells systemd, and waits for SIGTERM or SIGINT; then drains within the
@@ -31,12 +31,12 @@ export async function runService(log: Log, start: () => Promise<Service>): Promi
   const stoppedMs = performance.now();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
-      if (performance.now() - stoppedMs > sameSignalMs) process.exit(1);
+      if (performance.now() - stoppedMs > SAME_SIGNAL_MS) process.exit(1);
     });
   }
-  log.info({ deadlineMs: drainDeadlineMs }, `${stop.reason}: draining`);
+  log.info({ deadlineMs: DRAIN_DEADLINE_MS }, `${stop.reason}: draining`);
   await notifySystemd('--stopping');
-  await service.close(drainDeadlineMs);
+  await service.close(DRAIN_DEADLINE_MS);
   log.info('stopped');
   return 0;
 }

@@ -2,7 +2,7 @@ import { createSecureContext } from 'node:tls';
 import { z } from 'zod';
 import { type LoadedConfig, loadConfigFile, type Override } from '../base/config-file.ts';
 import { isLoopback, type ListenAddress } from '../base/listen-address.ts';
-import { type LogLevel, logLevels } from '../base/log.ts';
+import { LOG_LEVELS, type LogLevel } from '../base/log.ts';
 import {
   choice,
   count,
@@ -19,7 +19,7 @@ import {
   tokenFile,
 } from '../base/settings.ts';
 import type { DestinationKind } from '../proto/outcome.ts';
-import { isTenant, tenantForm } from '../proto/tenant.ts';
+import { isTenant, TENANT_FORM } from '../proto/tenant.ts';
 
 export interface HubConfig {
   listen: ListenAddress;
@@ -58,8 +58,8 @@ export interface HubConfig {
   };
 }
 
-const mib = 1024 ** 2;
-const kinds = [
+const MIB = 1024 ** 2;
+const KINDS = [
   'cortex',
   'mimir',
   'prometheus',
@@ -99,9 +99,9 @@ const agentSection = (folder: string) =>
       .describe("File with the agent's token. Optional while `listen` is loopback."),
     tenants: list(
       z
-        .string({ error: tenantForm })
-        .refine(isTenant, { error: tenantForm })
-        .meta({ type: 'text', limits: tenantForm }),
+        .string({ error: TENANT_FORM })
+        .refine(isTenant, { error: TENANT_FORM })
+        .meta({ type: 'text', limits: TENANT_FORM }),
       { min: 1 },
     )
       .prefault(['anonymous'])
@@ -112,7 +112,7 @@ const labelName = text('the name of a label', /^[a-zA-Z_][a-zA-Z0-9_]{0,255}$/);
 
 const destinationSection = (folder: string) =>
   section({
-    kind: choice(kinds).describe('Decides what an answer of 400 means; `generic` when unlisted.'),
+    kind: choice(KINDS).describe('Decides what an answer of 400 means; `generic` when unlisted.'),
     url: httpUrl().describe('Where remote write 1.0 is accepted.'),
     tenant_header: text('the name of an HTTP header', /^[a-zA-Z0-9-]{1,100}$/)
       .prefault('X-Scope-OrgID')
@@ -145,13 +145,13 @@ const destinationSection = (folder: string) =>
   });
 
 const limitsSection = section({
-  max_batch: size({ min: 64 * 1024, max: 1024 * mib })
+  max_batch: size({ min: 64 * 1024, max: 1024 * MIB })
     .prefault('8MiB')
     .describe('Size of a batch as sent. Larger ones are answered 413.'),
-  max_decoded_batch: size({ min: 64 * 1024, max: 4096 * mib })
+  max_decoded_batch: size({ min: 64 * 1024, max: 4096 * MIB })
     .prefault('64MiB')
     .describe('Size of a batch after decompression. Larger ones are answered 413.'),
-  max_held: size({ min: mib })
+  max_held: size({ min: MIB })
     .prefault('256MiB')
     .describe('Data that waits for the destination; beyond, agents are answered 503.'),
   max_series_per_agent: count({ min: 1, max: 100_000_000 })
@@ -175,7 +175,7 @@ export function hubSchema(folder: string) {
     data_dir: text('the path of a folder', /./)
       .prefault('./hub-data')
       .describe('Folder of the dictionaries, relative to the working directory.'),
-    log_level: choice(logLevels).prefault('info').describe('The least important lines to log.'),
+    log_level: choice(LOG_LEVELS).prefault('info').describe('The least important lines to log.'),
     agents: list(agentSection(folder), { min: 1 }).describe('Who may write.'),
     destination: destinationSection(folder),
     limits: limitsSection.prefault({}),

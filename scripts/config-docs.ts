@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { agentSchema } from '../agent/config.ts';
 import type { SettingMeta } from '../base/settings.ts';
-import { hostSettings } from '../cli/host-settings.ts';
+import { HOST_SETTINGS } from '../cli/host-settings.ts';
 import { hubSchema } from '../hub/config.ts';
 
 /** A key of a configuration file, as its row of the table shows it. */
@@ -44,13 +44,11 @@ ${table(hubSchema('.'))}
 }
 
 function overrideRows(): string {
-  return hostSettings
-    .map(({ path, flag, variable, many }) => {
-      const repeat = many ? ' (repeatable)' : '';
-      const separated = many ? ' (separated by commas)' : '';
-      return `| \`${path.join('.')}\` | \`--${flag}\`${repeat} | \`${variable}\`${separated} |`;
-    })
-    .join('\n');
+  return HOST_SETTINGS.map(({ path, flag, variable, many }) => {
+    const repeat = many ? ' (repeatable)' : '';
+    const separated = many ? ' (separated by commas)' : '';
+    return `| \`${path.join('.')}\` | \`--${flag}\`${repeat} | \`${variable}\`${separated} |`;
+  }).join('\n');
 }
 
 function table(schema: z.ZodObject): string {

@@ -4,8 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const folders = ['agent', 'base', 'bench', 'cli', 'demo', 'hub', 'proto', 'scripts', 'test'];
-const linesMax = 350;
+const FOLDERS = ['agent', 'base', 'bench', 'cli', 'demo', 'hub', 'proto', 'scripts', 'test'];
+const LINES_MAX = 350;
 
 interface Source {
   /** Relative to the checkout, with `/`. */
@@ -14,7 +14,7 @@ interface Source {
 }
 
 function sources(): Source[] {
-  return folders.flatMap((folder) =>
+  return FOLDERS.flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
       .map((name) => posix.join(folder, name.replaceAll('\\', '/')))
       .filter((path) => path.endsWith('.ts'))
@@ -23,7 +23,7 @@ function sources(): Source[] {
 }
 
 /** Which folders the files of a folder may import; those not listed may import anything. */
-const allowed = new Map([
+const ALLOWED = new Map([
   ['base', ['base']],
   ['proto', ['proto', 'base']],
   ['agent', ['agent', 'proto', 'base']],
@@ -40,14 +40,14 @@ function imports({ path, text }: Source): string[] {
 }
 
 /** Rooms that are a single file; every folder in agent/ or hub/ is a room as well. */
-const singleFileRooms = new Set(['agent/filter', 'agent/election', 'hub/agents']);
+const SINGLE_FILE_ROOMS = new Set(['agent/filter', 'agent/election', 'hub/agents']);
 
 /** The room that a file of agent/ or hub/ lies in, undefined for what lies beside the rooms. */
 function roomOf(path: string): string | undefined {
   const [folder = '', name = '', ...inner] = path.split('/');
   if (folder !== 'agent' && folder !== 'hub') return undefined;
   const room = `${folder}/${name.replace(/\.ts$/, '')}`;
-  return inner.length > 0 || singleFileRooms.has(room) ? room : undefined;
+  return inner.length > 0 || SINGLE_FILE_ROOMS.has(room) ? room : undefined;
 }
 
 /** Files beside the rooms that join them: whoever imports one has every room it joins. */
@@ -70,7 +70,7 @@ function trespasses(source: Source, joints: ReadonlySet<string>): string[] {
   return imports(source).flatMap((target) => {
     const targetFolder = target.split('/')[0] ?? '';
     const targetRoom = roomOf(target);
-    if (allowed.get(folder)?.includes(targetFolder) === false) {
+    if (ALLOWED.get(folder)?.includes(targetFolder) === false) {
       return [`${source.path} imports ${target}: ${folder}/ may not import ${targetFolder}/`];
     }
     if (room === undefined || room === targetRoom) return [];
@@ -128,7 +128,7 @@ test.each([
   expect(trespasses({ path, text }, new Set(['agent/main.ts']))).toEqual([]);
 });
 
-test(`no file is longer than ${linesMax} lines`, () => {
-  const long = sources().filter(({ text }) => text.trimEnd().split('\n').length > linesMax);
+test(`no file is longer than ${LINES_MAX} lines`, () => {
+  const long = sources().filter(({ text }) => text.trimEnd().split('\n').length > LINES_MAX);
   expect(long.map(({ path }) => path)).toEqual([]);
 });

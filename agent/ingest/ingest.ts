@@ -9,7 +9,7 @@ import { type UnsupportedKind, WriteRequestWalker } from '../../proto/remote-wri
 import type { SampleColumns } from '../../proto/sample-columns.ts';
 import { FULL, type NewEntries, type SeriesLookup } from '../../proto/series-lookup.ts';
 import { decodeSnappy, snappyDeclaredBytes } from '../../proto/snappy.ts';
-import { isTenant, tenantForm } from '../../proto/tenant.ts';
+import { isTenant, TENANT_FORM } from '../../proto/tenant.ts';
 import { unsupportedMedia } from './headers.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import { ParsedRequest } from './parsed-request.ts';
@@ -116,7 +116,7 @@ class Ingest {
     if (unsupported !== undefined) return { status: 415, text: unsupported };
     const tenant = request.headers['x-scope-orgid'] ?? defaultTenant;
     if (typeof tenant !== 'string' || (tenant !== defaultTenant && !isTenant(tenant))) {
-      return { status: 400, text: `X-Scope-OrgID: not a tenant: expected ${tenantForm}` };
+      return { status: 400, text: `X-Scope-OrgID: not a tenant: expected ${TENANT_FORM}` };
     }
     const bodyBytes = expectedBodyBytes(request, bodyBytesMax);
     if (!this.#budget.reserve(bodyBytes)) return overloaded();

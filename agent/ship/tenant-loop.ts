@@ -32,6 +32,8 @@ export class TenantLoop {
   #sentAtMs = Number.NEGATIVE_INFINITY;
   /** Highest segment that has been in a batch, or was stored by an earlier run. */
   #sentUpToId: number;
+  /** The last batch could not take all there was: the next one need not wait for more. */
+  #isBehind = false;
   #isDraining = false;
 
   /** @param storedBefore highest segment that an earlier run left: it may have been sent already */
@@ -68,7 +70,7 @@ export class TenantLoop {
     const { maxDelayMs } = this.#options;
     const backlog = this.#backlog();
     if (backlog === 0) return maxDelayMs;
-    if (this.#isDraining || backlog >= this.#samplesMax) return 0;
+    if (this.#isDraining || this.#isBehind || backlog >= this.#samplesMax) return 0;
     const elapsedMs = this.#tools.clock.now() - this.#sentAtMs;
     // A clock that was set back must not stop the shipping.
     return elapsedMs < 0 ? 0 : Math.max(0, maxDelayMs - elapsedMs);
@@ -104,6 +106,7 @@ export class TenantLoop {
     const segments = samples.read(this.#tenant, this.#samplesMax);
     const first = segments[0];
     if (first === undefined) return undefined;
+    this.#isBehind = segments.reduce((sum, segment) => sum + segment.samples, 0) < this.#backlog();
     const stream = this.#openStream();
     const isStated = stream.encoder.isFresh || part.entries.length > 0;
     const nowMs = clock.now();
