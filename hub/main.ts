@@ -17,6 +17,7 @@ import { HubStore } from './store/hub-store.ts';
 import { createDelivery } from './write/delivery.ts';
 import { Destination } from './write/destination.ts';
 import { Lanes } from './write/lanes.ts';
+import { sendMetadata } from './write/metadata-sender.ts';
 import { createWriter } from './writer.ts';
 
 export interface RunningHub {
@@ -73,7 +74,14 @@ export async function runHub(config: HubConfig, { log }: { log: Log }): Promise<
     log: lines,
   });
   const servers = await serve(config, receiver, metrics, log);
-  const saving = saveLazily(receiver, ending.signal);
+  const loops = Promise.all([
+    saveLazily(receiver, ending.signal),
+    sendMetadata(
+      () => receiver.metadata(),
+      { post: destination.post, clock, log: lines },
+      ending.signal,
+    ),
+  ]);
   log.info({ listen: servers[0]!.url, destination: to.url, kind: to.kind }, 'the hub is ready');
   return {
     url: servers[0]!.url,
@@ -83,7 +91,7 @@ export async function runHub(config: HubConfig, { log }: { log: Log }): Promise<
       await Promise.all(servers.map((server) => server.close(deadlineMs)));
       clearTimeout(cut);
       ending.abort();
-      await saving;
+      await loops;
       await destination.close();
       store.close();
       log.info('the hub has stopped');

@@ -15,6 +15,8 @@ const EMPTY_SLOT = 0;
 export class ByteStrings {
   /** Strings kept, which is also the number of the next one. */
   count = 0;
+  /** Their length together. */
+  bytes = 0;
   #chunks: DataView[] = [];
   /** Bytes used of the last chunk. */
   #chunkBytes = CHUNK_BYTES;
@@ -58,6 +60,7 @@ export class ByteStrings {
     this.#spaces[number] = space;
     this.#hashes[number] = hashOf(this.#viewOf(bytes), from, length, space);
     this.count = number + 1;
+    this.bytes += length;
     this.#enter(number);
     return number;
   }

@@ -18,7 +18,8 @@ import { ByteStrings } from './byte-strings.ts';
 
 /** Names of tenants come from outside: their number needs a limit. */
 const TENANTS_MAX = 10_000;
-const ALIASES_MIN = 1024;
+/** So much for aliases in any case; beyond, at most as much as the entries themselves take. */
+const ALIAS_BYTES_MIN = 1 << 20;
 
 /**
  * The dictionary log of one epoch as the agent's ingest sees it: from label bytes as they come in
@@ -172,7 +173,7 @@ export class SeriesTable implements SeriesLookup {
 
   /** Aliases are a shortcut: a sender that shuffles its labels must not fill the memory. */
   #addAlias(id: number, space: number, bytes: Uint8Array, from: number, to: number): void {
-    if (this.#aliases.count >= Math.max(ALIASES_MIN, this.#entries.count)) {
+    if (this.#aliases.bytes + to - from > Math.max(ALIAS_BYTES_MIN, this.#entries.bytes)) {
       this.#aliases = new ByteStrings();
       this.#aliasIds = [];
     }

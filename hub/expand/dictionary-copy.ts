@@ -2,6 +2,7 @@ import { assert } from '../../base/assert.ts';
 import { DecodeError } from '../../proto/bytes.ts';
 import { decodeEntry } from '../../proto/dictionary-entry.ts';
 import { canonicalLabelSet, labelValue } from '../../proto/label-set.ts';
+import { MetadataRecords } from './metadata-records.ts';
 import { NumberedNames } from './numbered-names.ts';
 import type { SeriesSource } from './series-source.ts';
 
@@ -34,6 +35,7 @@ export class DictionaryCopy implements SeriesSource {
   readonly #labels: ReplicaLabels;
   readonly #tenants = new NumberedNames();
   readonly #groups = new NumberedNames();
+  readonly #metadata = new MetadataRecords();
   readonly #chunks: Uint8Array[] = [new Uint8Array(CHUNK_BYTES)];
   /** Bytes used of the last chunk. */
   #chunkBytes = 0;
@@ -54,6 +56,7 @@ export class DictionaryCopy implements SeriesSource {
     try {
       const decoded = decodeEntry(entry);
       if (decoded.kind === 'series') return this.#appendSeries(decoded.tenant, decoded.labels);
+      this.#metadata.add(this.length, decoded.tenant, decoded.family, decoded.bytes);
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
       return { kind: 'malformed', message: `entry ${this.length}: ${error.message}` };
@@ -71,7 +74,13 @@ export class DictionaryCopy implements SeriesSource {
     this.#chunkBytes = this.#fromOf[length]!;
     this.#tenants.truncate(length);
     this.#groups.truncate(length);
+    this.#metadata.truncate(length);
     this.length = length;
+  }
+
+  /** Canonical MetricMetadata by family, of a tenant as the agent names it. */
+  metadata(named: string): Map<string, Uint8Array> {
+    return this.#metadata.latest(named);
   }
 
   /** Bytes of memory that the copy holds, about. */

@@ -94,6 +94,13 @@ export class AgentSession<Copy extends SeriesCopy> {
     return session;
   }
 
+  /** What is known of the metric families of each tenant, over all epochs in use. */
+  *metadata(): Generator<{ named: string; records: ReadonlyMap<string, Uint8Array> }> {
+    for (const named of this.#tenants.keys()) {
+      for (const { copy } of this.#logs.values()) yield { named, records: copy.metadata(named) };
+    }
+  }
+
   /** The tenant whose open stream this is. */
   tenantOfStream(stream: bigint): TenantSession<Copy> | undefined {
     for (const session of this.#tenants.values()) {

@@ -7,6 +7,8 @@ export interface SeriesCopy {
   readonly length: number;
   append(entry: Uint8Array): { kind: 'appended' } | { kind: 'malformed'; message: string };
   truncate(length: number): void;
+  /** Canonical MetricMetadata by family, of a tenant as the agent names it. */
+  metadata(named: string): ReadonlyMap<string, Uint8Array>;
 }
 
 /** What a part of the agent's log means for the copy. */

@@ -52,6 +52,7 @@ export interface ReceiverDeps<Copy extends SeriesCopy>
 export class Receiver<Copy extends SeriesCopy> {
   readonly #deps: ReceiverDeps<Copy>;
   readonly #sessions = new Map<string, AgentSession<Copy>>();
+  readonly #agents = new Map<string, KnownAgent>();
   readonly #replies: ReplyMaker;
   readonly #dictionary: DictionaryIntake<Copy>;
   readonly #live: LiveIntake<Copy>;
@@ -118,6 +119,15 @@ export class Receiver<Copy extends SeriesCopy> {
     }
   }
 
+  /** What is known of metric families, by tenant of the destination. */
+  *metadata(): Generator<{ tenant: string; records: ReadonlyMap<string, Uint8Array> }> {
+    for (const [id, session] of this.#sessions) {
+      for (const { named, records } of session.metadata()) {
+        yield { tenant: destinationTenant(this.#agents.get(id)!, named), records };
+      }
+    }
+  }
+
   /** Saves what is saved lazily. */
   save(): void {
     for (const session of this.#sessions.values()) session.save();
@@ -128,15 +138,17 @@ export class Receiver<Copy extends SeriesCopy> {
     this.#isClosed = true;
   }
 
-  #session({ id, tenants }: KnownAgent): AgentSession<Copy> {
+  #session(agent: KnownAgent): AgentSession<Copy> {
+    const { id } = agent;
     let session = this.#sessions.get(id);
     if (session === undefined) {
       session = new AgentSession(id, {
         ...this.#deps,
         createWriter: (tenant) =>
-          this.#deps.createWriter(id, tenant === '' ? tenants[0]! : tenant, tenant),
+          this.#deps.createWriter(id, destinationTenant(agent, tenant), tenant),
       });
       this.#sessions.set(id, session);
+      this.#agents.set(id, agent);
     }
     return session;
   }
@@ -147,4 +159,9 @@ export class Receiver<Copy extends SeriesCopy> {
     const misfit = this.#dictionary.take(session, target, batch.dictionary);
     return misfit ?? this.#replies.answered(log.offset, emptySettlement()).reply;
   }
+}
+
+/** What the agent calls '' is the first tenant it may write into. */
+function destinationTenant({ tenants }: KnownAgent, named: string): string {
+  return named === '' ? tenants[0]! : named;
 }
