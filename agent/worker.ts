@@ -55,7 +55,6 @@ function start(config: AgentConfig, log: Log): void {
   );
   const shipper = new Shipper(config.batch, {
     samples: buffer,
-    dictionary: buffer.dictionary,
     storedBefore: buffer.storedBefore,
     link,
     encoding: {

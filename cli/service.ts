@@ -37,7 +37,6 @@ export async function runService(log: Log, start: () => Promise<Service>): Promi
   log.info({ deadlineMs: DRAIN_DEADLINE_MS }, `${stop.reason}: draining`);
   await notifySystemd('--stopping');
   await service.close(DRAIN_DEADLINE_MS);
-  log.info('stopped');
   return 0;
 }
 

@@ -40,6 +40,8 @@ const EVICTED_AT_ONCE = 16;
  * ahead, a destination that refuses samples an hour behind its newest would refuse the others'.
  */
 const BATCH_SPAN_MAX_MS = 600_000;
+/** Entries of a dead epoch deleted by one `housekeep`. */
+const ENTRIES_DELETED_AT_ONCE = 10_000;
 /** Free pages given back to the file system by one `housekeep`. */
 const SHRUNK_PAGES = 64;
 
@@ -55,14 +57,16 @@ const SHRUNK_PAGES = 64;
 export class Buffer {
   /** Drawn at every start: positions of this process can never be confused with others. */
   readonly run: bigint;
-  readonly dictionary: Dictionary;
   readonly losses: Losses = emptyLosses();
   /** Highest segment id that earlier runs left; 0 for a new buffer. */
   readonly storedBefore: number;
   readonly #options: BufferOptions;
   readonly #clock: Clock;
+  readonly #random: Random;
   readonly #log: Log;
   readonly #db: BufferDatabase;
+  /** Of the epochs that are still referred to, oldest first; the last one takes new entries. */
+  readonly #dictionaries: Dictionary[];
   readonly #freeDisk: FreeDisk;
   readonly #highWaterPath: string;
   /** Last sequence of this run, by tenant. */
@@ -81,16 +85,35 @@ export class Buffer {
   ) {
     this.#options = options;
     this.#clock = clock;
+    this.#random = random;
     this.#log = log;
     this.run = random.id64();
     mkdirSync(options.dataDir, { recursive: true });
     this.#freeDisk = new FreeDisk(options.dataDir, clock);
     this.#highWaterPath = join(options.dataDir, 'high-water.json');
     this.#db = new BufferDatabase(join(options.dataDir, 'buffer.db'), options.bytesMax);
-    this.dictionary = new Dictionary(this.#db, random);
+    this.#dictionaries = this.#db.epochs().map((epoch) => new Dictionary(this.#db, epoch));
+    if (this.#dictionaries.length === 0) this.openEpoch();
     for (const { tenant, samples } of this.#db.backlog()) this.#backlog.set(tenant, samples);
     this.storedBefore = this.#db.lastSegmentId();
     this.#reportVanished();
+  }
+
+  /** Of every epoch that a segment may name, oldest first. */
+  get dictionaries(): readonly Dictionary[] {
+    return this.#dictionaries;
+  }
+
+  /** The log that takes new entries. */
+  get dictionary(): Dictionary {
+    return this.#dictionaries.at(-1)!;
+  }
+
+  /** Begins an empty dictionary log; what is stored keeps referring to the one before. */
+  openEpoch(): void {
+    const epoch = this.#random.id64();
+    const key = this.#db.addEpoch(epoch);
+    this.#dictionaries.push(new Dictionary(this.#db, { key, epoch }));
   }
 
   /** Samples that wait, by tenant. */
@@ -168,8 +191,8 @@ export class Buffer {
   }
 
   /**
-   * The oldest segments of a tenant: at least one if there is any, then as many as fit the limit
-   * and BATCH_SPAN_MAX_MS. They stay pinned until `unpin`. A damaged one is set aside and accounted for.
+   * The oldest segments of a tenant: at least one if there is any, then as many of the same epoch
+   * as fit the limit and BATCH_SPAN_MAX_MS. They stay pinned until `unpin`. A damaged one is set aside and accounted for.
    */
   read(tenant: string, samplesMax: number): StoredSegment[] {
     const segments: StoredSegment[] = [];
@@ -185,7 +208,8 @@ export class Buffer {
       oldest = Math.min(oldest, segment.oldest);
       newest = Math.max(newest, segment.newest);
       const fits = samples + segment.samples <= samplesMax && newest - oldest <= BATCH_SPAN_MAX_MS;
-      if (segments.length > 0 && !fits) break;
+      const { epoch } = segments[0] ?? segment;
+      if (segments.length > 0 && (!fits || segment.epoch !== epoch)) break;
       samples += segment.samples;
       segments.push(segment);
       if (samples >= samplesMax) break;
@@ -194,6 +218,12 @@ export class Buffer {
     const last = segments.at(-1);
     if (last !== undefined) this.#pinned.set(tenant, last.id);
     return segments;
+  }
+
+  /** The dictionary log that a tenant's oldest segment refers to. */
+  dictionaryOf(tenant: string): Dictionary {
+    const key = this.#db.oldestEpoch(tenant);
+    return this.#dictionaries.find((dictionary) => dictionary.key === key) ?? this.dictionary;
   }
 
   unpin(tenant: string): void {
@@ -225,7 +255,17 @@ export class Buffer {
       const storedBefore = this.#clock.now() - ageMaxMs;
       this.#evict('age', ({ storedAt }) => storedAt < storedBefore);
     }
+    this.#dropDeadEpoch();
     this.#db.shrink(SHRUNK_PAGES);
+  }
+
+  /** A log that no segment refers to any more goes bit by bit: it may have a million entries. */
+  #dropDeadEpoch(): void {
+    const [oldest] = this.#dictionaries;
+    if (oldest === undefined || oldest === this.dictionary) return;
+    if ((this.#db.oldestEpoch() ?? this.dictionary.key) <= oldest.key) return;
+    const isGone = this.#db.removeEpoch(oldest.key, ENTRIES_DELETED_AT_ONCE) === 'gone';
+    if (isGone) this.#dictionaries.shift();
   }
 
   usedBytes(): number {

@@ -97,9 +97,10 @@ export class BufferDatabase {
 
   // Epochs and the dictionary log.
 
-  currentEpoch(): { key: number; epoch: bigint } | undefined {
-    const row = this.#statements.currentEpoch.get() as { key: number; epoch: string } | undefined;
-    return row && { key: row.key, epoch: BigInt(`0x${row.epoch}`) };
+  /** Epochs that are still referred to, oldest first; the last one is the current one. */
+  epochs(): { key: number; epoch: bigint }[] {
+    const rows = this.#statements.epochs.all() as { key: number; epoch: string }[];
+    return rows.map(({ key, epoch }) => ({ key, epoch: BigInt(`0x${epoch}`) }));
   }
 
   addEpoch(epoch: bigint): number {
@@ -111,6 +112,17 @@ export class BufferDatabase {
     this.transaction(() => {
       this.#statements.renameEpoch.run(hex(epoch), key);
       this.#statements.forgetAcknowledged.run(key);
+    });
+  }
+
+  /** Deletes up to `entriesMax` entries of a log nobody refers to, and with the last the epoch. */
+  removeEpoch(key: number, entriesMax: number): 'gone' | 'shrunk' {
+    return this.transaction(() => {
+      const { changes } = this.#statements.removeEntries.run(key, key, entriesMax);
+      if (changes === entriesMax) return 'shrunk';
+      this.#statements.forgetAcknowledged.run(key);
+      this.#statements.removeEpoch.run(key);
+      return 'gone';
     });
   }
 
@@ -159,6 +171,15 @@ export class BufferDatabase {
   /** Tenants with segments: how many samples each has. */
   backlog(): { tenant: string; samples: number }[] {
     return this.#statements.backlog.all() as { tenant: string; samples: number }[];
+  }
+
+  /** Epoch of the oldest segment, of a tenant or of all: no older one is referred to. */
+  oldestEpoch(tenant?: string): number | undefined {
+    const row =
+      tenant === undefined
+        ? this.#statements.oldestEpoch.get()
+        : this.#statements.oldestEpochOfTenant.get(tenant);
+    return (row as { epoch: number } | undefined)?.epoch;
   }
 
   lastSegmentId(): number {
@@ -220,7 +241,14 @@ function rowChecksum(row: SegmentRow): number {
 function prepare(db: Database.Database) {
   const sql = (text: string): Database.Statement<unknown[]> => db.prepare(text);
   return {
-    currentEpoch: sql('SELECT key, epoch FROM epochs ORDER BY key DESC LIMIT 1'),
+    epochs: sql('SELECT key, epoch FROM epochs ORDER BY key'),
+    removeEpoch: sql('DELETE FROM epochs WHERE key = ?'),
+    removeEntries: sql(
+      'DELETE FROM dictionary WHERE epoch = ? AND id IN ' +
+        '(SELECT id FROM dictionary WHERE epoch = ? ORDER BY id LIMIT ?)',
+    ),
+    oldestEpoch: sql('SELECT epoch FROM segments ORDER BY id LIMIT 1'),
+    oldestEpochOfTenant: sql('SELECT epoch FROM segments WHERE tenant = ? ORDER BY id LIMIT 1'),
     addEpoch: sql('INSERT INTO epochs (epoch) VALUES (?)'),
     renameEpoch: sql('UPDATE epochs SET epoch = ? WHERE key = ?'),
     forgetAcknowledged: sql('DELETE FROM hubs WHERE epoch = ?'),

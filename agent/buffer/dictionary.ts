@@ -27,15 +27,14 @@ export class Dictionary {
   #takenBytes = 0;
 
   /**
-   * Opens the current epoch, or the first one, and checks the hash chain over all its entries.
+   * Opens the log of an epoch that the database lists, and checks the hash chain over its entries.
    *
    * @throws DamagedBufferError
    */
-  constructor(db: BufferDatabase, random: Random) {
+  constructor(db: BufferDatabase, { key, epoch }: { key: number; epoch: bigint }) {
     this.#db = db;
-    const current = db.currentEpoch();
-    this.#epoch = current?.epoch ?? random.id64();
-    this.key = current?.key ?? db.addEpoch(this.#epoch);
+    this.key = key;
+    this.#epoch = epoch;
     this.#verify();
   }
 

@@ -4,7 +4,7 @@ import type { Random } from '../../base/random.ts';
 import type { DictionaryPart, Keyframe } from '../../proto/batch.ts';
 import type { PositionRange } from '../../proto/position-ranges.ts';
 import type { HubLink } from './hub-client.ts';
-import type { HubSession } from './hub-session.ts';
+import type { DictionaryLog, HubSession } from './hub-session.ts';
 import type { ShipStats } from './ship-stats.ts';
 
 // What shipping needs of the other rooms; agent/worker.ts joins them.
@@ -27,6 +27,10 @@ export interface SampleLog {
   /** The oldest segments of a tenant; they stay pinned until `unpin`. */
   read(tenant: string, samplesMax: number): ShippableSegment[];
   unpin(tenant: string): void;
+  /** The dictionary log that the ids in a tenant's oldest segment refer to. */
+  dictionaryOf(tenant: string): DictionaryLog;
+  /** Of every epoch that a segment may name, oldest first. */
+  readonly dictionaries: readonly DictionaryLog[];
   /** Forgets what was answered for; returns how many samples that were. */
   acknowledge(tenant: string, ranges: readonly PositionRange[]): number;
 }

@@ -20,7 +20,8 @@ export interface DictionaryLog {
 }
 
 export interface HubSessionDeps {
-  dictionary: DictionaryLog;
+  /** The logs of all epochs that segments may refer to. */
+  dictionaries(): readonly DictionaryLog[];
   /** Forgets segments of a tenant that were answered for; returns how many samples they held. */
   acknowledge(tenant: string, ranges: readonly PositionRange[]): number;
   random: Random;
@@ -47,13 +48,8 @@ export class HubSession {
     return this.#hub;
   }
 
-  get epoch(): bigint {
-    return this.#deps.dictionary.epoch;
-  }
-
-  /** Durable entries of the current epoch. */
-  get dictionaryLength(): number {
-    return this.#deps.dictionary.length;
+  get epochsInUse(): bigint[] {
+    return this.#deps.dictionaries().map(({ epoch }) => epoch);
   }
 
   /** Samples format for new streams: the highest both ends know; undefined if there is none. */
@@ -61,15 +57,15 @@ export class HubSession {
     return this.#format;
   }
 
-  /** Entries of the current epoch that this hub holds. */
-  get offset(): number {
-    return this.#hub === undefined ? 0 : this.#deps.dictionary.acknowledgedOffset(this.#hub);
+  /** Entries of a log that this hub holds. */
+  offset(log: DictionaryLog): number {
+    return this.#hub === undefined ? 0 : log.acknowledgedOffset(this.#hub);
   }
 
-  /** Notes that the hub now holds `offset` entries. It only grows, save by `adopt`. */
-  advance(offset: number): void {
-    if (this.#hub !== undefined && offset > this.offset) {
-      this.#deps.dictionary.setAcknowledgedOffset(this.#hub, offset);
+  /** Notes that the hub now holds `offset` entries of a log. It only grows, save by `adopt`. */
+  advance(log: DictionaryLog, offset: number): void {
+    if (this.#hub !== undefined && offset > this.offset(log)) {
+      log.setAcknowledgedOffset(this.#hub, offset);
     }
   }
 
@@ -88,14 +84,14 @@ export class HubSession {
     this.#hub = state.hub;
     const known = state.formats.filter((format) => sampleFormats.has(format));
     this.#format = known.length === 0 ? undefined : Math.max(...known);
-    this.#compareDictionary(state);
+    for (const log of this.#deps.dictionaries()) this.#compare(log, state);
     for (const { tenant, answered } of state.tenants) {
       this.#deps.stats.resumed += this.#deps.acknowledge(tenant, answered);
     }
   }
 
-  #compareDictionary({ hub, epochs, reason }: HubState): void {
-    const { dictionary, random, stats, log } = this.#deps;
+  #compare(dictionary: DictionaryLog, { hub, epochs, reason }: HubState): void {
+    const { random, stats, log } = this.#deps;
     const theirs = epochs.find(({ epoch }) => epoch === dictionary.epoch);
     if (theirs === undefined) {
       dictionary.setAcknowledgedOffset(hub, 0);
@@ -116,19 +112,19 @@ export class HubSession {
   }
 
   /**
-   * The dictionary from entry `from` on, at most about `bytesMax` of it (one entry at least).
-   * `end` is the entry behind the part.
+   * A log from entry `from` on, at most about `bytesMax` of it (one entry at least). `end` is the
+   * entry behind the part.
    */
-  part(from: number, bytesMax: number): { part: DictionaryPart; end: number } {
+  part(log: DictionaryLog, from: number, bytesMax: number): { part: DictionaryPart; end: number } {
     const writer = new ByteWriter();
     let end = from;
-    for (const entry of this.#deps.dictionary.entries(from)) {
+    for (const entry of log.entries(from)) {
       if (writer.length > 0 && writer.length + entry.length > bytesMax) break;
       writer.varint(entry.length);
       writer.raw(entry);
       end++;
     }
-    const hash = this.#deps.dictionary.chainHash(from);
+    const hash = log.chainHash(from);
     assert(hash !== undefined, 'a part of the dictionary beyond its end');
     return { part: { offset: from, hash, entries: writer.finish() }, end };
   }

@@ -39,7 +39,6 @@ export class Replies {
     switch (reply.kind) {
       case 'answer':
         this.#backoff.reset();
-        session.advance(reply.answer.dictionaryOffset);
         return 'reopen';
       case 'state':
         await this.#takeOver(reply.state, signal);

@@ -1,7 +1,7 @@
 import { boundedLog, type Log } from '../../base/log.ts';
 import { Wakeup } from '../../base/wakeup.ts';
 import type { ShipOptions, ShipTools } from './contracts.ts';
-import { type DictionaryLog, HubSession } from './hub-session.ts';
+import { HubSession } from './hub-session.ts';
 import { emptyShipStats, type ShipStats } from './ship-stats.ts';
 import { TenantLoop } from './tenant-loop.ts';
 
@@ -10,7 +10,6 @@ const HEARTBEAT_MS = 15_000;
 const TROUBLE_LINES_PER_MINUTE = 4;
 
 export interface ShipperDeps extends Omit<ShipTools, 'session' | 'stats' | 'log'> {
-  dictionary: DictionaryLog;
   /** Highest segment that an earlier run stored. */
   storedBefore: number;
   log: Log;
@@ -32,12 +31,12 @@ export class Shipper {
   constructor(options: ShipOptions, deps: ShipperDeps) {
     this.#options = options;
     this.#deps = deps;
-    const { samples, dictionary, random, log } = deps;
+    const { samples, random, log } = deps;
     this.#tools = {
       ...deps,
       stats: this.stats,
       session: new HubSession({
-        dictionary,
+        dictionaries: () => samples.dictionaries,
         acknowledge: (tenant, ranges) => samples.acknowledge(tenant, ranges),
         random,
         stats: this.stats,

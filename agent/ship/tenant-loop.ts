@@ -3,6 +3,7 @@ import type { Answer, TenantState } from '../../proto/answer.ts';
 import type { DictionaryPart } from '../../proto/batch.ts';
 import type { EncodedBatch, ShipOptions, ShipTools, Stream } from './contracts.ts';
 import type { HubReply } from './hub-client.ts';
+import type { DictionaryLog } from './hub-session.ts';
 import { Replies } from './replies.ts';
 import { countOne, recordAnswer } from './ship-stats.ts';
 
@@ -84,15 +85,19 @@ export class TenantLoop {
       await this.#replies.waitForFormat(signal);
       return await this.#ask(signal);
     }
-    const { part, end } = session.part(this.#dictionaryFrom(), DICTIONARY_PART_BYTES_MAX);
-    if (end < session.dictionaryLength) {
-      const frame = encoding.dictionaryBatch(session.epoch, part);
-      await this.#replies.settle(await link.postBatch(frame, signal), signal);
+    const log = samples.dictionaryOf(this.#tenant);
+    const from = this.#dictionaryFrom(log);
+    const { part, end } = session.part(log, from, DICTIONARY_PART_BYTES_MAX);
+    if (end < log.length) {
+      const frame = encoding.dictionaryBatch(log.epoch, part);
+      const reply = await link.postBatch(frame, signal);
+      if (reply.kind === 'answer') session.advance(log, reply.answer.dictionaryOffset);
+      await this.#replies.settle(reply, signal);
       return;
     }
-    const batch = this.#build(part, end);
+    const batch = this.#build(log, part, end);
     if (batch === undefined) return;
-    await this.#deliver(batch, signal);
+    await this.#deliver(log, batch, signal);
     samples.unpin(this.#tenant);
   }
 
@@ -101,13 +106,17 @@ export class TenantLoop {
   }
 
   /** The next batch of the stream; `part` is what the hub lacks of the dictionary. */
-  #build(part: DictionaryPart, dictionaryEnd: number): EncodedBatch | undefined {
+  #build(
+    log: DictionaryLog,
+    part: DictionaryPart,
+    dictionaryEnd: number,
+  ): EncodedBatch | undefined {
     const { samples, clock } = this.#tools;
     const segments = samples.read(this.#tenant, this.#samplesMax);
     const first = segments[0];
     if (first === undefined) return undefined;
     this.#isBehind = segments.reduce((sum, segment) => sum + segment.samples, 0) < this.#backlog();
-    const stream = this.#openStream();
+    const stream = this.#openStream(log);
     const isStated = stream.encoder.isFresh || part.entries.length > 0;
     const nowMs = clock.now();
     const batch = stream.encoder.encode(segments, isStated ? part : undefined, {
@@ -120,37 +129,35 @@ export class TenantLoop {
     return batch;
   }
 
-  #dictionaryFrom(): number {
-    const { session } = this.#tools;
-    const sent = this.#currentStream()?.dictionaryEnd ?? 0;
-    return Math.min(session.dictionaryLength, Math.max(session.offset, sent));
+  #dictionaryFrom(log: DictionaryLog): number {
+    const sent = this.#currentStream(log)?.dictionaryEnd ?? 0;
+    return Math.min(log.length, Math.max(this.#tools.session.offset(log), sent));
   }
 
   /** The stream there is, unless hub or epoch have changed under it. */
-  #currentStream(): OpenStream | undefined {
-    const { session } = this.#tools;
+  #currentStream({ epoch }: DictionaryLog): OpenStream | undefined {
     const stream = this.#stream;
-    const isCurrent = stream?.hub === session.hub && stream?.epoch === session.epoch;
+    const isCurrent = stream?.hub === this.#tools.session.hub && stream?.epoch === epoch;
     return isCurrent ? stream : undefined;
   }
 
-  #openStream(): OpenStream {
-    const current = this.#currentStream();
+  #openStream(log: DictionaryLog): OpenStream {
+    const current = this.#currentStream(log);
     if (current !== undefined) return current;
     const { session, encoding } = this.#tools;
-    const { epoch, hub } = session;
+    const { epoch } = log;
     const encoder = encoding.openStream({
       tenant: this.#tenant,
       samplesFormat: session.format!,
       epoch,
-      epochsInUse: [epoch],
+      epochsInUse: session.epochsInUse,
     });
-    this.#stream = { encoder, hub: hub!, epoch, dictionaryEnd: 0 };
+    this.#stream = { encoder, hub: session.hub!, epoch, dictionaryEnd: 0 };
     return this.#stream;
   }
 
   /** Sends one batch until it is answered or turns out not to fit what the hub holds. */
-  async #deliver(batch: EncodedBatch, signal: AbortSignal): Promise<void> {
+  async #deliver(log: DictionaryLog, batch: EncodedBatch, signal: AbortSignal): Promise<void> {
     let mayBeThere = false;
     while (!signal.aborted) {
       const reply: HubReply | 'not there' | 'being written' =
@@ -163,7 +170,7 @@ export class TenantLoop {
         await this.#replies.pause(signal);
         continue;
       }
-      if (reply.kind === 'answer') return this.#accept(batch, reply.answer);
+      if (reply.kind === 'answer') return this.#accept(log, batch, reply.answer);
       if (reply.kind === 'too_large') this.#shrink(batch, reply.message);
       const next = await this.#replies.settle(reply, signal);
       if (next === 'again') continue;
@@ -192,11 +199,11 @@ export class TenantLoop {
       : { kind: 'answer', answer: ours.lastAnswer };
   }
 
-  #accept(batch: EncodedBatch, answer: Answer): void {
+  #accept(log: DictionaryLog, batch: EncodedBatch, answer: Answer): void {
     const { samples, session, stats, clock } = this.#tools;
     this.#replies.succeeded();
     samples.acknowledge(this.#tenant, batch.positions);
-    session.advance(answer.dictionaryOffset);
+    session.advance(log, answer.dictionaryOffset);
     recordAnswer(stats, answer.settlement, clock.now());
     countOne(stats.replies, 'answer');
   }

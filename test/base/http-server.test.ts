@@ -1,5 +1,7 @@
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import * as http from 'node:http';
+import * as https from 'node:https';
 import * as net from 'node:net';
 import { pino } from 'pino';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -191,6 +193,39 @@ describe('connections', () => {
     const closed = server.close(50);
     expect(await client.rest()).toBe('');
     await closed;
+  });
+});
+
+describe('TLS', () => {
+  const fixture = (name: string) =>
+    readFileSync(new URL(`../fixtures/loopback.${name}`, import.meta.url), 'utf8');
+  const tls = { certPem: fixture('crt'), keyPem: fixture('key') };
+
+  test('carries requests for a client that trusts the certificate', async () => {
+    const { url } = await start([hello], { tls });
+    const request = https.get(`${url}/hello`, { ca: tls.certPem, agent: false });
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+    const [body] = await once(response, 'data');
+    expect([url.startsWith('https:'), String(body)]).toEqual([true, 'hello\n']);
+  });
+
+  test('cuts a connection whose handshake never comes', async () => {
+    const server = await start([hello], { tls, headerTimeoutMs: 100 });
+    const client = await connect(server);
+    expect(await client.rest()).toBe('');
+  });
+
+  test('closing cuts idle connections at once', async () => {
+    const server = await start([hello], { tls });
+    const agent = new https.Agent({ keepAlive: true, ca: tls.certPem });
+    const request = https.get(`${server.url}/hello`, { agent });
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+    response.resume();
+    await once(response, 'end');
+    const startedMs = performance.now();
+    await server.close(20_000);
+    expect(performance.now() - startedMs).toBeLessThan(10_000);
+    agent.destroy();
   });
 });
 

@@ -14,6 +14,7 @@ import type { Workspace } from '../tools/workspace.ts';
 const targetStateMsMax = 20_000;
 const upSeries: Matcher = ['__name__', '=', 'up'];
 const sourceJob = 'source';
+const staleMarkerBits = 0x7ff0_0000_0000_0002n;
 
 /** A real Prometheus and its targets, more than 1,000 series scraped every second. */
 export interface Source {
@@ -70,6 +71,18 @@ export async function stopTarget(source: Source): Promise<void> {
 }
 
 /**
+ * Waits until every target has been tried `scrapes` times, a stopped one included: Prometheus
+ * writes its `up` all the same.
+ */
+export function waitForTries(source: Source, scrapes: number): Promise<void> {
+  const deadlineMs = targetStateMsMax + scrapes * 2000;
+  return until(`${scrapes} tries of each target`, deadlineMs, async () => {
+    const up = [...(await readUp(source, [])).values()];
+    return up.length > 0 && up.every((samples) => samples.length >= scrapes);
+  });
+}
+
+/**
  * Waits until every sample up to now is in the source's store. Prometheus commits a scrape as a
  * whole and `up` with it, so a target with a later `up` has nothing earlier left to say.
  */
@@ -99,6 +112,11 @@ export async function readWhenCaughtUp(
     if (caughtUp || systemClock.now() >= endsAt) return samples;
     await systemClock.sleep(500);
   }
+}
+
+/** How many series end with a stale marker. */
+export function endedSeries(samples: SamplesBySeries): number {
+  return [...samples.values()].filter((rows) => rows.at(-1)?.bits === staleMarkerBits).length;
 }
 
 function readUp(source: Source, matchers: Matcher[]): Promise<SamplesBySeries> {

@@ -11,6 +11,7 @@ import { Workspace } from '../tools/workspace.ts';
 import {
   type ClosedWindow,
   closeWindow,
+  endedSeries,
   readWhenCaughtUp,
   startSource,
   stopTarget,
@@ -18,7 +19,6 @@ import {
 } from './flow.ts';
 
 const catchUpMsMax = 30_000;
-const staleMarkerBits = 0x7ff0_0000_0000_0002n;
 
 /** The yardstick itself, without Starferry in between: what it finds equal is equal. */
 describe('a Prometheus that writes directly', () => {
@@ -73,7 +73,3 @@ describe('a Prometheus that writes directly', () => {
     expect(endedSeries(first)).toBe(endedSeries(expected));
   });
 });
-
-function endedSeries(samples: SamplesBySeries): number {
-  return [...samples.values()].filter((rows) => rows.at(-1)?.bits === staleMarkerBits).length;
-}

@@ -45,15 +45,16 @@ describe('a canonical label set', () => {
     const spoiled = fc.record({
       pairs: pairLists,
       padding: fc.nat(1),
+      outerPadding: fc.nat(1),
       prefix: fc.constantFrom('', 'unknown', 'valueFirst'),
     });
     fc.assert(
-      fc.property(spoiled, ({ pairs, padding, prefix }) => {
+      fc.property(spoiled, ({ pairs, padding, outerPadding, prefix }) => {
         const bytes = pairs.flatMap(([name, value]) => {
           const parts = [field(1, name, padding), field(2, value)];
           if (prefix === 'unknown') parts.unshift(field(3, 'x'));
           if (prefix === 'valueFirst') parts.reverse();
-          return field(1, parts.flat());
+          return field(1, parts.flat(), outerPadding);
         });
         const once = canonical(bytes);
         expect(isCanonicalLabelSet(once, 0, once.length)).toBe(true);

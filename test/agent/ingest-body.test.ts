@@ -1,0 +1,135 @@
+import snappyjs from 'snappyjs';
+import { describe, expect, it } from 'vitest';
+import { field, label, sample } from '../proto/wire-fixture.ts';
+import { body, good, post, startIngest } from './ingest-fixture.ts';
+
+const STALE = 0x7ff0_0000_0000_0002n;
+const up = label('__name__', 'up');
+
+// The numbers are those of the rules for receivers of remote write, section B.
+describe('a request of version 1', () => {
+  it('B12: is answered 204 with nothing in it once it is stored', async () => {
+    const { url, buffer, counts } = await startIngest();
+    const reply = await post(url, good);
+    expect([reply.status, reply.text]).toEqual([204, '']);
+    expect(Object.keys(reply.headers).filter((name) => name.startsWith('x-'))).toEqual([]);
+    expect(buffer.samples).toEqual([' {__name__="up"} 1 2']);
+    expect(counts).toEqual({ received: 1, 'answered 204': 1 });
+  });
+
+  it('B13: with bad series is 400 naming the first and their number; the others are stored', async () => {
+    const { url, buffer, counts, logLines } = await startIngest();
+    const reply = await post(
+      url,
+      body(
+        [...up, ...sample(1, 1n)],
+        [...label('job', 'node'), ...sample(1, 1n), ...sample(2, 2n)],
+        [...up, ...label('a', '1'), ...label('a', '2'), ...sample(1, 1n)],
+        [...up, ...field(1, [...field(1, [0xff]), ...field(2, 'x')]), ...sample(1, 1n)],
+        [...sample(1, 1n)],
+        [...label('__name__', 'down'), ...sample(3, 3n)],
+      ),
+    );
+    expect(reply.status).toBe(400);
+    expect(reply.text).toBe(
+      '4 series refused, the first: no metric name in {job="node"}; everything else is stored\n',
+    );
+    expect(buffer.samples).toEqual([' {__name__="up"} 1 1', ' {__name__="down"} 3 3']);
+    expect(counts).toEqual({
+      received: 2,
+      'refused no_metric_name': 2,
+      'refused duplicate_label': 1,
+      'refused invalid_name': 1,
+      'refused no_labels': 1,
+      'answered 400': 1,
+    });
+    expect(logLines.filter((line) => line.includes('refused for good'))).toHaveLength(1);
+  });
+
+  it.each([
+    [
+      'a duplicate',
+      [...up, ...label('a', '1'), ...label('a', '2')],
+      'label a twice in {__name__="up", a="1", a="2"}',
+    ],
+    ['an empty name', [...up, ...label('', '1')], 'label name "" in {__name__="up", ""="1"}'],
+    ['no labels', [], 'a series without labels'],
+    ['too much', [...up, ...label('a', 'x'.repeat(70_000))], 'over the limit of 65536'],
+  ])('B13: says what is wrong with %s', async (_, labels, text) => {
+    const { url, buffer } = await startIngest();
+    const reply = await post(url, body([...labels, ...sample(1, 1n)]));
+    expect(reply.status).toBe(400);
+    expect(reply.text).toContain(text);
+    expect(buffer.appends).toBe(0);
+  });
+
+  it('B13: a message about enormous labels stays short', async () => {
+    const { url } = await startIngest();
+    const reply = await post(url, body([...label('a', 'x'.repeat(60_000)), ...sample(1, 1n)]));
+    expect(reply.text.length).toBeLessThan(700);
+  });
+
+  it('B14, B15: sorts labels and drops empty values, so that it is the same series', async () => {
+    const { url, buffer } = await startIngest();
+    const tidy = [...up, ...label('job', 'node')];
+    const untidy = [...label('job', 'node'), ...label('empty', ''), ...up];
+    for (const labels of [untidy, tidy, untidy]) {
+      expect((await post(url, body([...labels, ...sample(1, 1n)]))).status).toBe(204);
+    }
+    expect(buffer.entries).toEqual([' {__name__="up", job="node"}']);
+    expect(buffer.samples).toEqual(Array(3).fill(' {__name__="up", job="node"} 1 1'));
+    const reply = await post(url, body([...label('__name__', ''), ...sample(1, 1n)]));
+    expect(reply.text).toContain('no metric name in {__name__=""}');
+  });
+
+  it('B16, B17: with old, future and repeated timestamps is stored as it is', async () => {
+    const { url, buffer } = await startIngest();
+    const timestamps = [5, 4, 4, -1, 0, 2 ** 53, -(2 ** 53)];
+    const samples = timestamps.flatMap((timestamp, row) => sample(timestamp, BigInt(row)));
+    expect((await post(url, body([...up, ...samples]))).status).toBe(204);
+    expect(buffer.samples).toEqual(
+      timestamps.map((timestamp, row) => ` {__name__="up"} ${timestamp} ${row}`),
+    );
+  });
+
+  it('with timestamps beyond ±2^53 is 400 naming them; the others are stored', async () => {
+    const { url, buffer, counts } = await startIngest();
+    const timestamps = [2n ** 53n + 1n, 7n, -(2n ** 63n), 2n ** 63n - 1n];
+    const samples = timestamps.flatMap((timestamp) => sample(timestamp, 1n));
+    const reply = await post(url, body([...up, ...samples]));
+    expect(reply.status).toBe(400);
+    expect(reply.text).toContain('3 samples with a timestamp beyond ±2^53 ms refused');
+    expect(reply.text).toContain('the first in {__name__="up"}');
+    expect(buffer.samples).toEqual([' {__name__="up"} 7 1']);
+    expect(counts).toMatchObject({ received: 1, 'refused timestamp_out_of_range': 3 });
+  });
+
+  it('B18, B19, B20: with exemplars and native histograms is 204; they are counted and logged', async () => {
+    const { url, buffer, counts, logLines } = await startIngest();
+    const content = body(
+      [...up, ...sample(1, 1n), ...field(3, 'exemplar')],
+      [...label('__name__', 'latency'), ...field(4, 'histogram'), ...field(4, 'histogram')],
+    );
+    for (let i = 0; i < 3; i++) expect((await post(url, content)).status).toBe(204);
+    expect(buffer.entries).toEqual([' {__name__="up"}']);
+    expect(counts).toMatchObject({ 'unsupported exemplar': 3, 'unsupported histogram': 6 });
+    expect(logLines.filter((line) => line.includes('not carried yet'))).toHaveLength(2);
+  });
+
+  it('B21: metadata goes to the dictionary log, once', async () => {
+    const { url, buffer } = await startIngest();
+    const metadata = Uint8Array.from(field(3, [0x08, 1, ...field(2, 'up'), ...field(4, 'Is it?')]));
+    for (let minute = 0; minute < 3; minute++) {
+      expect((await post(url, snappyjs.compress(metadata))).status).toBe(204);
+    }
+    expect(buffer.entries).toEqual([' up']);
+    expect(buffer.appends).toBe(1);
+  });
+
+  it('keeps every bit of its values', async () => {
+    const { url, buffer } = await startIngest();
+    const bits = [STALE, 1n << 63n, 0x7ff8_0000_0000_0001n, 0x7ff0_0000_dead_beefn, 2n ** 64n - 1n];
+    await post(url, body([...up, ...bits.flatMap((value) => sample(1, value))]));
+    expect(buffer.samples).toEqual(bits.map((value) => ` {__name__="up"} 1 ${value}`));
+  });
+});

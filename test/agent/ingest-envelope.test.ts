@@ -1,0 +1,132 @@
+import snappyjs from 'snappyjs';
+import { describe, expect, it } from 'vitest';
+import { field, label, sample, varint } from '../proto/wire-fixture.ts';
+import { body, good, open, post, startIngest } from './ingest-fixture.ts';
+
+const V1 = 'application/x-protobuf';
+const V2 = 'application/x-protobuf;proto=io.prometheus.write.v2.Request';
+const garbage = Buffer.from('0 this is neither snappy nor protobuf');
+const up = label('__name__', 'up');
+
+// The numbers are those of the rules for receivers of remote write, section A.
+describe('the envelope', () => {
+  it.each(['zstd', 'gzip', 'deflate', 'Snappy'])(
+    'A1: encoding %s is 415, before the body is looked at',
+    async (encoding) => {
+      const { url, buffer } = await startIngest();
+      const reply = await post(url, garbage, { headers: { 'content-encoding': encoding } });
+      expect(reply.status).toBe(415);
+      expect(reply.text).toBe(
+        `${encoding} encoding (compression) is not accepted by this server; only snappy is acceptable\n`,
+      );
+      expect(buffer.appends).toBe(0);
+    },
+  );
+
+  it('A2, A5, A9: without encoding, content type and version it is snappy and version 1', async () => {
+    const { url } = await startIngest();
+    expect((await post(url, good)).status).toBe(204);
+    const version = { 'x-prometheus-remote-write-version': '2.0.0' };
+    expect((await post(url, good, { headers: version })).status).toBe(204);
+  });
+
+  it('A3: a body over the limit is 413, whether its length is declared or not', async () => {
+    const { url, buffer } = await startIngest({ bodyBytesMax: 1000 });
+    const declared = await post(url, new Uint8Array(1001));
+    expect(declared.status).toBe(413);
+    expect(declared.text).toBe('request body exceeds the 1000 bytes limit\n');
+    const chunked = open(url);
+    chunked.request.write(new Uint8Array(600));
+    chunked.request.write(new Uint8Array(600));
+    expect((await chunked.reply).status).toBe(413);
+    chunked.request.destroy();
+    expect(buffer.appends).toBe(0);
+  });
+
+  it('A3: a declared length over the limit is 400 before anything is allocated', async () => {
+    const { url } = await startIngest({ decodedBytesMax: 1000 });
+    const reply = await post(url, Uint8Array.from(varint(0xffff_ffff)));
+    expect([reply.status, reply.text]).toEqual([
+      400,
+      'decoded size exceeds the 1000 bytes limit\n',
+    ]);
+    expect((await post(url, snappyjs.compress(new Uint8Array(1001)))).text).toContain(
+      'decoded size',
+    );
+  });
+
+  it.each([
+    ['garbage', garbage],
+    ['no body', new Uint8Array(0)],
+    ['a cut body', good.subarray(0, -1)],
+  ])('A3: %s is 400 and names snappy', async (_, content) => {
+    const { url } = await startIngest();
+    const reply = await post(url, content);
+    expect(reply.status).toBe(400);
+    expect(reply.text).toContain('snappy: corrupt input');
+  });
+
+  it('A3: an empty request is good', async () => {
+    const { url, buffer } = await startIngest();
+    expect((await post(url, Uint8Array.of(0))).status).toBe(204);
+    expect(buffer.appends).toBe(0);
+  });
+
+  it.each(['GET', 'PUT', 'DELETE'])('A4: %s is 405', async (method) => {
+    const { url } = await startIngest();
+    const reply = await post(url, new Uint8Array(0), { method });
+    expect([reply.status, reply.headers.allow]).toEqual([405, 'POST']);
+  });
+
+  it('A5: a body of version 2 without content type is refused, not lost', async () => {
+    const { url } = await startIngest();
+    const version2 = Uint8Array.from([...field(4, ''), ...field(5, [])]);
+    const reply = await post(url, snappyjs.compress(version2));
+    expect(reply.status).toBe(400);
+    expect(reply.text).toContain('remote write 2.0');
+  });
+
+  it.each([
+    ['yolo', 'expected application/x-protobuf as the first (media) part, got yolo content-type'],
+    ['application/json', 'got application/json content-type'],
+    ['Application/X-Protobuf', 'got Application/X-Protobuf content-type'],
+    [`${V1};proto=yolo`, 'unknown type for remote write protobuf message yolo'],
+    [`${V1};charset`, 'expected parameters to be key-values, got charset in'],
+    [`${V1};a=b=c`, 'expected parameters to be key-values'],
+    [V2, 'io.prometheus.write.v2.Request protobuf message is not accepted by this server'],
+    [`${V1};proto=yolo;proto=prometheus.WriteRequest`, 'message yolo'],
+  ])('A6, A7, A8, A10: content type %s is 415', async (contentType, text) => {
+    const { url } = await startIngest();
+    const reply = await post(url, garbage, { headers: { 'content-type': contentType } });
+    expect(reply.status).toBe(415);
+    expect(reply.text).toContain(text);
+  });
+
+  it.each([
+    V1,
+    `${V1};proto=prometheus.WriteRequest`,
+    `${V1};a=b;proto=prometheus.WriteRequest`,
+    `${V1}; proto=yolo`,
+  ])('A8: content type %s is version 1', async (contentType) => {
+    const { url } = await startIngest();
+    const headers = { 'content-type': contentType, 'content-encoding': 'snappy' };
+    expect((await post(url, good, { headers })).status).toBe(204);
+  });
+
+  it('A11: a body that is no WriteRequest is 400 and nothing of it is stored', async () => {
+    const { url, buffer, counts } = await startIngest();
+    const damaged = body([...up, ...sample(1, 1n)], [...up, ...sample(2, 2n), 0x08, 1]);
+    const reply = await post(url, damaged);
+    expect(reply.status).toBe(400);
+    expect(reply.text).toContain('TimeSeries: field 1');
+    expect(buffer.appends).toBe(0);
+    expect(counts).toEqual({ 'answered 400': 1 });
+  });
+
+  it('A11: labels that are no protobuf spoil the whole request too', async () => {
+    const { url, buffer } = await startIngest();
+    const damaged = body([...up, ...sample(1, 1n)], [...field(1, [0x0a, 9]), ...sample(2, 2n)]);
+    expect((await post(url, damaged)).status).toBe(400);
+    expect(buffer.appends).toBe(0);
+  });
+});

@@ -1,0 +1,71 @@
+import { describe, expect, it } from 'vitest';
+import { parseSelector } from '../../demo/store/selector.ts';
+
+function selects(text: string, labels: Record<string, string>): boolean {
+  const selector = parseSelector(text);
+  if (selector.kind === 'unreadable') throw new Error(selector.message);
+  return selector.matchers.every(({ name, test }) => test(labels[name] ?? ''));
+}
+
+const up = { __name__: 'up', job: 'node', instance: 'a.b:9100' };
+
+describe('a selector', () => {
+  it.each([
+    ['up', true],
+    ['down', false],
+    ['  up  ', true],
+    ['up{}', true],
+    ['{__name__="up"}', true],
+    ['{__name__=~"u.|x"}', true],
+    ['up{job="node"}', true],
+    ['up{job="nod"}', false],
+    ['up{job!="node"}', false],
+    ['up{job!="other"}', true],
+    ['up{ job = "node" , instance = "a.b:9100" , }', true],
+    ["up{job='node'}", true],
+    ['up{job=`node`}', true],
+    ['up{job=~"no"}', false],
+    ['up{job=~"no|node"}', true],
+    ['up{job=~"no.*"}', true],
+    ['up{instance=~"a\\\\.b:\\\\d+"}', true],
+    ['up{instance=~`a\\.b:\\d+`}', true],
+    ['up{instance!~"a.*"}', false],
+    ['up{instance!~"b.*"}', true],
+    ['up{absent=""}', true],
+    ['up{absent!=""}', false],
+    ['up{absent=~".*"}', true],
+  ])('%s: %s', (text, expected) => {
+    expect(selects(text, up)).toBe(expected);
+  });
+
+  it('reads escapes, braces and commas inside quotes as part of the value', () => {
+    expect(selects('x{a="}\\",\\n{"}', { __name__: 'x', a: '}",\n{' })).toBe(true);
+  });
+
+  it('takes labels that are called like properties of every object', () => {
+    expect(selects('x{constructor="y"}', { __name__: 'x', constructor: 'y' })).toBe(true);
+  });
+
+  it.each([
+    '',
+    '{}',
+    '{job=""}',
+    '{job=~".*"}',
+    'up[5m]',
+    'up offset 5m',
+    'rate(up[5m])',
+    'up + up',
+    'up{job="a"} + up{job="b"}',
+    'up{job}',
+    'up{job="a" instance="b"}',
+    'up{,}',
+    'up{job="a}',
+    'up{job="a"',
+    'up{job=a}',
+    'up{job=~"("}',
+    '1up',
+    `up{job="${'a'.repeat(5000)}"}`,
+  ])('%s is unreadable', (text) => {
+    expect(parseSelector(text).kind).toBe('unreadable');
+  });
+});

@@ -1,0 +1,88 @@
+import type { Random } from '../../base/random.ts';
+import { until } from '../tools/until.ts';
+import { acknowledgedMore, type Journey } from './journey.ts';
+
+/** What the sender gets done, in samples, while something is broken. */
+const outageSamples = 500;
+const faultMsMax = 20_000;
+
+/** Something that happens to the path and is mended again by the time it resolves. */
+export type Fault = (journey: Journey) => Promise<void>;
+
+/** Refuses and resets connections while the sender goes on. */
+export const cutLink: Fault = async (journey) => {
+  await journey.proxy.cut('reset');
+  await acknowledgedMore(journey, outageSamples);
+  await journey.proxy.restore();
+};
+
+/** Cuts once the hub has a batch and before the agent has the answer. */
+export const loseAnswer: Fault = async ({ proxy }) => {
+  const cutsBefore = proxy.cuts;
+  proxy.cutAfterBytes(1, 'down');
+  await until('an answer to be lost', faultMsMax, () => proxy.cuts > cutsBefore);
+};
+
+/** Lets nothing pass, then all that was held back. */
+export const silenceLink: Fault = async (journey) => {
+  journey.proxy.blackhole();
+  await acknowledgedMore(journey, outageSamples);
+  await journey.proxy.restore();
+};
+
+/** SIGTERM, then a start on the same data. */
+export const restartHub: Fault = async (journey) => {
+  await journey.hub.process.stop();
+  await acknowledgedMore(journey, outageSamples);
+  await journey.hub.start();
+};
+
+export const killHub: Fault = async (journey) => {
+  await journey.hub.process.kill();
+  await acknowledgedMore(journey, outageSamples);
+  await journey.hub.start();
+};
+
+export const killAgent: Fault = async ({ agent }) => {
+  await agent.process.kill();
+  await agent.start();
+};
+
+/** Answers 500 to at least three requests and stores nothing. */
+export const failDestination: Fault = async ({ destination }) => {
+  const failed = () => destination.requests.filter(({ status }) => status === 500).length;
+  const enough = failed() + 3;
+  destination.answerAllWith(500);
+  await until('three requests to fail', faultMsMax, () => failed() >= enough);
+  destination.answerAllWith(undefined);
+};
+
+/** By the part that breaks; two faults of one part cannot overlap. */
+const faultsByPart: Fault[][] = [
+  [cutLink, loseAnswer, silenceLink],
+  [restartHub, killHub],
+  [killAgent],
+  [failDestination],
+];
+
+/**
+ * Breaks every part at once, again and again: each fault of a part `rounds` times, in an order
+ * drawn from `random`, while the other parts have theirs.
+ */
+export async function breakEverything(
+  journey: Journey,
+  random: Random,
+  rounds: number,
+): Promise<void> {
+  await Promise.all(
+    faultsByPart.map(async (faults) => {
+      const due = shuffled(Array.from({ length: rounds }, () => faults).flat(), random);
+      for (const fault of due) await fault(journey);
+    }),
+  );
+}
+
+function shuffled<T>(items: readonly T[], random: Random): T[] {
+  const rest = [...items];
+  return items.map(() => rest.splice(Math.floor(random.float() * rest.length), 1)[0]!);
+}
