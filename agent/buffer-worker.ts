@@ -22,6 +22,7 @@ export class BufferWorker {
   readonly #appends = new Map<number, (outcome: AppendOutcome) => void>();
   readonly #questions = new Map<number, (stats: WorkerStats) => void>();
   #nextId = 1;
+  #epochNumber = 0;
 
   private constructor(worker: Worker) {
     this.#worker = worker;
@@ -76,6 +77,7 @@ export class BufferWorker {
       {
         kind: 'append',
         id,
+        epochNumber: this.#epochNumber,
         tenant,
         ids,
         timestamps,
@@ -85,6 +87,11 @@ export class BufferWorker {
       [ids.buffer, timestamps.buffer, valueBits.buffer],
     );
     return new Promise((resolve) => this.#appends.set(id, resolve));
+  }
+
+  /** From now on ids are those of a new, empty dictionary log; it begins with the next append. */
+  openEpoch(): void {
+    this.#epochNumber++;
   }
 
   stats(): Promise<WorkerStats> {

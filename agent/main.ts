@@ -5,6 +5,7 @@ import type { Log } from '../base/log.ts';
 import { adminRoutes, probeRoutes } from '../base/status-routes.ts';
 import { BufferWorker } from './buffer-worker.ts';
 import type { AgentConfig } from './config.ts';
+import { changeEpochs } from './epoch-change.ts';
 import { createIngest } from './ingest/ingest.ts';
 import { SeriesTable } from './series/series-table.ts';
 import { AgentMetrics } from './status/agent-metrics.ts';
@@ -53,11 +54,15 @@ export async function runAgent(config: AgentConfig, { log }: { log: Log }): Prom
     [...probeRoutes(status), ...adminRoutes(status)],
     log,
   );
+  const ending = new AbortController();
+  const epochs = changeEpochs({ series, buffer, clock: systemClock, log }, ending.signal);
   log.info({ listen: servers[0]!.url, hubs: config.hub.urls }, 'the agent is ready');
   return {
     url: servers[0]!.url,
     async close(deadlineMs) {
       const closeByMs = systemClock.now() + deadlineMs;
+      ending.abort();
+      await epochs;
       await Promise.all(servers.map((server) => server.close(deadlineMs)));
       await buffer.stop(Math.max(0, closeByMs - systemClock.now()));
       log.info('the agent has stopped');

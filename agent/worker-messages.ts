@@ -14,6 +14,8 @@ export type ToWorker =
       ids: Uint32Array;
       timestamps: Float64Array;
       valueBits: Uint32Array;
+      /** How often this process has begun a new epoch: the ids are of that one. */
+      epochNumber: number;
       newEntries?: { firstId: number; entries: Uint8Array[] };
     }
   | { kind: 'stats'; id: number }

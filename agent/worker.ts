@@ -69,7 +69,7 @@ function start(config: AgentConfig, log: Log): void {
   const ending = new AbortController();
   const commits = new GroupCommit(buffer, () => shipper.wake());
   const loops = Promise.all([shipper.run(ending.signal), housekeep(buffer, ending.signal)]);
-  listen({ buffer, shipper, link, commits, ending, loops });
+  listen({ buffer, shipper, link, commits, ending, loops, epochNumber: 0 });
   say({ kind: 'ready', run: buffer.run.toString(16) });
 }
 
@@ -100,6 +100,8 @@ interface Running {
   commits: GroupCommit;
   ending: AbortController;
   loops: Promise<unknown>;
+  /** Epochs begun since the start. */
+  epochNumber: number;
 }
 
 function listen(running: Running): void {
@@ -121,9 +123,16 @@ function listen(running: Running): void {
 }
 
 async function append(
-  { commits }: Running,
-  { id, tenant, newEntries, ...arrays }: Extract<ToWorker, { kind: 'append' }>,
+  running: Running,
+  { id, tenant, newEntries, epochNumber, ...arrays }: Extract<ToWorker, { kind: 'append' }>,
 ): Promise<void> {
+  const { commits, buffer } = running;
+  if (epochNumber !== running.epochNumber) {
+    // What came before carries ids of the epoch before.
+    commits.commit();
+    buffer.openEpoch();
+    running.epochNumber = epochNumber;
+  }
   const unavailable = await commits.add({
     tenant,
     columns: SampleColumns.of(arrays),

@@ -20,14 +20,16 @@ export class GroupCommit {
   /** Resolves after the sync to disk, or to why nothing was kept. */
   add(append: Append): Promise<Unavailable | undefined> {
     return new Promise((resolve) => {
-      if (this.#waiting.length === 0) setImmediate(() => this.#commit());
+      if (this.#waiting.length === 0) setImmediate(() => this.commit());
       this.#waiting.push({ append, resolve });
     });
   }
 
-  #commit(): void {
+  /** Commits what is waiting now. */
+  commit(): void {
     const group = this.#waiting;
     this.#waiting = [];
+    if (group.length === 0) return;
     const unavailable = this.#buffer.append(group.map(({ append }) => append));
     for (const { resolve } of group) resolve(unavailable);
     if (unavailable === undefined) this.#onStored();

@@ -16,6 +16,7 @@ import {
 } from '../../proto/series-lookup.ts';
 import { ByteStrings } from './byte-strings.ts';
 
+const HOUR_MS = 3_600_000;
 /** Names of tenants come from outside: their number needs a limit. */
 const TENANTS_MAX = 10_000;
 /** So much for aliases in any case; beyond, at most as much as the entries themselves take. */
@@ -36,6 +37,9 @@ export class SeriesTable implements SeriesLookup {
   #aliases = new ByteStrings();
   /** Per alias, the id of the series. */
   #aliasIds: number[] = [];
+  /** Per id, the hour in which it was met last, counted from the Unix epoch. */
+  #seenHours = new Uint32Array(256);
+  #hour = 0;
   /** Per id, the id that followed it the last time, plus 1; 0: none. */
   #successors = new Uint32Array(256);
   #tenants: string[] = [];
@@ -81,9 +85,25 @@ export class SeriesTable implements SeriesLookup {
     this.#aliases = new ByteStrings();
     this.#aliasIds = [];
     this.#successors = new Uint32Array(256);
+    this.#seenHours = new Uint32Array(256);
     this.#tenants = [];
     this.#tenantNumbers = new Map();
     this.#takenCount = 0;
+  }
+
+  /** Says what time it is: lookups from now on count as seen then. */
+  tick(nowMs: number): void {
+    this.#hour = Math.floor(nowMs / HOUR_MS);
+  }
+
+  /** Share of the entries, 0 to 1, that have not been met for `hours`, as far as `tick` knows. */
+  unseenShare(hours: number): number {
+    const count = this.#entries.count;
+    let unseen = 0;
+    for (let id = 0; id < count; id++) {
+      if (this.#seenHours[id]! + hours < this.#hour) unseen++;
+    }
+    return count === 0 ? 0 : unseen / count;
   }
 
   tenant(name: string): number {
@@ -103,20 +123,25 @@ export class SeriesTable implements SeriesLookup {
     if (previous >= 0) {
       const predicted = this.#successors[previous]! - 1;
       if (predicted >= 0 && this.#entries.matches(predicted, space, bytes, from, to)) {
+        this.#seenHours[predicted] = this.#hour;
         return predicted;
       }
     }
     const id = this.#lookUp(space, bytes, from, to);
-    if (previous >= 0 && id >= 0) this.#successors[previous] = id + 1;
+    if (id < 0) return id;
+    this.#seenHours[id] = this.#hour;
+    if (previous >= 0) this.#successors[previous] = id + 1;
     return id;
   }
 
   noteMetadata(tenant: number, bytes: Uint8Array, from: number, to: number): number {
     const space = metadataSpace(tenant);
     const known = this.#entries.find(space, bytes, from, to);
-    if (known >= 0) return known;
-    const canonical = canonicalMetadata(bytes, from, to);
-    return canonical === undefined ? REFUSED : this.#findOrAdd(space, canonical);
+    const canonical = known >= 0 ? undefined : canonicalMetadata(bytes, from, to);
+    if (known < 0 && canonical === undefined) return REFUSED;
+    const id = canonical === undefined ? known : this.#findOrAdd(space, canonical);
+    if (id >= 0) this.#seenHours[id] = this.#hour;
+    return id;
   }
 
   takeNewEntries(): NewEntries | undefined {
@@ -167,7 +192,11 @@ export class SeriesTable implements SeriesLookup {
       const successors = new Uint32Array(id * 2);
       successors.set(this.#successors);
       this.#successors = successors;
+      const seenHours = new Uint32Array(id * 2);
+      seenHours.set(this.#seenHours);
+      this.#seenHours = seenHours;
     }
+    this.#seenHours[id] = this.#hour;
     return id;
   }
 
