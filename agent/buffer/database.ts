@@ -138,6 +138,11 @@ export class BufferDatabase {
     }
   }
 
+  entry(epoch: number, id: number): Uint8Array | undefined {
+    const row = this.#statements.entry.get(epoch, id) as { entry: Buffer } | undefined;
+    return row?.entry;
+  }
+
   /** Chain hash behind entry `id`. */
   entryHash(epoch: number, id: number): bigint | undefined {
     const row = this.#statements.entryHash.get(epoch, id) as { hash: bigint } | undefined;
@@ -256,6 +261,7 @@ function prepare(db: Database.Database) {
     entries: sql(
       'SELECT hash, entry FROM dictionary WHERE epoch = ? AND id >= ? ORDER BY id',
     ).safeIntegers(),
+    entry: sql('SELECT entry FROM dictionary WHERE epoch = ? AND id = ?'),
     entryHash: sql('SELECT hash FROM dictionary WHERE epoch = ? AND id = ?').safeIntegers(),
     acknowledged: sql('SELECT acknowledged FROM hubs WHERE hub = ? AND epoch = ?'),
     setAcknowledged: sql(

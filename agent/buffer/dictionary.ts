@@ -81,6 +81,11 @@ export class Dictionary {
     return offset === 0 ? CHAIN_START : this.#db.entryHash(this.key, offset - 1);
   }
 
+  /** The durable entry `id`. */
+  entry(id: number): Uint8Array | undefined {
+    return this.#db.entry(this.key, id);
+  }
+
   /** Durable entries from id `from` on. */
   *entries(from = 0): Generator<Uint8Array> {
     for (const { entry } of this.#db.entries(this.key, from)) yield entry;

@@ -27,7 +27,9 @@ describe('twenty minutes of real traffic, replayed through agent and hub', () =>
     for (const { body } of readCapture(nodeMix15s)) {
       for (const { labels, samples } of decodeExactly(body)) {
         const series = labelNotation(labels);
-        captured.set(series, [...(captured.get(series) ?? []), ...samples]);
+        const before = captured.get(series);
+        if (before === undefined) captured.set(series, samples);
+        else before.push(...samples);
       }
       const response = await fetch(writeUrl, {
         method: 'POST',
