@@ -1,6 +1,6 @@
 import { type Batch, decodeBatch, encodeBatch } from '../proto/batch.ts';
 import { compressFrame, decompressFrame } from '../proto/zstd.ts';
-import { readEntries, withoutMetadata } from './dictionary-entries.ts';
+import { readEntries, withoutEntries, withoutMetadata } from './dictionary-entries.ts';
 import { type HttpExchange, readExchanges } from './http-exchanges.ts';
 import type { RecordedConnection } from './link-recorder.ts';
 
@@ -125,12 +125,10 @@ function addBatch(budget: BorderBudget, frame: Uint8Array): Batch {
     charge('samples', stripped);
   }
   if (stripped.lane !== 'heartbeat' && stripped.dictionary !== undefined) {
-    countEntries(budget, readEntries(stripped.dictionary));
-    stripped = { ...stripped, dictionary: withoutMetadata(stripped.dictionary) };
-    charge('metadataEntries', stripped);
-    const { offset, hash } = stripped.dictionary;
-    stripped = { ...stripped, dictionary: { offset, hash, entries: new Uint8Array(0) } };
-    charge('seriesEntries', stripped);
+    const { dictionary } = stripped;
+    countEntries(budget, readEntries(dictionary));
+    charge('metadataEntries', { ...stripped, dictionary: withoutMetadata(dictionary) });
+    charge('seriesEntries', { ...stripped, dictionary: withoutEntries(dictionary) });
   }
   bytes.envelopes += rest;
   return batch;

@@ -13,6 +13,11 @@ export function withoutMetadata(part: DictionaryPart): DictionaryPart {
   return { ...part, entries: pack(series) };
 }
 
+/** The part with nothing but its place in the log. */
+export function withoutEntries(part: DictionaryPart): DictionaryPart {
+  return { ...part, entries: pack([]) };
+}
+
 function unpack(entries: Uint8Array): Uint8Array[] {
   const reader = new ByteReader(entries);
   const unpacked: Uint8Array[] = [];

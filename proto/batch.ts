@@ -10,6 +10,7 @@ export type Batch = LiveBatch | DictionaryBatch | Heartbeat;
 /** The next part of a stream: samples of one tenant in the codec state both ends share. */
 export interface LiveBatch {
   lane: 'live';
+  /** 0n after decoding when `sequence` is not 0: the stream knows, see {@link withRun}. */
   run: bigint;
   sentAtMs: number;
   stream: bigint;
@@ -71,8 +72,9 @@ export function encodeBatch(batch: Batch): Uint8Array {
 }
 
 function toMessage(batch: Batch): Record<string, unknown> {
+  const isKnownByStream = batch.lane === 'live' && batch.sequence > 0;
   const common = {
-    run: toLong(batch.run),
+    ...(isKnownByStream ? {} : { run: toLong(batch.run) }),
     // protobufjs writes every field it is given: a default is left out to cost nothing.
     ...(batch.lane === 'live' ? {} : { lane: LANES.indexOf(batch.lane) }),
     sentAtMs: batch.sentAtMs,
@@ -164,8 +166,9 @@ export function decodeBatch(bytes: Uint8Array): Batch {
     run: fromLong(fields.run),
     sentAtMs: safeNumber(fields.sentAtMs, 'sent_at_ms'),
   };
-  if (common.run === 0n) throw new DecodeError('batch: no run');
   const lane = LANES[fields.lane];
+  const isKnownByStream = lane === 'live' && fields.sequence > 0;
+  if (common.run === 0n && !isKnownByStream) throw new DecodeError('batch: no run');
   switch (lane) {
     case 'heartbeat':
       return { lane, ...common };
@@ -179,6 +182,12 @@ export function decodeBatch(bytes: Uint8Array): Batch {
     default:
       throw new DecodeError(`batch: unknown lane ${fields.lane}`);
   }
+}
+
+/** A batch of a stream that `run` has opened: the batch itself does not repeat it. */
+export function withRun(batch: LiveBatch, run: bigint): LiveBatch {
+  const positions = batch.positions.map((range) => (range.run === 0n ? { ...range, run } : range));
+  return { ...batch, run, positions };
 }
 
 function readLive(fields: BatchFields, run: bigint): Omit<LiveBatch, 'lane' | 'run' | 'sentAtMs'> {

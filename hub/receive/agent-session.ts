@@ -14,6 +14,8 @@ const RUNS_MAX = 100;
 /** One codec state and its last batch. */
 export interface OpenStream<Copy extends SeriesCopy> {
   id: bigint;
+  /** Run of the agent that opened it. */
+  run: bigint;
   epoch: bigint;
   log: DictionaryLog<Copy>;
   decoder: SampleDecoder;

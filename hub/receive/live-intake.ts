@@ -59,7 +59,14 @@ export class LiveIntake<Copy extends SeriesCopy> {
     const log = session.log(keyframe.epoch);
     session.keepEpochs(new Set([keyframe.epoch, ...keyframe.epochsInUse]));
     const decoder = format.createDecoder();
-    const stream = { id: batch.stream, epoch: keyframe.epoch, log, decoder, nextSequence: 0 };
+    const stream = {
+      id: batch.stream,
+      run: batch.run,
+      epoch: keyframe.epoch,
+      log,
+      decoder,
+      nextSequence: 0,
+    };
     return await this.#admit(session, opened, stream, batch);
   }
 

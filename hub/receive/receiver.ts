@@ -1,7 +1,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { BoundedLog } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
-import { type Batch, type DictionaryBatch, decodeBatch } from '../../proto/batch.ts';
+import { type Batch, type DictionaryBatch, decodeBatch, withRun } from '../../proto/batch.ts';
 import { DecodeError } from '../../proto/bytes.ts';
 import { emptySettlement, type Settlement } from '../../proto/settlement.ts';
 import { decompressFrame, FrameError, FrameTooLargeError } from '../../proto/zstd.ts';
@@ -79,11 +79,12 @@ export class Receiver<Copy extends SeriesCopy> {
 
   /** @param address where the agent speaks from, for people */
   async receive(agent: KnownAgent, frame: Uint8Array, address: string): Promise<Reply> {
-    const { limits, metrics, log } = this.#deps;
     if (this.#isClosed) return this.#replies.busy('the hub is stopping');
-    let batch: Batch;
+    const session = this.#session(agent);
     try {
-      batch = decodeBatch(decompressFrame(frame, limits.decodedBytesMax));
+      const batch = this.#attribute(session, this.#open(frame));
+      if (batch === undefined) return this.#replies.mismatch(session, 'unknown stream');
+      return this.#hear(session, batch, address) ?? (await this.#dispatch(session, agent, batch));
     } catch (error) {
       if (error instanceof FrameTooLargeError) return textReply(413, error.message);
       if (error instanceof DecodeError || error instanceof FrameError) {
@@ -91,31 +92,46 @@ export class Receiver<Copy extends SeriesCopy> {
       }
       throw error;
     }
-    const session = this.#session(agent);
-    const heard = session.runs.hear(batch.run, address);
+  }
+
+  /** @throws FrameError, DecodeError */
+  #open(frame: Uint8Array): Batch {
+    return decodeBatch(decompressFrame(frame, this.#deps.limits.decodedBytesMax));
+  }
+
+  /** Adds what only the stream knows; undefined when it is not open. */
+  #attribute(session: AgentSession<Copy>, batch: Batch): Batch | undefined {
+    if (batch.lane !== 'live' || batch.sequence === 0) return batch;
+    const stream = session.tenantOfStream(batch.stream)?.stream;
+    return stream && withRun(batch, stream.run);
+  }
+
+  /** Whether the run that speaks is the one that may; a reply says why not. */
+  #hear(session: AgentSession<Copy>, batch: Batch, address: string): Reply | undefined {
+    const { metrics, log, store } = this.#deps;
+    const { agent, runs } = session;
+    const heard = runs.hear(batch.run, address);
     if (heard === 'replaced') {
-      metrics.event(agent.id, 'duplicate agent');
       log.error(
-        `duplicate agent ${agent.id}`,
-        { agent: agent.id, address, currentAddress: session.runs.address },
+        `duplicate agent ${agent}`,
+        { agent, address, currentAddress: runs.address },
         'two live agents share an id: the older one is refused; give each its own agent_id',
       );
       return this.#replies.mismatch(session, 'duplicate agent');
     }
-    if (heard === 'new') this.#deps.store.setRuns(agent.id, session.runs.known());
-    metrics.heard(agent.id, batch.sentAtMs);
-    try {
-      switch (batch.lane) {
-        case 'heartbeat':
-          return this.#replies.answered(0, emptySettlement()).reply;
-        case 'dictionary':
-          return this.#receiveDictionary(session, batch);
-        case 'live':
-          return await this.#live.receive(session, agent, batch);
-      }
-    } catch (error) {
-      if (error instanceof DecodeError) return textReply(400, error.message);
-      throw error;
+    if (heard === 'new') store.setRuns(agent, runs.known());
+    metrics.heard(agent, batch.sentAtMs);
+    return undefined;
+  }
+
+  #dispatch(session: AgentSession<Copy>, agent: KnownAgent, batch: Batch): Promise<Reply> | Reply {
+    switch (batch.lane) {
+      case 'heartbeat':
+        return this.#replies.answered(0, emptySettlement()).reply;
+      case 'dictionary':
+        return this.#receiveDictionary(session, batch);
+      case 'live':
+        return this.#live.receive(session, agent, batch);
     }
   }
 

@@ -1,0 +1,40 @@
+import { availableParallelism, cpus } from 'node:os';
+
+/** Benchmarks by name; loaded when asked for, so that one's parts do not weigh on another. */
+const BENCHMARKS = new Map<
+  string,
+  () => Promise<{ run(args: readonly string[]): Promise<void> | void }>
+>([
+  ['wire', () => import('./wire.ts')],
+  ['resync', () => import('./resync.ts')],
+  ['ingest', () => import('./ingest.ts')],
+  ['codec', () => import('./codec.ts')],
+]);
+
+/** Figures mean little without the machine they come from. */
+function describeMachine(): string {
+  const model = cpus()[0]?.model ?? 'unknown processor';
+  const cores = `${availableParallelism()} cores`;
+  const today = new Date().toISOString().slice(0, 10);
+  return `${model}, ${cores}, ${process.platform} ${process.arch}, node ${process.version}, ${today}`;
+}
+
+async function main([name = '', ...args]: readonly string[]): Promise<number> {
+  const load = BENCHMARKS.get(name);
+  if (load === undefined) {
+    const names = [...BENCHMARKS.keys()].join('|');
+    console.error(`usage: npm run bench -- ${names} [options]; --help lists them`);
+    return 2;
+  }
+  console.log(describeMachine());
+  try {
+    const { run } = await load();
+    await run(args);
+    return 0;
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    return 1;
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2));
