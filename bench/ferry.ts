@@ -20,6 +20,7 @@ import { type LinkRecorder, startLinkRecorder } from './link-recorder.ts';
 
 const AGENT_ID = 'bench';
 const TENANT = 'bench';
+const LOG_TAIL_CHARACTERS = 2000;
 
 /** Agent and hub as processes of their own, the recorded link between them, a destination. */
 export interface Ferry {
@@ -65,7 +66,16 @@ export async function replay(
   for (const { arrivedAtMs, body } of requests) {
     const dueMs = startedAtMs + (arrivedAtMs - firstMs) / speed;
     await systemClock.sleep(Math.max(0, dueMs - systemClock.now()));
-    const response = await fetch(`${agent.url}/api/v1/push`, {
+    const response = await post(agent, body);
+    const text = await response.text();
+    if (response.status !== 204) throw new Error(`the agent answered ${response.status}: ${text}`);
+  }
+}
+
+/** @throws Error with what the agent logged when it gives no answer */
+async function post(agent: StarferryProcess, body: Uint8Array): Promise<Response> {
+  try {
+    return await fetch(`${agent.url}/api/v1/push`, {
       method: 'POST',
       headers: {
         'content-type': 'application/x-protobuf',
@@ -74,8 +84,9 @@ export async function replay(
       },
       body: new Uint8Array(body),
     });
-    const text = await response.text();
-    if (response.status !== 204) throw new Error(`the agent answered ${response.status}: ${text}`);
+  } catch (cause) {
+    const log = agent.process.log().slice(-LOG_TAIL_CHARACTERS);
+    throw new Error(`no answer from the agent, whose log ends:\n${log}`, { cause });
   }
 }
 

@@ -1,8 +1,9 @@
 import { single } from '../cli/command.ts';
-import { type Flag, type Flags, helpText, parseFlags } from '../cli/flags.ts';
+import { type Flag, type Flags, parseFlags } from '../cli/flags.ts';
 
 /**
- * The flags of a benchmark; undefined when only help was wanted, which is then printed.
+ * The flags of a benchmark, their default in the place of the value; undefined when only help was
+ * wanted, which is then printed.
  *
  * @throws Error naming an unknown flag
  */
@@ -14,7 +15,8 @@ export function readFlags(
   const parsed = parseFlags(args, flags, 0);
   if (parsed.kind === 'error') throw new Error(parsed.message);
   if (parsed.kind === 'flags') return parsed.flags;
-  console.log(helpText(usage, 'The values shown are the defaults.', flags));
+  console.log(`Usage: ${usage}\n`);
+  for (const { name, value, meaning } of flags) console.log(`  --${name}=${value}: ${meaning}`);
   return undefined;
 }
 

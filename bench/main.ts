@@ -32,7 +32,7 @@ async function main([name = '', ...args]: readonly string[]): Promise<number> {
     await run(args);
     return 0;
   } catch (error) {
-    console.error(error instanceof Error ? error.message : error);
+    console.error(error);
     return 1;
   }
 }

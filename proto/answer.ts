@@ -10,6 +10,8 @@ export interface Answer {
   /** Entries of the batch's epoch that the hub holds durably. */
   dictionaryOffset: number;
   hubClockMs: number;
+  /** Id of the hub; only to batches that open a stream or belong to none. */
+  hub?: bigint;
 }
 
 /** Why a batch does not fit the hub's state. */
@@ -56,9 +58,16 @@ export function encodeAnswer(answer: Answer): Uint8Array {
   return AnswerMessage.encode(answerFields(answer)).finish();
 }
 
-function answerFields({ settlement, dictionaryOffset, hubClockMs }: Answer): object {
-  const refused = Array.from(settlement.refused, ([reason, count]) => ({ reason, count }));
-  return { ...settlement, refused, dictionaryOffset, hubClockMs };
+/** Counts of 0 are left out: protobufjs would write them, and every byte crosses the border. */
+function answerFields({ settlement, dictionaryOffset, hubClockMs, hub }: Answer): object {
+  const { refused, ...counts } = settlement;
+  return {
+    ...Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0)),
+    refused: Array.from(refused, ([reason, count]) => ({ reason, count })),
+    dictionaryOffset,
+    hubClockMs,
+    ...(hub === undefined ? {} : { hub: toLong(hub) }),
+  };
 }
 
 interface AnswerFields {
@@ -69,6 +78,7 @@ interface AnswerFields {
   refused: { reason: string; count: LongLike }[];
   dictionaryOffset: number;
   hubClockMs: LongLike;
+  hub: LongLike;
 }
 
 /** @throws DecodeError */
@@ -85,10 +95,12 @@ function readAnswer(fields: AnswerFields): Answer {
   for (const { reason, count } of fields.refused) {
     settlement.refused.set(reason as RefusalReason, safeNumber(count, 'refused'));
   }
+  const hub = fromLong(fields.hub);
   return {
     settlement,
     dictionaryOffset: fields.dictionaryOffset,
     hubClockMs: safeNumber(fields.hubClockMs, 'hub_clock_ms'),
+    ...(hub === 0n ? {} : { hub }),
   };
 }
 
@@ -132,6 +144,8 @@ interface HubStateFields {
 /** @throws DecodeError */
 export function decodeHubState(bytes: Uint8Array): HubState {
   const fields = decodeWith(HubStateMessage, bytes) as HubStateFields;
+  // An empty body, as some proxies send it with status 200, reads as a message of zeros.
+  if (fromLong(fields.hub) === 0n) throw new DecodeError('HubState: no hub');
   return {
     reason: fields.reason as StateReason,
     hub: fromLong(fields.hub),

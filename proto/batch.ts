@@ -128,7 +128,9 @@ export function readPositions(messages: PositionMessage[], ownRun: bigint): Posi
     const run = fromLong(message.run);
     const first = safeNumber(message.first, 'positions.first');
     const last = first + safeNumber(message.more, 'positions.more');
-    if (first === 0) throw new DecodeError('positions: sequences start at 1');
+    if (first < 1 || last < first || !Number.isSafeInteger(last)) {
+      throw new DecodeError(`positions: ${first} to ${last}`);
+    }
     return { run: run === 0n ? ownRun : run, first, last };
   });
 }
@@ -196,6 +198,10 @@ function readLive(fields: BatchFields, run: bigint): Omit<LiveBatch, 'lane' | 'r
   if (stream === 0n) throw new DecodeError('batch: no stream');
   if (positions.length === 0) throw new DecodeError('batch: no positions');
   const dictionary = readPart(fields);
+  // Without it nobody could tell whether both ends speak of the same dictionary.
+  if (fields.sequence === 0 && dictionary === undefined) {
+    throw new DecodeError('batch: a keyframe that does not state its dictionary');
+  }
   return {
     stream,
     sequence: fields.sequence,

@@ -46,11 +46,14 @@ export class PositionSet {
     }
   }
 
-  /** Forgets the runs that were added first until at most `runsMax` are left. */
-  forgetOldRuns(runsMax: number): void {
-    for (const run of this.#runs.keys()) {
-      if (this.#runs.size <= runsMax) return;
-      this.#runs.delete(run);
+  /**
+   * Forgets the runs that were added first, and of each run the lowest ranges: every eviction at
+   * the agent leaves a gap, so a run of a year could otherwise have a million of them.
+   */
+  bound({ runsMax, rangesMax }: { runsMax: number; rangesMax: number }): void {
+    for (const [run, ranges] of this.#runs) {
+      if (this.#runs.size > runsMax) this.#runs.delete(run);
+      else if (ranges.length > rangesMax) ranges.splice(0, ranges.length - rangesMax);
     }
   }
 }

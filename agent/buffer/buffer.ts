@@ -1,15 +1,18 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { assert } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { PositionRange } from '../../proto/position-ranges.ts';
 import type { SampleColumns } from '../../proto/sample-columns.ts';
+import { selectBatch } from './batch-selection.ts';
 import { BufferDatabase, hex, type SegmentRow, type StoredSegment } from './database.ts';
 import { Dictionary } from './dictionary.ts';
+import { isDiskFault } from './disk-fault.ts';
 import { FreeDisk } from './free-disk.ts';
-import { readHighWater, writeHighWater } from './high-water.ts';
-import { emptyLosses, type Losses, recordLoss } from './losses.ts';
+import { reportVanished, writeHighWater } from './high-water.ts';
+import { emptyLosses, type Losses, recordLosses } from './losses.ts';
 import { segmentRows } from './segment-rows.ts';
 
 /** What one remote-write request asks to keep: samples of one tenant and the entries they need. */
@@ -35,11 +38,6 @@ export type Unavailable = 'buffer_full' | 'disk_full' | 'disk_failing';
 const ROW_BYTES = 160;
 /** Segments evicted in one go, between two looks at what that has freed. */
 const EVICTED_AT_ONCE = 16;
-/**
- * What one batch may span. The hub writes a batch over several lanes at once: were one of them far
- * ahead, a destination that refuses samples an hour behind its newest would refuse the others'.
- */
-const BATCH_SPAN_MAX_MS = 600_000;
 /** Entries of a dead epoch deleted by one `housekeep`. */
 const ENTRIES_DELETED_AT_ONCE = 10_000;
 /** Free pages given back to the file system by one `housekeep`. */
@@ -67,6 +65,10 @@ export class Buffer {
   readonly #db: BufferDatabase;
   /** Of the epochs that are still referred to, oldest first; the last one takes new entries. */
   readonly #dictionaries: Dictionary[];
+  /** Keys of epochs whose entries are being deleted. */
+  readonly #dying: number[] = [];
+  /** Answered for, yet still in the database. */
+  readonly #unforgotten: { tenant: string; ranges: readonly PositionRange[] }[] = [];
   readonly #freeDisk: FreeDisk;
   readonly #highWaterPath: string;
   /** Last sequence of this run, by tenant. */
@@ -96,7 +98,8 @@ export class Buffer {
     if (this.#dictionaries.length === 0) this.openEpoch();
     for (const { tenant, samples } of this.#db.backlog()) this.#backlog.set(tenant, samples);
     this.storedBefore = this.#db.lastSegmentId();
-    this.#reportVanished();
+    this.losses.vanishedSegments = reportVanished(this.#highWaterPath, this.#db.heads(), log);
+    this.#db.forgetHeads();
   }
 
   /** Of every epoch that a segment may name, oldest first. */
@@ -134,26 +137,30 @@ export class Buffer {
       run: hex(this.run),
       storedAt: this.#clock.now(),
     });
-    return this.#makeRoom(rows) ?? this.#commit(rows);
+    return this.#onDisk(() => this.#makeRoom(rows) ?? this.#commit(rows));
   }
 
-  #commit(rows: readonly SegmentRow[]): Unavailable | undefined {
+  #commit(rows: readonly SegmentRow[]): undefined {
+    const committed = this.#db.transaction(() => {
+      for (const row of rows) this.#db.addSegment(row);
+      return this.dictionary.write();
+    });
+    committed();
+    for (const { tenant, sequence, samples } of rows) {
+      this.#heads.set(tenant, sequence);
+      this.#addBacklog(tenant, samples);
+    }
+  }
+
+  /** Runs `work`; a fault of the disk becomes the reason why nothing can be stored now. */
+  #onDisk(work: () => Unavailable | undefined): Unavailable | undefined {
     try {
-      const committed = this.#db.transaction(() => {
-        for (const row of rows) this.#db.addSegment(row);
-        return this.dictionary.write();
-      });
-      committed();
+      return work();
     } catch (error) {
       if (!isDiskFault(error)) throw error;
       this.#log.error({ err: error }, 'cannot write to the buffer: check the disk of data_dir');
       return error.code === 'SQLITE_FULL' ? 'disk_full' : 'disk_failing';
     }
-    for (const { tenant, sequence, samples } of rows) {
-      this.#heads.set(tenant, sequence);
-      this.#addBacklog(tenant, samples);
-    }
-    return undefined;
   }
 
   /** Says why `rows` do not fit, after dropping the oldest segments where that is wanted. */
@@ -183,47 +190,37 @@ export class Buffer {
     this.#db.transaction(() => {
       for (const { id } of evicted) this.#db.removeSegment(id);
     });
-    for (const segment of evicted) {
-      this.#addBacklog(segment.tenant, -segment.samples);
-      recordLoss(this.losses, this.#log, { reason, ...segment });
-    }
+    for (const { tenant, samples } of evicted) this.#addBacklog(tenant, -samples);
+    recordLosses(this.losses, this.#log, reason, evicted);
     return evicted.length;
   }
 
   /**
    * The oldest segments of a tenant: at least one if there is any, then as many of the same epoch
-   * as fit the limit and BATCH_SPAN_MAX_MS. They stay pinned until `unpin`. A damaged one is set aside and accounted for.
+   * as one batch may hold. They stay pinned until `unpin`. A damaged one is set
+   * aside and accounted for. None as long as the disk does not let go of what was answered for.
    */
   read(tenant: string, samplesMax: number): StoredSegment[] {
-    const segments: StoredSegment[] = [];
-    const damaged: StoredSegment[] = [];
-    let samples = 0;
-    let oldest = Number.POSITIVE_INFINITY;
-    let newest = Number.NEGATIVE_INFINITY;
-    for (const segment of this.#db.segments(tenant)) {
-      if (!segment.isIntact) {
-        damaged.push(segment);
-        continue;
-      }
-      oldest = Math.min(oldest, segment.oldest);
-      newest = Math.max(newest, segment.newest);
-      const fits = samples + segment.samples <= samplesMax && newest - oldest <= BATCH_SPAN_MAX_MS;
-      const { epoch } = segments[0] ?? segment;
-      if (segments.length > 0 && (!fits || segment.epoch !== epoch)) break;
-      samples += segment.samples;
-      segments.push(segment);
-      if (samples >= samplesMax) break;
-    }
+    this.#forget();
+    if (this.#unforgotten.length > 0) return [];
+    const { segments, damaged } = selectBatch(this.#db.segments(tenant), samplesMax);
     for (const segment of damaged) this.#setAside(segment);
     const last = segments.at(-1);
     if (last !== undefined) this.#pinned.set(tenant, last.id);
     return segments;
   }
 
-  /** The dictionary log that a tenant's oldest segment refers to. */
+  /**
+   * The dictionary log that a tenant's oldest segment refers to: the oldest intact one, since ids
+   * looked up in another log would put samples under wrong labels.
+   */
   dictionaryOf(tenant: string): Dictionary {
-    const key = this.#db.oldestEpoch(tenant);
-    return this.#dictionaries.find((dictionary) => dictionary.key === key) ?? this.dictionary;
+    const [oldest] = this.read(tenant, 1);
+    this.unpin(tenant);
+    if (oldest === undefined) return this.dictionary;
+    const dictionary = this.#dictionaries.find(({ key }) => key === oldest.epoch);
+    assert(dictionary !== undefined, `a segment of the forgotten epoch ${oldest.epoch}`);
+    return dictionary;
   }
 
   unpin(tenant: string): void {
@@ -231,41 +228,70 @@ export class Buffer {
   }
 
   /** Keeps a segment that cannot be read for inspection, out of the way of the others. */
-  #setAside(segment: StoredSegment): void {
-    this.#db.setAside(segment.id);
-    this.#addBacklog(segment.tenant, -segment.samples);
-    recordLoss(this.losses, this.#log, { reason: 'damaged', ...segment });
+  #setAside(segment: Omit<StoredSegment, 'body'>): void {
+    this.#onDisk(() => {
+      this.#db.setAside(segment.id);
+      this.#addBacklog(segment.tenant, -segment.samples);
+      recordLosses(this.losses, this.#log, 'damaged', [segment]);
+      return undefined;
+    });
   }
 
-  /** Forgets what the destination has answered for; returns the samples removed. Idempotent. */
+  /**
+   * Forgets what the destination has answered for; returns the samples removed. Idempotent. On a
+   * failing disk it is done later, and nothing is read before.
+   */
   acknowledge(tenant: string, ranges: readonly PositionRange[]): number {
-    const samples = this.#db.transaction(() =>
-      ranges.reduce((sum, range) => sum + this.#db.removeRange(tenant, range), 0),
-    );
-    if (samples > 0) this.#addBacklog(tenant, -samples);
-    return samples;
+    this.#unforgotten.push({ tenant, ranges });
+    return this.#forget();
+  }
+
+  #forget(): number {
+    let forgotten = 0;
+    this.#onDisk(() => {
+      for (let [next] = this.#unforgotten; next !== undefined; [next] = this.#unforgotten) {
+        const { tenant, ranges } = next;
+        const samples = this.#db.transaction(() =>
+          ranges.reduce((sum, range) => sum + this.#db.removeRange(tenant, range), 0),
+        );
+        this.#unforgotten.shift();
+        if (samples > 0) this.#addBacklog(tenant, -samples);
+        forgotten += samples;
+      }
+      return undefined;
+    });
+    return forgotten;
   }
 
   /** About once a second: the witness beside the database, the age limit, space given back. */
   housekeep(): void {
     const tenants = Object.fromEntries(this.#heads);
     writeHighWater(this.#highWaterPath, { run: hex(this.run), tenants });
+    this.#onDisk(() => {
+      this.#evictOld();
+      this.#dropDeadEpoch();
+      this.#db.shrink(SHRUNK_PAGES);
+      return undefined;
+    });
+  }
+
+  #evictOld(): void {
     const { ageMaxMs } = this.#options;
-    if (ageMaxMs > 0) {
-      const storedBefore = this.#clock.now() - ageMaxMs;
-      this.#evict('age', ({ storedAt }) => storedAt < storedBefore);
-    }
-    this.#dropDeadEpoch();
-    this.#db.shrink(SHRUNK_PAGES);
+    if (ageMaxMs === 0) return;
+    const storedBefore = this.#clock.now() - ageMaxMs;
+    this.#evict('age', ({ storedAt }) => storedAt < storedBefore);
   }
 
   /** A log that no segment refers to any more goes bit by bit: it may have a million entries. */
   #dropDeadEpoch(): void {
     const [oldest] = this.#dictionaries;
-    if (oldest === undefined || oldest === this.dictionary) return;
-    if ((this.#db.oldestEpoch() ?? this.dictionary.key) <= oldest.key) return;
-    const isGone = this.#db.removeEpoch(oldest.key, ENTRIES_DELETED_AT_ONCE) === 'gone';
-    if (isGone) this.#dictionaries.shift();
+    if (oldest !== undefined && oldest !== this.dictionary && !this.#db.isEpochInUse(oldest.key)) {
+      this.#dying.push(oldest.key);
+      this.#dictionaries.shift();
+    }
+    const [key] = this.#dying;
+    if (key === undefined) return;
+    if (this.#db.removeEpoch(key, ENTRIES_DELETED_AT_ONCE) === 'gone') this.#dying.shift();
   }
 
   usedBytes(): number {
@@ -283,28 +309,4 @@ export class Buffer {
   #addBacklog(tenant: string, samples: number): void {
     this.#backlog.set(tenant, (this.#backlog.get(tenant) ?? 0) + samples);
   }
-
-  /** Compares what the last run said it had committed with what is there. */
-  #reportVanished(): void {
-    const witness = readHighWater(this.#highWaterPath);
-    const heads = this.#db.heads().filter(({ run }) => run === witness?.run);
-    for (const [tenant, last] of Object.entries(witness?.tenants ?? {})) {
-      const found = heads.find((head) => head.tenant === tenant)?.last ?? 0;
-      if (found >= last) continue;
-      this.losses.vanishedSegments += last - found;
-      this.#log.error(
-        { tenant, run: witness?.run, firstMissing: found + 1, lastMissing: last },
-        'committed segments have vanished from buffer.db: its write-ahead log was damaged, or an ' +
-          'older copy of the file was put in place; the samples in between are lost unless they ' +
-          'were delivered before',
-      );
-    }
-    this.#db.forgetHeads();
-  }
-}
-
-function isDiskFault(error: unknown): error is Error & { code: string } {
-  return (
-    error instanceof Error && 'code' in error && /^SQLITE_(FULL|IOERR)/.test(String(error.code))
-  );
 }

@@ -115,7 +115,10 @@ export class BufferDatabase {
     });
   }
 
-  /** Deletes up to `entriesMax` entries of a log nobody refers to, and with the last the epoch. */
+  /**
+   * Deletes up to `entriesMax` entries of a log nobody refers to, and with the last the epoch. From
+   * the end: what a crash leaves is a shorter log with an intact hash chain.
+   */
   removeEpoch(key: number, entriesMax: number): 'gone' | 'shrunk' {
     return this.transaction(() => {
       const { changes } = this.#statements.removeEntries.run(key, key, entriesMax);
@@ -178,13 +181,9 @@ export class BufferDatabase {
     return this.#statements.backlog.all() as { tenant: string; samples: number }[];
   }
 
-  /** Epoch of the oldest segment, of a tenant or of all: no older one is referred to. */
-  oldestEpoch(tenant?: string): number | undefined {
-    const row =
-      tenant === undefined
-        ? this.#statements.oldestEpoch.get()
-        : this.#statements.oldestEpochOfTenant.get(tenant);
-    return (row as { epoch: number } | undefined)?.epoch;
+  /** Whether a segment refers to the epoch. Looks at every row only once none does. */
+  isEpochInUse(key: number): boolean {
+    return this.#statements.segmentOfEpoch.get(key) !== undefined;
   }
 
   lastSegmentId(): number {
@@ -250,10 +249,9 @@ function prepare(db: Database.Database) {
     removeEpoch: sql('DELETE FROM epochs WHERE key = ?'),
     removeEntries: sql(
       'DELETE FROM dictionary WHERE epoch = ? AND id IN ' +
-        '(SELECT id FROM dictionary WHERE epoch = ? ORDER BY id LIMIT ?)',
+        '(SELECT id FROM dictionary WHERE epoch = ? ORDER BY id DESC LIMIT ?)',
     ),
-    oldestEpoch: sql('SELECT epoch FROM segments ORDER BY id LIMIT 1'),
-    oldestEpochOfTenant: sql('SELECT epoch FROM segments WHERE tenant = ? ORDER BY id LIMIT 1'),
+    segmentOfEpoch: sql('SELECT id FROM segments WHERE epoch = ? ORDER BY id LIMIT 1'),
     addEpoch: sql('INSERT INTO epochs (epoch) VALUES (?)'),
     renameEpoch: sql('UPDATE epochs SET epoch = ? WHERE key = ?'),
     forgetAcknowledged: sql('DELETE FROM hubs WHERE epoch = ?'),

@@ -14,18 +14,31 @@ export function emptyLosses(): Losses {
   return { samples: { age: 0, bytes: 0, damaged: 0 }, vanishedSegments: 0 };
 }
 
-/** The one place all losses go through: counted, and logged with their time range. */
-export function recordLoss(
+/** A segment that is lost; times in ms since the Unix epoch. */
+export interface LostSegment {
+  tenant: string;
+  samples: number;
+  oldest: number;
+  newest: number;
+}
+
+/** The one place all losses go through: counted, and logged with their time range by tenant. */
+export function recordLosses(
   losses: Losses,
   log: Log,
-  loss: { reason: LossReason; tenant: string; samples: number; oldest: number; newest: number },
+  reason: LossReason,
+  segments: readonly LostSegment[],
 ): void {
-  const { reason, tenant, samples, oldest, newest } = loss;
-  losses.samples[reason] += samples;
-  log.warn(
-    { reason, tenant, samples, oldest: isoTime(oldest), newest: isoTime(newest) },
-    ADVICE[reason],
-  );
+  for (const [tenant, lost] of Map.groupBy(segments, (segment) => segment.tenant)) {
+    const samples = lost.reduce((sum, segment) => sum + segment.samples, 0);
+    const oldest = lost.reduce((ms, segment) => Math.min(ms, segment.oldest), lost[0]!.oldest);
+    const newest = lost.reduce((ms, segment) => Math.max(ms, segment.newest), lost[0]!.newest);
+    losses.samples[reason] += samples;
+    log.warn(
+      { reason, tenant, samples, oldest: isoTime(oldest), newest: isoTime(newest) },
+      ADVICE[reason],
+    );
+  }
 }
 
 const ADVICE: Record<LossReason, string> = {

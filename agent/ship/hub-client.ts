@@ -91,9 +91,10 @@ export class HubClient implements HubLink {
     signal: AbortSignal,
   ): Promise<HubReply> {
     const timeout = AbortSignal.timeout(this.#options.requestTimeoutMs);
+    const tried = this.#current;
     const base = new URL(this.url).pathname.replace(/\/$/, '');
     try {
-      const response = await this.#pools[this.#current]!.request({
+      const response = await this.#pools[tried]!.request({
         method,
         path: base + path,
         headers: { authorization: this.#authorization },
@@ -110,7 +111,8 @@ export class HubClient implements HubLink {
         ),
       });
     } catch (error) {
-      this.#current = (this.#current + 1) % this.#pools.length;
+      // Only once for all requests that fail together: two steps could lead back to the dead hub.
+      if (this.#current === tried) this.#current = (tried + 1) % this.#pools.length;
       return { kind: 'unreachable', message: describe(error) };
     }
   }

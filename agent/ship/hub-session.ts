@@ -1,5 +1,6 @@
 import { assert } from '../../base/assert.ts';
-import type { Log } from '../../base/log.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { BoundedLog } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { HubState } from '../../proto/answer.ts';
 import type { DictionaryPart } from '../../proto/batch.ts';
@@ -26,8 +27,13 @@ export interface HubSessionDeps {
   acknowledge(tenant: string, ranges: readonly PositionRange[]): number;
   random: Random;
   stats: ShipStats;
-  log: Log;
+  clock: Clock;
+  log: BoundedLog;
 }
+
+/** So many changes of the hub within the window are a balancer, not a failover. */
+const FLAPPING_CHANGES = 4;
+const FLAPPING_WINDOW_MS = 600_000;
 
 /**
  * What the agent knows of the hub at the other end, shared by the loops of all tenants: which hub
@@ -38,6 +44,8 @@ export class HubSession {
   readonly #deps: HubSessionDeps;
   #hub: bigint | undefined;
   #format: number | undefined;
+  /** When the hub was another one than before, of late. */
+  #changes: { hub: bigint; atMs: number }[] = [];
 
   constructor(deps: HubSessionDeps) {
     this.#deps = deps;
@@ -62,8 +70,24 @@ export class HubSession {
     return this.#hub === undefined ? 0 : log.acknowledgedOffset(this.#hub);
   }
 
-  /** Notes that the hub now holds `offset` entries of a log. It only grows, save by `adopt`. */
-  advance(log: DictionaryLog, offset: number): void {
+  /**
+   * Whether two hubs answer in turn behind one URL. While they do, no stream can live: every batch
+   * has to stand for itself, and start in the dictionary where the hub that knows least stands.
+   */
+  get isFlapping(): boolean {
+    return this.#changes.length >= FLAPPING_CHANGES;
+  }
+
+  /** Entries of a log that the next batch may rely on. */
+  reliableOffset(log: DictionaryLog): number {
+    if (!this.isFlapping) return this.offset(log);
+    const hubs = new Set(this.#changes.map(({ hub }) => hub));
+    return Math.min(...Array.from(hubs, (hub) => log.acknowledgedOffset(hub)));
+  }
+
+  /** The hub has answered: it now holds `offset` entries of a log. It only grows, save by `adopt`. */
+  advance(log: DictionaryLog, offset: number, hub: bigint | undefined): void {
+    if (hub !== undefined) this.#hearFrom(hub);
     if (this.#hub !== undefined && offset > this.offset(log)) {
       log.setAcknowledgedOffset(this.#hub, offset);
     }
@@ -74,14 +98,7 @@ export class HubSession {
    * dictionary where it stands, and gives the epoch a new name where the two logs differ.
    */
   adopt(state: HubState): void {
-    if (this.#hub !== undefined && this.#hub !== state.hub) {
-      countOne(this.#deps.stats.events, 'hub changed');
-      this.#deps.log.warn(
-        { hub: state.hub.toString(16), before: this.#hub.toString(16) },
-        'another hub answers under this URL, or the hub has lost its data_dir',
-      );
-    }
-    this.#hub = state.hub;
+    this.#hearFrom(state.hub);
     const known = state.formats.filter((format) => sampleFormats.has(format));
     this.#format = known.length === 0 ? undefined : Math.max(...known);
     for (const log of this.#deps.dictionaries()) this.#compare(log, state);
@@ -90,7 +107,23 @@ export class HubSession {
     }
   }
 
-  #compare(dictionary: DictionaryLog, { hub, epochs, reason }: HubState): void {
+  #hearFrom(hub: bigint): void {
+    const nowMs = this.#deps.clock.now();
+    this.#changes = this.#changes.filter(({ atMs }) => Math.abs(nowMs - atMs) < FLAPPING_WINDOW_MS);
+    if (hub === this.#hub) return;
+    if (this.#hub !== undefined) {
+      countOne(this.#deps.stats.events, 'hub changed');
+      this.#deps.log.warn(
+        'hub changed',
+        { hub: hub.toString(16), before: this.#hub.toString(16) },
+        'another hub answers under this URL, or the hub has lost its data_dir',
+      );
+    }
+    this.#hub = hub;
+    this.#changes = [...this.#changes, { hub, atMs: nowMs }].slice(-FLAPPING_CHANGES);
+  }
+
+  #compare(dictionary: DictionaryLog, { hub, epochs }: HubState): void {
     const { random, stats, log } = this.#deps;
     const theirs = epochs.find(({ epoch }) => epoch === dictionary.epoch);
     if (theirs === undefined) {
@@ -98,13 +131,14 @@ export class HubSession {
       return;
     }
     // Beyond the end of our log there is no hash: the hub got its copy from another copy of us.
-    if (reason !== 'diverged' && dictionary.chainHash(theirs.offset) === theirs.hash) {
+    if (dictionary.chainHash(theirs.offset) === theirs.hash) {
       dictionary.setAcknowledgedOffset(hub, theirs.offset);
       return;
     }
     countOne(stats.events, 'diverged');
     dictionary.rename(random);
     log.warn(
+      'diverged',
       { hub: hub.toString(16), theirs: theirs.offset, ours: dictionary.length },
       'the hub holds another dictionary under our epoch (was data_dir restored from a copy?): ' +
         'a new epoch is opened and the dictionary sent again',

@@ -95,8 +95,8 @@ export class Replies {
   async #takeOver(state: HubState, signal: AbortSignal): Promise<void> {
     const { clock, session, stats } = this.#tools;
     if (state.reason === 'positions') {
+      // The backoff goes on: questions may pass where batches do not.
       session.adopt(state);
-      this.#backoff.reset();
       return;
     }
     countOne(stats.events, state.reason);

@@ -31,19 +31,17 @@ export class Shipper {
   constructor(options: ShipOptions, deps: ShipperDeps) {
     this.#options = options;
     this.#deps = deps;
-    const { samples, random, log } = deps;
-    this.#tools = {
-      ...deps,
+    const { samples, random, clock } = deps;
+    const log = boundedLog(deps.log, { perMinute: TROUBLE_LINES_PER_MINUTE }, clock);
+    const session = new HubSession({
+      dictionaries: () => samples.dictionaries,
+      acknowledge: (tenant, ranges) => samples.acknowledge(tenant, ranges),
+      random,
       stats: this.stats,
-      session: new HubSession({
-        dictionaries: () => samples.dictionaries,
-        acknowledge: (tenant, ranges) => samples.acknowledge(tenant, ranges),
-        random,
-        stats: this.stats,
-        log,
-      }),
-      log: boundedLog(log, { perMinute: TROUBLE_LINES_PER_MINUTE }, deps.clock),
-    };
+      clock,
+      log,
+    });
+    this.#tools = { ...deps, stats: this.stats, session, log };
   }
 
   /** Samples were appended. */

@@ -1,6 +1,7 @@
 import { Wakeup } from '../../base/wakeup.ts';
-import type { Answer, TenantState } from '../../proto/answer.ts';
+import type { Answer } from '../../proto/answer.ts';
 import type { DictionaryPart } from '../../proto/batch.ts';
+import { settledCount } from '../../proto/settlement.ts';
 import type { EncodedBatch, ShipOptions, ShipTools, Stream } from './contracts.ts';
 import type { HubReply } from './hub-client.ts';
 import type { DictionaryLog } from './hub-session.ts';
@@ -30,6 +31,7 @@ export class TenantLoop {
   readonly #wakeup = new Wakeup();
   #stream: OpenStream | undefined;
   #samplesMax: number;
+  #partBytesMax = DICTIONARY_PART_BYTES_MAX;
   #sentAtMs = Number.NEGATIVE_INFINITY;
   /** Highest segment that has been in a batch, or was stored by an earlier run. */
   #sentUpToId: number;
@@ -87,16 +89,19 @@ export class TenantLoop {
     }
     const log = samples.dictionaryOf(this.#tenant);
     const from = this.#dictionaryFrom(log);
-    const { part, end } = session.part(log, from, DICTIONARY_PART_BYTES_MAX);
+    const { part, end } = session.part(log, from, this.#partBytesMax);
     if (end < log.length) {
       const frame = encoding.dictionaryBatch(log.epoch, part);
       const reply = await link.postBatch(frame, signal);
-      if (reply.kind === 'answer') session.advance(log, reply.answer.dictionaryOffset);
+      if (reply.kind === 'answer') {
+        session.advance(log, reply.answer.dictionaryOffset, reply.answer.hub);
+      }
+      if (reply.kind === 'too_large') this.#shrink(0, reply.message);
       await this.#replies.settle(reply, signal);
       return;
     }
     const batch = this.#build(log, part, end);
-    if (batch === undefined) return;
+    if (batch === undefined) return await this.#replies.pause(signal);
     await this.#deliver(log, batch, signal);
     samples.unpin(this.#tenant);
   }
@@ -131,14 +136,15 @@ export class TenantLoop {
 
   #dictionaryFrom(log: DictionaryLog): number {
     const sent = this.#currentStream(log)?.dictionaryEnd ?? 0;
-    return Math.min(log.length, Math.max(this.#tools.session.offset(log), sent));
+    return Math.min(log.length, Math.max(this.#tools.session.reliableOffset(log), sent));
   }
 
   /** The stream there is, unless hub or epoch have changed under it. */
   #currentStream({ epoch }: DictionaryLog): OpenStream | undefined {
+    const { session } = this.#tools;
     const stream = this.#stream;
-    const isCurrent = stream?.hub === this.#tools.session.hub && stream?.epoch === epoch;
-    return isCurrent ? stream : undefined;
+    const isCurrent = stream?.hub === session.hub && stream?.epoch === epoch;
+    return isCurrent && !session.isFlapping ? stream : undefined;
   }
 
   #openStream(log: DictionaryLog): OpenStream {
@@ -161,7 +167,7 @@ export class TenantLoop {
     let mayBeThere = false;
     while (!signal.aborted) {
       const reply: HubReply | 'not there' | 'being written' =
-        mayBeThere && batch.frame.length > LARGE_FRAME_BYTES
+        mayBeThere && isWorthAsking(batch)
           ? await this.#askFor(batch, signal)
           : await this.#tools.link.postBatch(batch.frame, signal);
       mayBeThere = reply !== 'not there';
@@ -170,9 +176,11 @@ export class TenantLoop {
         await this.#replies.pause(signal);
         continue;
       }
-      if (reply.kind === 'answer') return this.#accept(log, batch, reply.answer);
-      if (reply.kind === 'too_large') this.#shrink(batch, reply.message);
-      const next = await this.#replies.settle(reply, signal);
+      if (reply.kind === 'answer' && settledCount(reply.answer.settlement) === batch.samples) {
+        return this.#accept(log, batch, reply.answer);
+      }
+      if (reply.kind === 'too_large') this.#shrink(batch.samples, reply.message);
+      const next = await this.#replies.settle(withoutFalseAnswer(reply), signal);
       if (next === 'again') continue;
       this.#stream = undefined;
       return;
@@ -187,11 +195,7 @@ export class TenantLoop {
     const reply = await this.#tools.link.askPositions(signal);
     if (reply.kind !== 'state') return reply;
     const ours = reply.state.tenants.find(({ tenant }) => tenant === this.#tenant);
-    if (ours === undefined || ours.stream !== batch.stream) {
-      // A keyframe that never arrived is no reason for another one.
-      const isNew = batch.sequence === 0 && reply.state.hub === this.#tools.session.hub;
-      return isNew && !isAnswered(ours, batch) ? 'not there' : reply;
-    }
+    if (ours?.stream !== batch.stream) return reply;
     if (ours.nextSequence === batch.sequence) return 'not there';
     if (ours.nextSequence !== batch.sequence + 1) return reply;
     return ours.lastAnswer === undefined
@@ -203,16 +207,20 @@ export class TenantLoop {
     const { samples, session, stats, clock } = this.#tools;
     this.#replies.succeeded();
     samples.acknowledge(this.#tenant, batch.positions);
-    session.advance(log, answer.dictionaryOffset);
+    session.advance(log, answer.dictionaryOffset, answer.hub);
     recordAnswer(stats, answer.settlement, clock.now());
     countOne(stats.replies, 'answer');
   }
 
-  #shrink(batch: EncodedBatch, message: string): void {
-    this.#samplesMax = Math.max(1, Math.floor(Math.min(this.#samplesMax, batch.samples) / 2));
+  /** @param samples of the batch that was refused; it may also be its dictionary that is large */
+  #shrink(samples: number, message: string): void {
+    this.#partBytesMax = Math.max(1, Math.floor(this.#partBytesMax / 2));
+    if (samples > 0) {
+      this.#samplesMax = Math.max(1, Math.floor(Math.min(this.#samplesMax, samples) / 2));
+    }
     this.#tools.log.warn(
       'too large',
-      { samples: batch.samples, samplesMax: this.#samplesMax, answer: message },
+      { samples, samplesMax: this.#samplesMax, answer: message },
       'the hub refuses a batch as too large: smaller ones from now on',
     );
   }
@@ -226,9 +234,19 @@ interface OpenStream {
   dictionaryEnd: number;
 }
 
-function isAnswered(state: TenantState | undefined, { positions }: EncodedBatch): boolean {
-  if (state === undefined) return false;
-  return positions.some(({ run, first, last }) =>
-    state.answered.some((range) => range.run === run && range.first <= last && first <= range.last),
-  );
+/**
+ * A keyframe is asked for whatever its size: a hub that was killed while it wrote the batch would
+ * take the same bytes for new, and count what it writes twice as refused instead of redelivered.
+ */
+function isWorthAsking({ sequence, frame }: EncodedBatch): boolean {
+  return sequence === 0 || frame.length > LARGE_FRAME_BYTES;
+}
+
+/**
+ * An answer that does not account for every sample comes from something else than a hub: an empty
+ * body with status 200, as some proxies send it, reads as an answer of zeros.
+ */
+function withoutFalseAnswer(reply: HubReply): HubReply {
+  if (reply.kind !== 'answer') return reply;
+  return { kind: 'misconfigured', message: 'an answer that does not account for every sample' };
 }

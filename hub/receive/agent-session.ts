@@ -10,6 +10,8 @@ import type { TenantWriter } from './tenant-writer.ts';
 
 /** Runs whose answered positions are remembered: what comes back from a backup is rarely older. */
 const RUNS_MAX = 100;
+/** Of each run: what lies below was answered for long ago and will not come again. */
+const RANGES_MAX = 1000;
 
 /** One codec state and its last batch. */
 export interface OpenStream<Copy extends SeriesCopy> {
@@ -114,16 +116,16 @@ export class AgentSession<Copy extends SeriesCopy> {
   /** Notes what has been answered for; it is saved by the next `save`. */
   answer(session: TenantSession<Copy>, positions: readonly PositionRange[]): void {
     for (const range of positions) session.answered.add(range);
-    session.answered.forgetOldRuns(RUNS_MAX);
+    session.answered.bound({ runsMax: RUNS_MAX, rangesMax: RANGES_MAX });
     this.#unsaved.add(session);
   }
 
   /** Writes answered positions to the store: lazily, since redelivery is harmless to the data. */
   save(): void {
-    for (const { tenant, answered } of this.#unsaved) {
-      this.#deps.store.setPositions(this.agent, tenant, answered.ranges());
+    for (const session of this.#unsaved) {
+      this.#deps.store.setPositions(this.agent, session.tenant, session.answered.ranges());
+      this.#unsaved.delete(session);
     }
-    this.#unsaved.clear();
   }
 
   state(reason: StateReason, hubClockMs: number): HubState {

@@ -12,6 +12,8 @@ import type { ReplyMaker } from './reply-maker.ts';
 import type { PreparedWrite } from './tenant-writer.ts';
 
 export interface LiveIntakeDeps<Copy extends SeriesCopy> {
+  /** Id of this hub. */
+  hub: bigint;
   limits: ReceiveLimits;
   metrics: ReceiveMetrics;
   replies: ReplyMaker;
@@ -48,7 +50,7 @@ export class LiveIntake<Copy extends SeriesCopy> {
     const tenant = session.tenantOfStream(batch.stream);
     if (tenant !== undefined) return this.#receiveNext(session, tenant, batch);
     if (keyframe === undefined) return this.#deps.replies.mismatch(session, 'unknown stream');
-    if (keyframe.tenant !== '' && !agent.tenants.includes(keyframe.tenant)) {
+    if (!mayWriteInto(agent, keyframe.tenant)) {
       return textReply(403, `agent ${agent.id} may not write into tenant ${keyframe.tenant}`);
     }
     const format = sampleFormats.get(keyframe.samplesFormat);
@@ -140,16 +142,21 @@ export class LiveIntake<Copy extends SeriesCopy> {
       if (tenant.stream !== stream) return this.#deps.replies.mismatch(session, 'unknown stream');
       const settlement = await this.#settle(tenant, batch, write);
       if (typeof settlement === 'string') {
-        if (tenant.stream === stream) delete tenant.stream;
         return this.#deps.replies.mismatch(session, settlement);
       }
       session.answer(tenant, batch.positions);
       this.#deps.metrics.settled(session.agent, settlement, write.newestTimestamp);
-      const { answer, reply } = this.#deps.replies.answered(stream.log.offset, settlement);
+      const { answer, reply } = this.#deps.replies.answered(
+        stream.log.offset,
+        settlement,
+        batch.sequence === 0 ? this.#deps.hub : undefined,
+      );
       stream.answer = answer;
       return reply;
     } finally {
       this.#heldBytes -= write.heldBytes;
+      // Given up, whatever the reason: the agent has to open another stream.
+      if (stream.answer === undefined && tenant.stream === stream) delete tenant.stream;
     }
   }
 
@@ -171,6 +178,11 @@ export class LiveIntake<Copy extends SeriesCopy> {
       }
     }
   }
+}
+
+/** @param named a tenant as the agent names it: empty for its default */
+export function mayWriteInto({ tenants }: KnownAgent, named: string): boolean {
+  return named === '' || tenants.includes(named);
 }
 
 /** How much of a batch has been answered for already. */

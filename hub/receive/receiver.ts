@@ -8,7 +8,7 @@ import { decompressFrame, FrameError, FrameTooLargeError } from '../../proto/zst
 import { AgentSession, type SessionDeps } from './agent-session.ts';
 import { DictionaryIntake } from './dictionary-intake.ts';
 import type { SeriesCopy } from './dictionary-log.ts';
-import { LiveIntake } from './live-intake.ts';
+import { LiveIntake, mayWriteInto } from './live-intake.ts';
 import { type Reply, textReply } from './reply.ts';
 import { ReplyMaker } from './reply-maker.ts';
 
@@ -64,7 +64,12 @@ export class Receiver<Copy extends SeriesCopy> {
     this.#replies = new ReplyMaker(deps);
     const replies = this.#replies;
     this.#dictionary = new DictionaryIntake({ ...deps, ...limits, replies });
-    this.#live = new LiveIntake({ ...deps, replies, dictionary: this.#dictionary });
+    this.#live = new LiveIntake({
+      ...deps,
+      hub: deps.store.hub,
+      replies,
+      dictionary: this.#dictionary,
+    });
   }
 
   /** Bytes of decoded batches that wait for the destination. */
@@ -127,7 +132,7 @@ export class Receiver<Copy extends SeriesCopy> {
   #dispatch(session: AgentSession<Copy>, agent: KnownAgent, batch: Batch): Promise<Reply> | Reply {
     switch (batch.lane) {
       case 'heartbeat':
-        return this.#replies.answered(0, emptySettlement()).reply;
+        return this.#replies.answered(0, emptySettlement(), this.#deps.store.hub).reply;
       case 'dictionary':
         return this.#receiveDictionary(session, batch);
       case 'live':
@@ -138,15 +143,20 @@ export class Receiver<Copy extends SeriesCopy> {
   /** What is known of metric families, by tenant of the destination. */
   *metadata(): Generator<{ tenant: string; records: ReadonlyMap<string, Uint8Array> }> {
     for (const [id, session] of this.#sessions) {
+      const agent = this.#agents.get(id)!;
       for (const { named, records } of session.metadata()) {
-        yield { tenant: destinationTenant(this.#agents.get(id)!, named), records };
+        if (mayWriteInto(agent, named)) yield { tenant: destinationTenant(agent, named), records };
       }
     }
   }
 
-  /** Saves what is saved lazily. */
+  /** Saves what is saved lazily; on a failing disk it is tried again with the next call. */
   save(): void {
-    for (const session of this.#sessions.values()) session.save();
+    try {
+      for (const session of this.#sessions.values()) session.save();
+    } catch (error) {
+      this.#deps.log.error('store', { err: error }, 'cannot write to hub.db: check the disk');
+    }
   }
 
   /** Takes no more batches. */
@@ -173,7 +183,8 @@ export class Receiver<Copy extends SeriesCopy> {
     const log = session.log(batch.epoch);
     const target = { epoch: batch.epoch, log };
     const misfit = this.#dictionary.take(session, target, batch.dictionary);
-    return misfit ?? this.#replies.answered(log.offset, emptySettlement()).reply;
+    if (misfit !== undefined) return misfit;
+    return this.#replies.answered(log.offset, emptySettlement(), this.#deps.store.hub).reply;
   }
 }
 

@@ -21,9 +21,19 @@ export class ReplyMaker {
     this.#metrics = tools.metrics;
   }
 
-  /** 200: the destination has answered for every sample. */
-  answered(dictionaryOffset: number, settlement: Settlement): { answer: Answer; reply: Reply } {
-    const answer = { settlement, dictionaryOffset, hubClockMs: this.#clock.now() };
+  /** 200: the destination has answered for every sample. `hub`: what a stream does not know yet. */
+  answered(
+    dictionaryOffset: number,
+    settlement: Settlement,
+    hub?: bigint,
+  ): { answer: Answer; reply: Reply } {
+    const hubClockMs = this.#clock.now();
+    const answer: Answer = {
+      settlement,
+      dictionaryOffset,
+      hubClockMs,
+      ...(hub === undefined ? {} : { hub }),
+    };
     return { answer, reply: { status: 200, body: encodeAnswer(answer) } };
   }
 

@@ -8,6 +8,7 @@ import {
   type Fault,
   failDestination,
   killAgent,
+  killFullHub,
   killHub,
   loseAnswer,
   restartHub,
@@ -46,6 +47,7 @@ describe('nothing acknowledged is missing and every series is in order', () => {
     ['the link was silent for a while', silenceLink],
     ['the hub was restarted', restartHub],
     ['the hub was killed with kill -9', killHub],
+    ['the hub was killed while the destination took nothing', killFullHub],
     ['the agent was killed with kill -9', killAgent],
     ['the destination answered 500 for a while', failDestination],
   ] as const)('after %s', { timeout: testMsMax }, async ([, fault]) => {

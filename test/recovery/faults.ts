@@ -1,4 +1,5 @@
 import type { Random } from '../../base/random.ts';
+import type { CheckingDestination } from '../tools/checking-destination.ts';
 import { until } from '../tools/until.ts';
 import { acknowledgedMore, type Journey } from './journey.ts';
 
@@ -43,6 +44,14 @@ export const killHub: Fault = async (journey) => {
   await journey.hub.start();
 };
 
+/** Kills it while it holds batches that the destination has not taken. */
+export const killFullHub: Fault = async ({ destination, hub }) => {
+  await failRequests(destination, 1);
+  await hub.process.kill();
+  destination.answerAllWith(undefined);
+  await hub.start();
+};
+
 export const killAgent: Fault = async ({ agent }) => {
   await agent.process.kill();
   await agent.start();
@@ -50,14 +59,19 @@ export const killAgent: Fault = async ({ agent }) => {
 
 /** Answers 500 to at least three requests and stores nothing. */
 export const failDestination: Fault = async ({ destination }) => {
-  const failed = () => destination.requests.filter(({ status }) => status === 500).length;
-  const enough = failed() + 3;
-  destination.answerAllWith(500);
-  await until('three requests to fail', faultMsMax, () => failed() >= enough);
+  await failRequests(destination, 3);
   destination.answerAllWith(undefined);
 };
 
-/** By the part that breaks; two faults of one part cannot overlap. */
+/** From now on every request is answered 500; resolves after the first so many. */
+async function failRequests(destination: CheckingDestination, requests: number): Promise<void> {
+  const failed = () => destination.requests.filter(({ status }) => status === 500).length;
+  const enough = failed() + requests;
+  destination.answerAllWith(500);
+  await until(`${requests} requests to fail`, faultMsMax, () => failed() >= enough);
+}
+
+/** By the part that breaks; two faults of one part cannot overlap, nor one of two parts. */
 const faultsByPart: Fault[][] = [
   [cutLink, loseAnswer, silenceLink],
   [restartHub, killHub],

@@ -1,0 +1,41 @@
+import type { StoredSegment } from './database.ts';
+
+/**
+ * What one batch may span. The hub writes a batch over several lanes at once: were one of them far
+ * ahead, a destination that refuses samples an hour behind its newest would refuse the others'.
+ */
+const BATCH_SPAN_MAX_MS = 600_000;
+
+export interface BatchSelection {
+  segments: StoredSegment[];
+  /** Met on the way; without their bodies, so that a disk full of them fits into memory. */
+  damaged: Omit<StoredSegment, 'body'>[];
+}
+
+/**
+ * The first of `stored` that make one batch: at least one intact segment if there is any, then as
+ * many of the same epoch as fit `samplesMax` and BATCH_SPAN_MAX_MS.
+ */
+export function selectBatch(stored: Iterable<StoredSegment>, samplesMax: number): BatchSelection {
+  const segments: StoredSegment[] = [];
+  const damaged: BatchSelection['damaged'] = [];
+  let samples = 0;
+  let oldest = Number.POSITIVE_INFINITY;
+  let newest = Number.NEGATIVE_INFINITY;
+  for (const segment of stored) {
+    if (!segment.isIntact) {
+      const { body: _, ...rest } = segment;
+      damaged.push(rest);
+      continue;
+    }
+    oldest = Math.min(oldest, segment.oldest);
+    newest = Math.max(newest, segment.newest);
+    const { epoch } = segments[0] ?? segment;
+    const fits = samples + segment.samples <= samplesMax && newest - oldest <= BATCH_SPAN_MAX_MS;
+    if (segments.length > 0 && (!fits || segment.epoch !== epoch)) break;
+    samples += segment.samples;
+    segments.push(segment);
+    if (samples >= samplesMax) break;
+  }
+  return { segments, damaged };
+}
