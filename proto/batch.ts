@@ -53,7 +53,7 @@ export interface DictionaryPart {
   offset: number;
   /** Chain hash after those entries. */
   hash: bigint;
-  /** Canonical entries, each behind its length as a varint. */
+  /** Canonical entries, packed by proto/dictionary. */
   entries: Uint8Array;
 }
 

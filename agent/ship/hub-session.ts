@@ -4,7 +4,7 @@ import type { BoundedLog } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { HubState } from '../../proto/answer.ts';
 import type { DictionaryPart } from '../../proto/batch.ts';
-import { ByteWriter } from '../../proto/bytes.ts';
+import { encodeEntries } from '../../proto/dictionary/part-encoder.ts';
 import type { PositionRange } from '../../proto/position-ranges.ts';
 import { sampleFormats } from '../../proto/sample-format.ts';
 import { countOne, type ShipStats } from './ship-stats.ts';
@@ -146,20 +146,20 @@ export class HubSession {
   }
 
   /**
-   * A log from entry `from` on, at most about `bytesMax` of it (one entry at least). `end` is the
-   * entry behind the part.
+   * A log from entry `from` on: entries of about `bytesMax` in all before they are packed, one at
+   * least. `end` is the entry behind the part.
    */
   part(log: DictionaryLog, from: number, bytesMax: number): { part: DictionaryPart; end: number } {
-    const writer = new ByteWriter();
-    let end = from;
+    const entries: Uint8Array[] = [];
+    let bytes = 0;
     for (const entry of log.entries(from)) {
-      if (writer.length > 0 && writer.length + entry.length > bytesMax) break;
-      writer.varint(entry.length);
-      writer.raw(entry);
-      end++;
+      if (entries.length > 0 && bytes + entry.length > bytesMax) break;
+      entries.push(entry);
+      bytes += entry.length;
     }
     const hash = log.chainHash(from);
     assert(hash !== undefined, 'a part of the dictionary beyond its end');
-    return { part: { offset: from, hash, entries: writer.finish() }, end };
+    const part = { offset: from, hash, entries: encodeEntries(entries) };
+    return { part, end: from + entries.length };
   }
 }

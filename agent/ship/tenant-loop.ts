@@ -170,8 +170,11 @@ export class TenantLoop {
         mayBeThere && isWorthAsking(batch)
           ? await this.#askFor(batch, signal)
           : await this.#tools.link.postBatch(batch.frame, signal);
-      mayBeThere = reply !== 'not there';
-      if (reply === 'not there') continue;
+      if (reply === 'not there') {
+        mayBeThere = false;
+        continue;
+      }
+      mayBeThere ||= !isTurnedAway(reply);
       if (reply === 'being written') {
         await this.#replies.pause(signal);
         continue;
@@ -249,4 +252,9 @@ function isWorthAsking({ sequence, frame }: EncodedBatch): boolean {
 function withoutFalseAnswer(reply: HubReply): HubReply {
   if (reply.kind !== 'answer') return reply;
   return { kind: 'misconfigured', message: 'an answer that does not account for every sample' };
+}
+
+/** A hub that names a time to come back has not taken the batch; a gateway that timed out may. */
+function isTurnedAway(reply: HubReply | 'being written'): boolean {
+  return reply !== 'being written' && reply.kind === 'busy' && reply.retryAfterMs !== undefined;
 }

@@ -1,11 +1,18 @@
 import type { BoundedLog } from '../../base/log.ts';
 import type { DictionaryPart } from '../../proto/batch.ts';
-import { ByteReader } from '../../proto/bytes.ts';
+import { decodeEntries } from '../../proto/dictionary/part-decoder.ts';
 import type { AgentSession } from './agent-session.ts';
 import type { AgentStore } from './agent-store.ts';
 import type { DictionaryLog, SeriesCopy } from './dictionary-log.ts';
 import type { Reply } from './reply.ts';
 import type { ReplyMaker } from './reply-maker.ts';
+
+/**
+ * What a part may expand to: agents send about 1 MiB at a time, and one entry may be as large as a
+ * label set of 64 KiB with its tenant.
+ */
+const PART_BYTES_MAX = 4 * 2 ** 20;
+const PART_ENTRIES_MAX = 2 ** 20;
 
 export interface DictionaryIntakeDeps {
   store: AgentStore;
@@ -33,10 +40,16 @@ export class DictionaryIntake<Copy extends SeriesCopy> {
     part: DictionaryPart,
   ): Reply | undefined {
     const { store, seriesPerAgentMax, replies } = this.#deps;
-    if (session.entries + countEntries(part) > seriesPerAgentMax) {
+    const { offset, hash } = part;
+    const entries = decodeEntries(part.entries, {
+      entriesMax: PART_ENTRIES_MAX,
+      bytesMax: PART_BYTES_MAX,
+    });
+    const newEntries = offset + entries.length - log.offset;
+    if (newEntries > 0 && session.entries + newEntries > seriesPerAgentMax) {
       return replies.mismatch(session, 'dictionary full');
     }
-    const verdict = log.take(part);
+    const verdict = log.take(offset, hash, entries);
     if (verdict.kind === 'behind') return replies.mismatch(session, 'dictionary behind');
     if (verdict.kind === 'diverged') return replies.mismatch(session, 'diverged');
     if (verdict.entries.length === 0) return undefined;
@@ -49,11 +62,4 @@ export class DictionaryIntake<Copy extends SeriesCopy> {
     }
     return undefined;
   }
-}
-
-function countEntries({ entries }: DictionaryPart): number {
-  const reader = new ByteReader(entries);
-  let count = 0;
-  for (; !reader.done; count++) reader.skip(reader.varint());
-  return count;
 }

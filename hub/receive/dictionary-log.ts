@@ -1,5 +1,4 @@
-import type { DictionaryPart } from '../../proto/batch.ts';
-import { ByteReader, DecodeError } from '../../proto/bytes.ts';
+import { DecodeError } from '../../proto/bytes.ts';
 import { CHAIN_START, extendChain } from '../../proto/hash-chain.ts';
 
 /** The labels behind the ids, as the expansion needs them. */
@@ -43,29 +42,22 @@ export class DictionaryLog<Copy extends SeriesCopy> {
   }
 
   /**
-   * Compares a part with the copy and appends what is new.
+   * Compares the entries from `offset` on, where the chain hash is `hash`, with the copy and
+   * appends what is new.
    *
    * @throws DecodeError when the part is malformed; the copy is then as it was
    */
-  take({ offset, hash, entries: packed }: DictionaryPart): PartVerdict {
+  take(offset: number, hash: bigint, stated: readonly Uint8Array[]): PartVerdict {
     const firstId = this.offset;
     if (offset > firstId) return { kind: 'behind' };
     if (hash !== this.hashAt(offset)) return { kind: 'diverged' };
-    const reader = new ByteReader(packed);
-    const entries: Uint8Array[] = [];
-    let id = offset;
-    let chain = hash;
+    const known = stated.slice(0, firstId - offset);
+    if (known.reduce(extendChain, hash) !== this.hashAt(offset + known.length)) {
+      return { kind: 'diverged' };
+    }
+    const entries = stated.slice(firstId - offset);
     try {
-      for (; !reader.done; id++) {
-        const entry = reader.raw(reader.varint());
-        chain = extendChain(chain, entry);
-        if (id < firstId) {
-          if (chain !== this.#hashes[id]) return { kind: 'diverged' };
-          continue;
-        }
-        this.append(entry);
-        entries.push(entry);
-      }
+      for (const entry of entries) this.append(entry);
     } catch (error) {
       this.copy.truncate(firstId);
       throw error;

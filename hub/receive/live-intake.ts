@@ -115,7 +115,7 @@ export class LiveIntake<Copy extends SeriesCopy> {
     const prepared = tenant.writer.prepare({ columns, mayBeRedelivered }, stream.log.copy);
     if (prepared.kind === 'malformed') {
       // The decoder has moved on: only a new stream can bring both ends together again.
-      if (tenant.stream === stream) delete tenant.stream;
+      closeStream(tenant, stream);
       return textReply(400, prepared.message);
     }
     const isNew = tenant.stream !== stream;
@@ -142,6 +142,7 @@ export class LiveIntake<Copy extends SeriesCopy> {
       if (tenant.stream !== stream) return this.#deps.replies.mismatch(session, 'unknown stream');
       const settlement = await this.#settle(tenant, batch, write);
       if (typeof settlement === 'string') {
+        closeStream(tenant, stream);
         return this.#deps.replies.mismatch(session, settlement);
       }
       session.answer(tenant, batch.positions);
@@ -156,7 +157,7 @@ export class LiveIntake<Copy extends SeriesCopy> {
     } finally {
       this.#heldBytes -= write.heldBytes;
       // Given up, whatever the reason: the agent has to open another stream.
-      if (stream.answer === undefined && tenant.stream === stream) delete tenant.stream;
+      if (stream.answer === undefined) closeStream(tenant, stream);
     }
   }
 
@@ -178,6 +179,14 @@ export class LiveIntake<Copy extends SeriesCopy> {
       }
     }
   }
+}
+
+/** Closes a stream unless another one has taken its place. */
+function closeStream<Copy extends SeriesCopy>(
+  tenant: TenantSession<Copy>,
+  stream: OpenStream<Copy>,
+): void {
+  if (tenant.stream === stream) delete tenant.stream;
 }
 
 /** @param named a tenant as the agent names it: empty for its default */

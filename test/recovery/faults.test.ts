@@ -7,6 +7,7 @@ import {
   cutLink,
   type Fault,
   failDestination,
+  failEveryOther,
   killAgent,
   killFullHub,
   killHub,
@@ -50,6 +51,7 @@ describe('nothing acknowledged is missing and every series is in order', () => {
     ['the hub was killed while the destination took nothing', killFullHub],
     ['the agent was killed with kill -9', killAgent],
     ['the destination answered 500 for a while', failDestination],
+    ['the destination answered 500 to every other request', failEveryOther],
   ] as const)('after %s', { timeout: testMsMax }, async ([, fault]) => {
     await suffer(fault, roundsEach);
   });

@@ -1,11 +1,13 @@
 import type { Random } from '../../base/random.ts';
 import type { CheckingDestination } from '../tools/checking-destination.ts';
 import { until } from '../tools/until.ts';
-import { acknowledgedMore, type Journey } from './journey.ts';
+import { acknowledgedMore, deliveredMore, type Journey } from './journey.ts';
 
 /** What the sender gets done, in samples, while something is broken. */
 const outageSamples = 500;
-const faultMsMax = 20_000;
+/** Backoffs of both programs are among what a fault has to wait for, thirty seconds each. */
+const faultMsMax = 90_000;
+const everyOtherFailures = 8;
 
 /** Something that happens to the path and is mended again by the time it resolves. */
 export type Fault = (journey: Journey) => Promise<void>;
@@ -52,7 +54,9 @@ export const killFullHub: Fault = async ({ destination, hub }) => {
   await hub.start();
 };
 
-export const killAgent: Fault = async ({ agent }) => {
+/** Right after an answer: what it promised must be on disk by then. */
+export const killAgent: Fault = async ({ agent, writer }) => {
+  await writer.nextAcknowledgement();
   await agent.process.kill();
   await agent.start();
 };
@@ -61,6 +65,20 @@ export const killAgent: Fault = async ({ agent }) => {
 export const failDestination: Fault = async ({ destination }) => {
   await failRequests(destination, 3);
   destination.answerAllWith(undefined);
+};
+
+/** Answers 500 to every other request of a backlog: what failed must not be overtaken. */
+export const failEveryOther: Fault = async (journey) => {
+  const { destination } = journey;
+  const failed = () => destination.requests.filter(({ status }) => status === 500).length;
+  const enough = failed() + everyOtherFailures;
+  await journey.proxy.cut();
+  await acknowledgedMore(journey, outageSamples);
+  for (let failure = 0; failure < everyOtherFailures; failure++) {
+    destination.answerNext({ status: 500 }, 'as usual');
+  }
+  await journey.proxy.restore();
+  await until('every other request to fail', faultMsMax, () => failed() >= enough);
 };
 
 /** From now on every request is answered 500; resolves after the first so many. */
@@ -91,7 +109,11 @@ export async function breakEverything(
   await Promise.all(
     faultsByPart.map(async (faults) => {
       const due = shuffled(Array.from({ length: rounds }, () => faults).flat(), random);
-      for (const fault of due) await fault(journey);
+      for (const fault of due) {
+        // Without a word getting through now and then, backoffs would only grow.
+        await deliveredMore(journey, 1);
+        await fault(journey);
+      }
     }),
   );
 }

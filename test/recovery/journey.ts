@@ -7,7 +7,8 @@ import { until } from '../tools/until.ts';
 import type { Workspace } from '../tools/workspace.ts';
 import { NumberedWriter } from './numbered-writer.ts';
 
-const progressMsMax = 60_000;
+/** Backoffs of both programs are among it, thirty seconds each. */
+const progressMsMax = 90_000;
 
 /** A chain into a checking destination, and a sender that never stops while faults are injected. */
 export interface Journey extends Chain {
@@ -19,7 +20,13 @@ export async function startJourney(workspace: Workspace): Promise<Journey> {
   const destination = await startCheckingDestination();
   workspace.onClose(() => destination.close());
   const chain = await startChain(workspace, {
-    destination: { kind: 'generic', url: destination.url, timeout: '2s' },
+    destination: {
+      kind: 'generic',
+      url: destination.url,
+      timeout: '2s',
+      // A backlog becomes several requests on each lane, whose order then matters.
+      max_samples_per_request: 50,
+    },
     agentSettings: { batch: { max_delay: '100ms' } },
   });
   const writer = new NumberedWriter(chain.writeUrl, 'steady', 0);

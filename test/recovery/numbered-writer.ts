@@ -19,16 +19,16 @@ const pauseMs = 20;
  * that one under a wrong label or in a wrong place is recognised.
  */
 export class NumberedWriter {
-  /** Changes where an agent is replaced by another one. */
-  url: string;
+  readonly #url: string;
   readonly #name: string;
   readonly #serial: number;
   /** Samples acknowledged of each series. */
   #acknowledged = 0;
+  #next = Promise.withResolvers<void>();
 
   /** @param serial below 2^16, different for each writer of a test: part of every value */
   constructor(url: string, name: string, serial: number) {
-    this.url = url;
+    this.#url = url;
     this.#name = name;
     this.#serial = serial;
   }
@@ -36,6 +36,11 @@ export class NumberedWriter {
   /** Samples acknowledged over all series. */
   get acknowledged(): number {
     return this.#acknowledged * seriesCount;
+  }
+
+  /** Resolves as soon as the next request is answered 2xx. */
+  nextAcknowledgement(): Promise<void> {
+    return this.#next.promise;
   }
 
   /** Everything that was answered 2xx, as it has to be at the destination. */
@@ -62,6 +67,8 @@ export class NumberedWriter {
       const body = this.#body();
       while (!(await this.#isStored(body))) await systemClock.sleep(retryMs);
       this.#acknowledged += samplesPerRequest;
+      this.#next.resolve();
+      this.#next = Promise.withResolvers();
     }
   }
 
@@ -80,7 +87,7 @@ export class NumberedWriter {
   async #isStored(body: Uint8Array): Promise<boolean> {
     let response: Response;
     try {
-      response = await fetch(this.url, {
+      response = await fetch(this.#url, {
         method: 'POST',
         body: new Uint8Array(body),
         headers: { 'Content-Type': 'application/x-protobuf', 'Content-Encoding': 'snappy' },

@@ -1,4 +1,4 @@
-import { type ByteReader, type ByteWriter, DecodeError } from './bytes.ts';
+import { type ByteReader, type ByteWriter, DecodeError } from '../bytes.ts';
 
 // Texts one behind the other, each ended by a byte that UTF-8 never contains. zstd finds repeated
 // texts with their ends in this form; with their lengths in front, a dictionary takes 8 % more.
@@ -25,14 +25,19 @@ export function appendText(writer: ByteWriter, text: Uint8Array, from = 0): void
   writer.length = to;
 }
 
-/** The next text: a view into the bytes read, or a copy where it had to be changed. */
+/**
+ * The next text: a view into the bytes read, or a copy where it had to be changed.
+ *
+ * @throws DecodeError
+ */
 export function readText(reader: ByteReader): Uint8Array {
   const from = reader.at;
   let escapes = 0;
-  for (;;) {
-    const byte = reader.byte();
-    if (byte === END) break;
-    if (byte === ESCAPE) escapes++;
+  for (let byte = reader.byte(); byte !== END; byte = reader.byte()) {
+    if (byte !== ESCAPE) continue;
+    const which = reader.byte();
+    if (which > END - ESCAPE) throw new DecodeError(`${which} behind an escape in a text`);
+    escapes++;
   }
   const text = reader.bytes.subarray(from, reader.at - 1);
   return escapes === 0 ? text : withoutEscapes(text, escapes);
@@ -43,13 +48,7 @@ function withoutEscapes(escaped: Uint8Array, escapes: number): Uint8Array {
   let at = 0;
   for (let to = 0; to < text.length; to++) {
     const byte = escaped[at++]!;
-    if (byte !== ESCAPE) {
-      text[to] = byte;
-      continue;
-    }
-    const which = escaped[at++];
-    if (which !== 0 && which !== 1) throw new DecodeError(`no escape: 254, ${which ?? 'the end'}`);
-    text[to] = ESCAPE + which;
+    text[to] = byte === ESCAPE ? ESCAPE + escaped[at++]! : byte;
   }
   return text;
 }

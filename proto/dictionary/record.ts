@@ -1,7 +1,7 @@
-import { ByteReader, type ByteWriter, DecodeError } from './bytes.ts';
-import { FieldCursor, LEN, VARINT } from './field-cursor.ts';
-import { writeBytesField } from './field-writer.ts';
-import { forEachLabel } from './label-set.ts';
+import { ByteReader, type ByteWriter, DecodeError } from '../bytes.ts';
+import { FieldCursor, LEN, VARINT } from '../field-cursor.ts';
+import { writeBytesField } from '../field-writer.ts';
+import { forEachLabel } from '../label-set.ts';
 
 // A dictionary entry taken apart, so that what entries have in common crosses the border once.
 // The first byte of the head (the entry's kind) says what the names and values are:
@@ -17,6 +17,8 @@ const METADATA = 2;
 const LABELS_TAG = 0x0a;
 const NAME_TAG = 0x0a;
 const VALUE_TAG = 0x12;
+/** metric_family_name of MetricMetadata. */
+const FAMILY_TAG = 0x12;
 
 const NOTHING = new Uint8Array(0);
 
@@ -93,28 +95,32 @@ function wireType(name: Uint8Array): number {
 /**
  * Appends the entry that the record is.
  *
- * @throws DecodeError when there is no such entry; rubbish is then left behind in the writer
+ * @throws DecodeError when there is no such entry; rubbish may then be left behind in the writer
  */
 export function appendRecord(writer: ByteWriter, { head, names, values }: DictionaryRecord): void {
+  const appendField = fieldAppender(head[0]);
   writer.raw(head);
-  for (const [i, name] of names.entries()) {
-    const value = values[i]!;
-    switch (head[0]) {
-      case SERIES:
-        appendLabel(writer, name, value);
-        break;
-      case METADATA:
-        writer.raw(name);
-        if (wireType(name) === LEN) writer.varint(value.length);
-        writer.raw(value);
-        break;
-      case undefined:
-        writer.raw(value);
-        break;
-      default:
-        throw new DecodeError(`a dictionary record of kind ${head[0]}`);
-    }
+  for (let i = 0; i < names.length; i++) appendField(writer, names[i]!, values[i]!);
+}
+
+function fieldAppender(kind: number | undefined): typeof appendLabel {
+  switch (kind) {
+    case SERIES:
+      return appendLabel;
+    case METADATA:
+      return appendMetadataField;
+    case undefined:
+      return (writer, _, value) => writer.raw(value);
+    default:
+      throw new DecodeError(`a dictionary record of kind ${kind}`);
   }
+}
+
+function appendMetadataField(writer: ByteWriter, name: Uint8Array, value: Uint8Array): void {
+  const type = wireType(name);
+  writer.raw(name);
+  if (type === LEN) writer.varint(value.length);
+  writer.raw(value);
 }
 
 function appendLabel(writer: ByteWriter, name: Uint8Array, value: Uint8Array): void {
@@ -129,4 +135,17 @@ function fieldBytes(contentBytes: number): number {
   let lengthBytes = 1;
   for (let rest = contentBytes; rest >= 0x80; rest >>>= 7) lengthBytes++;
   return 1 + lengthBytes + contentBytes;
+}
+
+/**
+ * Names with the same key have their values in the same column. Metadata is mostly about families
+ * whose metric names come in the same part: sharing their column saves 3 bytes a record.
+ */
+export function columnKey(name: Uint8Array): string {
+  return name.length === 1 && name[0] === FAMILY_TAG ? '__name__' : byteString(name);
+}
+
+/** One character per byte, so that any bytes can be the key of a map. */
+export function byteString(bytes: Uint8Array, length = bytes.length): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, length).toString('latin1');
 }

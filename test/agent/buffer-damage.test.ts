@@ -1,0 +1,165 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { DamagedBufferError } from '../../agent/buffer/dictionary.ts';
+import { Workspace } from '../tools/workspace.ts';
+import {
+  openBuffer,
+  openDatabase,
+  powerCut,
+  rowsOf,
+  samplesOf,
+  seriesEntries,
+  T0,
+} from './buffer-fixture.ts';
+
+let workspace: Workspace;
+let dataDir: string;
+
+beforeEach(() => {
+  workspace = new Workspace('damage');
+  dataDir = workspace.subfolder('data');
+});
+afterEach(() => workspace.close());
+
+function flipBit(path: string, at: number): void {
+  const bytes = readFileSync(path);
+  bytes[at]! ^= 1;
+  writeFileSync(path, bytes);
+}
+
+describe('a segment that is not what was written', () => {
+  const body = 'UPDATE segments SET body = substr(body, 1, 20) || x"ff" || substr(body, 22)';
+  const damages: [string, string][] = [
+    ['body', body.replaceAll('"', "'")],
+    ['tenant', "UPDATE segments SET tenant = 'other'"],
+    ['epoch', 'UPDATE segments SET epoch = epoch + 1'],
+    ['run', "UPDATE segments SET run = 'ffffffffffffffff'"],
+    ['sequence', 'UPDATE segments SET sequence = 77'],
+    ['number of samples', 'UPDATE segments SET samples = 4'],
+  ];
+
+  test.each(damages)('in its %s is set aside and accounted for, and the rest goes on', (_, sql) => {
+    const { buffer: before } = openBuffer(dataDir, 'one');
+    for (const at of [T0, T0 + 10, T0 + 20]) {
+      before.append([{ tenant: '', columns: samplesOf(0, at, at + 1, at + 2) }]);
+    }
+    before.close();
+    const database = openDatabase(dataDir);
+    database.exec(`${sql} WHERE id = 2`);
+
+    const { buffer, lines } = openBuffer(dataDir, 'two');
+    const tenants = [...buffer.backlog.keys()];
+    const read = tenants.flatMap((tenant) => buffer.read(tenant, 1000));
+    expect(rowsOf(read).map(([, timestamp]) => timestamp! - T0)).toEqual([0, 1, 2, 20, 21, 22]);
+    expect(buffer.losses.samples.damaged).toBe(sql.includes('samples = 4') ? 4 : 3);
+    expect(lines).toContainEqual(
+      expect.objectContaining({
+        reason: 'damaged',
+        oldest: new Date(T0 + 10).toISOString(),
+        newest: new Date(T0 + 12).toISOString(),
+      }),
+    );
+    const kept = database.prepare('SELECT count(*) AS rows FROM damaged_segments').get();
+    expect(kept).toEqual({ rows: 1 });
+    database.close();
+    buffer.close();
+  });
+
+  test('does not make the segments behind it look like those of its epoch', () => {
+    const { buffer: before } = openBuffer(dataDir, 'one');
+    const [old, current] = [seriesEntries('old'), seriesEntries('new')];
+    const add = (entries: Uint8Array[]) =>
+      before.append([
+        { tenant: '', columns: samplesOf(0, T0), newEntries: { firstId: 0, entries } },
+      ]);
+    add(old);
+    before.openEpoch();
+    add(current);
+    before.close();
+    const database = openDatabase(dataDir);
+    database.exec("UPDATE segments SET body = x'00' WHERE id = 1");
+    database.close();
+
+    const { buffer } = openBuffer(dataDir, 'two');
+    const log = buffer.dictionaryOf('');
+    const [segment] = buffer.read('', 1000);
+    expect(segment?.epoch).toBe(log.key);
+    expect([...log.entries()].map((entry) => new Uint8Array(entry))).toEqual(current);
+    buffer.close();
+  });
+});
+
+test('commits that vanish with a damaged write-ahead log are noticed by the witness', () => {
+  const { buffer } = openBuffer(dataDir, 'one');
+  for (let sequence = 1; sequence <= 5; sequence++) {
+    buffer.append([{ tenant: 'a', columns: samplesOf(0, T0) }]);
+  }
+  buffer.housekeep();
+  const copy = powerCut(dataDir);
+  const wal = join(copy, 'buffer.db-wal');
+  flipBit(wal, readFileSync(wal).length - 100);
+
+  const { buffer: later, lines } = openBuffer(copy, 'two');
+  const left = later.read('a', 1000).length;
+  expect(left).toBeLessThan(5);
+  expect(later.losses.vanishedSegments).toBe(5 - left);
+  expect(lines).toContainEqual(
+    expect.objectContaining({ tenant: 'a', firstMissing: left + 1, lastMissing: 5 }),
+  );
+  later.close();
+  buffer.close();
+});
+
+test('a witness that was cut off by a crash is no reason not to start', () => {
+  const { buffer } = openBuffer(dataDir, 'one');
+  buffer.append([{ tenant: 'a', columns: samplesOf(0, T0) }]);
+  buffer.housekeep();
+  buffer.close();
+  writeFileSync(join(dataDir, 'high-water.json'), '{"run":"00');
+  const { buffer: later } = openBuffer(dataDir, 'two');
+  expect(later.losses.vanishedSegments).toBe(0);
+  expect(later.backlog.get('a')).toBe(1);
+  later.close();
+});
+
+test('a dictionary that is not what was written is refused by name', () => {
+  const { buffer } = openBuffer(dataDir, 'one');
+  const newEntries = { firstId: 0, entries: seriesEntries('a', 'b', 'c') };
+  buffer.append([{ tenant: '', columns: samplesOf(0, T0), newEntries }]);
+  buffer.close();
+  const database = openDatabase(dataDir);
+  const entry = seriesEntries('x')[0];
+  database.prepare('UPDATE dictionary SET entry = ? WHERE id = 1').run(entry);
+  database.close();
+  expect(() => openBuffer(dataDir, 'two')).toThrow(DamagedBufferError);
+  expect(() => openBuffer(dataDir, 'two')).toThrow(/damaged at entry 1: move data_dir away/);
+});
+
+describe('a dictionary that no segment refers to any more', () => {
+  const names = Array.from({ length: 15_000 }, (_, index) => `series_${index}`);
+
+  test('goes bit by bit, and a crash on the way is harmless', () => {
+    const { buffer } = openBuffer(dataDir, 'one');
+    const newEntries = { firstId: 0, entries: seriesEntries(...names) };
+    buffer.append([{ tenant: '', columns: samplesOf(14_999, T0), newEntries }]);
+    buffer.openEpoch();
+    buffer.housekeep();
+    expect(buffer.dictionaries).toHaveLength(2);
+    buffer.acknowledge('', [{ run: buffer.run, first: 1, last: 1 }]);
+    buffer.housekeep();
+    expect(buffer.dictionaries).toEqual([buffer.dictionary]);
+
+    const copy = powerCut(dataDir);
+    const database = openDatabase(copy);
+    const count = () => database.prepare('SELECT count(*) AS n FROM dictionary').get();
+    expect(count()).toEqual({ n: 5000 });
+    const { buffer: later } = openBuffer(copy, 'two');
+    later.housekeep();
+    expect(count()).toEqual({ n: 0 });
+    expect(later.dictionaries).toEqual([later.dictionary]);
+    database.close();
+    later.close();
+    buffer.close();
+  });
+});

@@ -1,0 +1,218 @@
+import { Buffer as SampleBuffer } from '../../agent/buffer/buffer.ts';
+import {
+  encodeDictionaryBatch,
+  encodeHeartbeat,
+  StreamEncoder,
+} from '../../agent/encode/stream-encoder.ts';
+import { HubClient, type HubLink, type HubReply } from '../../agent/ship/hub-client.ts';
+import { Shipper } from '../../agent/ship/shipper.ts';
+import type { Clock } from '../../base/clock.ts';
+import { type HttpServer, startHttpServer } from '../../base/http-server.ts';
+import { Agents } from '../../hub/agents.ts';
+import type { ReceiveLimits } from '../../hub/receive/receiver.ts';
+import { receiveRoutes } from '../../hub/receive/routes.ts';
+import type { Post } from '../../hub/write/post.ts';
+import { encodeSeriesEntry } from '../../proto/dictionary-entry.ts';
+import { SampleColumns } from '../../proto/sample-columns.ts';
+import { type RunningReceiver, startReceiver } from '../hub/receive-fixture.ts';
+import { labelBytes } from '../hub/series-fixture.ts';
+import { memoryLog } from '../tools/memory-log.ts';
+import { seededRandom } from '../tools/seeded-random.ts';
+
+export const TOKEN = 'secret';
+const REGISTERED = [{ id: 'sg', token: TOKEN, tenants: ['overseas', 'second'] }];
+
+/** Waits are over after a turn of the event loop, as long as they say on the clock. */
+export class HastyClock implements Clock {
+  ms = 1_800_000_000_000;
+
+  now(): number {
+    return this.ms;
+  }
+
+  async sleep(ms: number): Promise<void> {
+    this.ms += ms;
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+export interface RunningHub extends RunningReceiver {
+  url: string;
+  /** Drops connections and memory; only what is durable is left. */
+  end(): Promise<void>;
+}
+
+/** A real receiver behind real HTTP. */
+export async function startHub(
+  dataDir: string,
+  post: Post,
+  limits: Partial<ReceiveLimits & { batchBytesMax: number }> = {},
+  seed = 'hub',
+): Promise<RunningHub> {
+  const { log } = memoryLog();
+  const running = startReceiver(dataDir, post, limits, seed);
+  const agents = new Agents(REGISTERED);
+  const server: HttpServer = await startHttpServer({
+    listen: { host: '127.0.0.1', port: 0 },
+    routes: receiveRoutes(running.receiver, {
+      authenticate: (authorization) => agents.authenticate(authorization),
+      batchBytesMax: limits.batchBytesMax ?? 2 ** 20,
+      requestTimeoutMs: 5000,
+      metrics: { heard: () => {}, settled: () => {}, event: () => {} },
+    }),
+    log,
+    headerTimeoutMs: 5000,
+    requestTimeoutMs: 5000,
+    connectionAgeMaxMs: 60_000,
+    connectionsMax: 100,
+    lean: true,
+  });
+  const end = async (): Promise<void> => {
+    running.kill();
+    await server.close(0);
+  };
+  return { ...running, url: server.url, end };
+}
+
+/** A client as the agent makes it. */
+export function connect(url: string, clock: Clock, token = TOKEN): HubClient {
+  const options = { urls: [url], agentId: 'sg', token, requestTimeoutMs: 5000, connectionsMax: 4 };
+  return new HubClient(options, clock);
+}
+
+export type Fate = 'delivered' | 'request lost' | 'answer lost' | 'sent twice';
+
+/** A link whose other end can be replaced, and on which every request has its fate drawn. */
+export class FickleLink implements HubLink {
+  client: HubClient;
+  fate: () => Fate = () => 'delivered';
+  readonly frameBytes: number[] = [];
+  questions = 0;
+  /** Requests whose answer nobody waits for. */
+  readonly #stray = new Set<Promise<unknown>>();
+
+  constructor(client: HubClient) {
+    this.client = client;
+  }
+
+  postBatch(frame: Uint8Array, signal: AbortSignal): Promise<HubReply> {
+    this.frameBytes.push(frame.length);
+    return this.#exchange(() => this.client.postBatch(frame, signal));
+  }
+
+  askPositions(signal: AbortSignal): Promise<HubReply> {
+    this.questions++;
+    return this.#exchange(() => this.client.askPositions(signal));
+  }
+
+  /** Resolves when nothing is under way that was given up here. */
+  async quiet(): Promise<void> {
+    await Promise.all(this.#stray);
+  }
+
+  async #exchange(request: () => Promise<HubReply>): Promise<HubReply> {
+    switch (this.fate()) {
+      case 'delivered':
+        return await request();
+      case 'request lost':
+        return { kind: 'unreachable', message: 'request lost' };
+      case 'answer lost':
+        this.#stray.add(request());
+        return { kind: 'unreachable', message: 'answer lost' };
+      case 'sent twice':
+        this.#stray.add(request());
+        return await request();
+    }
+  }
+}
+
+export interface RunningAgent {
+  buffer: SampleBuffer;
+  shipper: Shipper;
+  lines: Record<string, unknown>[];
+  /** Appends samples, [series, timestamp, low half of the value]; throws when they are not kept. */
+  append(tenant: string, rows: readonly (readonly [string, number, number])[]): void;
+  /** Stops everything; what is not answered for stays on disk. */
+  end(): Promise<void>;
+}
+
+/** Buffer, encoder and shipping joined as agent/worker.ts does; ids are given out here. */
+export function startAgent(
+  dataDir: string,
+  link: HubLink,
+  clock: Clock,
+  seed: string,
+  options: { samplesMax?: number } = {},
+): RunningAgent {
+  const { log, lines } = memoryLog();
+  const random = seededRandom(seed);
+  const limits = {
+    bytesMax: 2 ** 26,
+    ageMaxMs: 0,
+    whenFull: 'reject',
+    freeDiskBytesMin: 0,
+  } as const;
+  const buffer = new SampleBuffer({ dataDir, ...limits }, { clock, random, log });
+  const shipper = new Shipper(
+    { maxDelayMs: 1000, samplesMax: options.samplesMax ?? 1000 },
+    {
+      samples: buffer,
+      storedBefore: buffer.storedBefore,
+      link,
+      encoding: {
+        openStream: (keyframe) => new StreamEncoder(random.id64(), buffer.run, keyframe),
+        dictionaryBatch: (epoch, part) =>
+          encodeDictionaryBatch(buffer.run, epoch, part, clock.now()),
+        heartbeat: () => encodeHeartbeat(buffer.run, clock.now()),
+      },
+      clock,
+      random,
+      log,
+    },
+  );
+  const ids = new Map<string, number>();
+  for (const entry of buffer.dictionary.entries()) ids.set(hex(entry), ids.size);
+  const ending = new AbortController();
+  const running = shipper.run(ending.signal);
+
+  function append(tenant: string, rows: readonly (readonly [string, number, number])[]): void {
+    const firstId = ids.size;
+    const entries: Uint8Array[] = [];
+    const columns = new SampleColumns();
+    for (const [name, timestamp, low] of rows) {
+      const entry = encodeSeriesEntry(tenant, labelBytes({ __name__: name }));
+      let id = ids.get(hex(entry));
+      if (id === undefined) {
+        id = ids.size;
+        ids.set(hex(entry), id);
+        entries.push(entry);
+      }
+      columns.push(id, timestamp, low, 0x7ff00000);
+    }
+    const newEntries = entries.length === 0 ? {} : { newEntries: { firstId, entries } };
+    const unavailable = buffer.append([{ tenant, columns, ...newEntries }]);
+    if (unavailable !== undefined) throw new Error(unavailable);
+    shipper.wake();
+  }
+
+  return {
+    buffer,
+    shipper,
+    lines,
+    append,
+    async end() {
+      ending.abort();
+      await running;
+      buffer.close();
+    },
+  };
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}
+
+/** Samples that wait, over all tenants. */
+export function waiting({ buffer }: RunningAgent): number {
+  return buffer.backlog.values().reduce((sum, samples) => sum + samples, 0);
+}

@@ -1,0 +1,204 @@
+import { DictionaryCopy } from '../../hub/expand/dictionary-copy.ts';
+import { type KnownAgent, type ReceiveLimits, Receiver } from '../../hub/receive/receiver.ts';
+import type { Reply } from '../../hub/receive/reply.ts';
+import { HubStore } from '../../hub/store/hub-store.ts';
+import { createDelivery } from '../../hub/write/delivery.ts';
+import { Lanes } from '../../hub/write/lanes.ts';
+import type { Post } from '../../hub/write/post.ts';
+import { createWriter } from '../../hub/writer.ts';
+import { type Answer, decodeAnswer, decodeHubState, type HubState } from '../../proto/answer.ts';
+import { type Batch, encodeBatch, type LiveBatch } from '../../proto/batch.ts';
+import { encodeEntries } from '../../proto/dictionary/part-encoder.ts';
+import { encodeSeriesEntry } from '../../proto/dictionary-entry.ts';
+import { CHAIN_START, extendChain } from '../../proto/hash-chain.ts';
+import { WriteRequestEncoder } from '../../proto/remote-write-out.ts';
+import { sampleFormats } from '../../proto/sample-format.ts';
+import { compressFrame } from '../../proto/zstd.ts';
+import { decodeExactly, labelNotation } from '../tools/exact-remote-write.ts';
+import { seededRandom } from '../tools/seeded-random.ts';
+import { columnsOf, labelBytes } from './series-fixture.ts';
+import { InstantClock } from './write-fixture.ts';
+
+/** What a destination has stored: `tenant series@timestamp`, in the order of its arrival. */
+export class RecordingDestination {
+  readonly stored: string[] = [];
+  requests = 0;
+  #gate: { opened: Promise<void>; open: () => void } | undefined;
+
+  /** From now on requests arrive and wait for `release`. */
+  hold(): void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#gate = { opened: promise, open: resolve };
+  }
+
+  release(): void {
+    this.#gate?.open();
+    this.#gate = undefined;
+  }
+
+  readonly post: Post = async ({ tenant, body, signal }) => {
+    this.requests++;
+    const gone = new Promise<'gone'>((resolve) => {
+      signal.addEventListener('abort', () => resolve('gone'), { once: true });
+    });
+    if ((await Promise.race([this.#gate?.opened, gone])) === 'gone') {
+      return { kind: 'failed', message: 'aborted', timedOut: false, mayHaveArrived: true };
+    }
+    for (const { labels, samples } of decodeExactly(body)) {
+      for (const { timestamp } of samples) {
+        this.stored.push(`${tenant} ${labelNotation(labels)}@${timestamp}`);
+      }
+    }
+    return { kind: 'answer', status: 200, headers: {}, body: '' };
+  };
+}
+
+export interface RunningReceiver {
+  receiver: Receiver<DictionaryCopy>;
+  store: HubStore;
+  events: string[];
+  lines: string[];
+  /** Ends it as kill -9 does: nothing is saved any more, what is being written is given up. */
+  kill(): void;
+}
+
+export const LIMITS: ReceiveLimits = {
+  decodedBytesMax: 8 * 2 ** 20,
+  heldBytesMax: 64 * 2 ** 20,
+  seriesPerAgentMax: 10_000,
+};
+
+/** A real receiver over a real store, expansion, lanes and delivery; `post` is the destination. */
+export function startReceiver(
+  dataDir: string,
+  post: Post,
+  limits: Partial<ReceiveLimits> = {},
+  seed = 'hub',
+): RunningReceiver {
+  const clock = new InstantClock();
+  const random = seededRandom(`${seed} ${dataDir}`);
+  const events: string[] = [];
+  const lines: string[] = [];
+  const log = {
+    warn: (key: string) => void lines.push(key),
+    error: (key: string) => void lines.push(key),
+  };
+  const ending = new AbortController();
+  const store = new HubStore(dataDir, random);
+  const metrics = { request: () => {}, heldByMisconfiguration: () => {} };
+  const deliver = createDelivery({ kind: 'cortex', post, clock, random, metrics, log });
+  const encoder = new WriteRequestEncoder();
+  const options = { lanes: 4, samplesPerRequestMax: 2000, separateReplicas: true };
+  const receiver = new Receiver<DictionaryCopy>({
+    store,
+    createCopy: () => new DictionaryCopy({ clusterLabel: 'cluster', replicaLabel: '__replica__' }),
+    createWriter: (_agent, tenant, named) =>
+      createWriter({ tenant, named }, options, encoder, new Lanes(4, deliver, ending.signal)),
+    limits: { ...LIMITS, ...limits },
+    metrics: {
+      heard: () => {},
+      settled: () => {},
+      event: (agent, name) => void events.push(`${agent} ${name}`),
+    },
+    clock,
+    random,
+    log,
+  });
+  const kill = (): void => {
+    ending.abort();
+    store.close();
+  };
+  return { receiver, store, events, lines, kill };
+}
+
+export const AGENT: KnownAgent = { id: 'sg', tenants: ['overseas', 'second'] };
+
+/** An agent reduced to what crosses the border; nothing keeps it from breaking the protocol. */
+export class AgentDouble {
+  run: bigint;
+  epoch: bigint;
+  readonly #entries: Uint8Array[] = [];
+
+  constructor(run: bigint, epoch = run + 1000n) {
+    this.run = run;
+    this.epoch = epoch;
+  }
+
+  /** Adds series `{__name__="<name>"}` to the dictionary log; returns its id. */
+  series(name: string, tenant = ''): number {
+    return this.#entries.push(encodeSeriesEntry(tenant, labelBytes({ __name__: name }))) - 1;
+  }
+
+  /** The log from entry `from` on. */
+  part(from = 0, to = this.#entries.length): NonNullable<LiveBatch['dictionary']> {
+    let hash = CHAIN_START;
+    for (const entry of this.#entries.slice(0, from)) hash = extendChain(hash, entry);
+    return { offset: from, hash, entries: encodeEntries(this.#entries.slice(from, to)) };
+  }
+
+  keyframe(tenant = ''): NonNullable<LiveBatch['keyframe']> {
+    return { tenant, samplesFormat: 1, epoch: this.epoch, epochsInUse: [this.epoch] };
+  }
+
+  /**
+   * A batch of [id, timestamp] rows; sequence 0 opens the stream and states the whole dictionary.
+   * Position: segments first to last of this run.
+   */
+  live(
+    stream: bigint,
+    sequence: number,
+    rows: readonly (readonly [number, number])[],
+    [first, last]: readonly [number, number],
+    over: Partial<LiveBatch> = {},
+  ): Uint8Array {
+    const columns = columnsOf(rows);
+    return frame({
+      lane: 'live',
+      run: this.run,
+      sentAtMs: 1,
+      stream,
+      sequence,
+      ...(sequence === 0 ? { keyframe: this.keyframe(), dictionary: this.part() } : {}),
+      positions: [{ run: this.run, first, last }],
+      samplesCount: columns.count,
+      samples: sampleFormats.get(1)!.createEncoder().encode(columns),
+      mayBeRedelivered: false,
+      ...over,
+    });
+  }
+
+  dictionary(part = this.part()): Uint8Array {
+    const { run, epoch } = this;
+    return frame({ lane: 'dictionary', run, sentAtMs: 1, epoch, dictionary: part });
+  }
+
+  heartbeat(): Uint8Array {
+    return frame({ lane: 'heartbeat', run: this.run, sentAtMs: 1 });
+  }
+}
+
+export function frame(batch: Batch): Uint8Array {
+  return compressFrame(encodeBatch(batch), 3);
+}
+
+export type Seen =
+  | { status: 200; answer: Answer }
+  | { status: 409 | 415; state: HubState }
+  | { status: number; text: string };
+
+/** A reply, opened. */
+export function seen({ status, body }: Reply): Seen {
+  if (status === 200) return { status, answer: decodeAnswer(body) };
+  if (status === 409 || status === 415) return { status, state: decodeHubState(body) };
+  return { status, text: Buffer.from(body).toString() };
+}
+
+/** `200 accepted` counts, or the status with the reason: what most tests look at. */
+export function gist(reply: Reply): string {
+  const opened = seen(reply);
+  if ('answer' in opened) {
+    const { accepted, redelivered } = opened.answer.settlement;
+    return `200 accepted ${accepted} redelivered ${redelivered}`;
+  }
+  return 'state' in opened ? `${opened.status} ${opened.state.reason}` : `${opened.status}`;
+}

@@ -1,0 +1,79 @@
+import { expect, test } from 'vitest';
+import {
+  type Answer,
+  decodeAnswer,
+  decodeHubState,
+  encodeAnswer,
+  encodeHubState,
+  type HubState,
+} from '../../proto/answer.ts';
+import { DecodeError } from '../../proto/bytes.ts';
+import { emptySettlement } from '../../proto/settlement.ts';
+
+const HUGE = 2n ** 64n - 1n;
+
+const answer: Answer = {
+  settlement: {
+    accepted: 2 ** 52,
+    deduplicated: 2,
+    redelivered: 3,
+    doubtful: 4,
+    refused: new Map([
+      ['out_of_order', 5],
+      ['unknown', 6],
+    ]),
+  },
+  dictionaryOffset: 2 ** 32 - 1,
+  hubClockMs: 1_800_000_000_000,
+  hub: HUGE,
+};
+
+const state: HubState = {
+  reason: 'partly answered',
+  hub: HUGE,
+  epochs: [
+    { epoch: HUGE, offset: 3, hash: HUGE - 1n },
+    { epoch: 1n, offset: 0, hash: 0n },
+  ],
+  tenants: [
+    { tenant: '', stream: 0n, nextSequence: 0, answered: [] },
+    {
+      tenant: 'second',
+      stream: HUGE,
+      nextSequence: 7,
+      lastAnswer: answer,
+      answered: [
+        { run: HUGE, first: 1, last: 1 },
+        { run: 2n, first: 5, last: 2 ** 40 },
+      ],
+    },
+  ],
+  currentRun: HUGE,
+  currentAddress: '192.0.2.1:5',
+  formats: [1, 2],
+  hubClockMs: 1,
+};
+
+test('an answer is read as it was written', () => {
+  expect(decodeAnswer(encodeAnswer(answer))).toEqual(answer);
+  const plain: Answer = { settlement: emptySettlement(), dictionaryOffset: 0, hubClockMs: 0 };
+  expect(decodeAnswer(encodeAnswer(plain))).toEqual(plain);
+});
+
+test('the answer to a batch that went well is a few bytes', () => {
+  const settlement = { ...emptySettlement(), accepted: 5000 };
+  const bytes = encodeAnswer({ settlement, dictionaryOffset: 7000, hubClockMs: 1_800_000_000_000 });
+  expect(bytes.length).toBeLessThanOrEqual(13);
+});
+
+test('the state of a hub is read as it was written', () => {
+  expect(decodeHubState(encodeHubState(state))).toEqual(state);
+});
+
+test('what no hub has written is refused, an empty body included', () => {
+  expect(() => decodeHubState(new Uint8Array(0))).toThrow('no hub');
+  for (const page of ['<html>', 'OK\n', '{"status":"ok"}', '\u0000']) {
+    expect(() => decodeHubState(Buffer.from(page))).toThrow(DecodeError);
+    expect(() => decodeAnswer(Buffer.from(page))).toThrow(DecodeError);
+  }
+});

@@ -1,0 +1,45 @@
+import { readFileSync } from 'node:fs';
+import type { LiveBatch } from '../../proto/batch.ts';
+import { ByteWriter } from '../../proto/bytes.ts';
+import { encodeColumns } from '../../proto/columns-codec.ts';
+import { encodeSeriesEntry } from '../../proto/dictionary-entry.ts';
+import { CHAIN_START } from '../../proto/hash-chain.ts';
+import { SampleColumns } from '../../proto/sample-columns.ts';
+import { labelBytes } from '../hub/series-fixture.ts';
+
+/** The batch that docs/wire-format.md shows: a keyframe with one entry and two samples. */
+export function exampleBatch(): LiveBatch {
+  const entry = encodeSeriesEntry('', labelBytes({ __name__: 'up', job: 'node' }));
+  const entries = new ByteWriter();
+  entries.varint(entry.length);
+  entries.raw(entry);
+  const columns = new SampleColumns();
+  columns.push(0, 1_800_000_000_000, 0, 0x3ff00000);
+  columns.push(0, 1_800_000_015_000, 2, 0x7ff00000);
+  return {
+    lane: 'live',
+    run: 0x1122334455667788n,
+    sentAtMs: 1_800_000_016_000,
+    stream: 0x0102030405060708n,
+    sequence: 0,
+    keyframe: {
+      tenant: '',
+      samplesFormat: 1,
+      epoch: 0xa0a1a2a3a4a5a6a7n,
+      epochsInUse: [0xa0a1a2a3a4a5a6a7n],
+    },
+    dictionary: { offset: 0, hash: CHAIN_START, entries: entries.finish() },
+    positions: [{ run: 0x1122334455667788n, first: 1, last: 2 }],
+    samplesCount: 2,
+    samples: encodeColumns(columns).finish(),
+    mayBeRedelivered: false,
+  };
+}
+
+/** The bytes of the document's example: the first column of its table, in hexadecimal. */
+export function documentedFrame(): Buffer {
+  const text = readFileSync(new URL('../../docs/wire-format.md', import.meta.url), 'utf8');
+  const [, example = ''] = text.split('## Example');
+  const cells = [...example.matchAll(/^\| `([0-9a-f ]+)` \|/gm)].map(([, hex = '']) => hex);
+  return Buffer.from(cells.join('').replaceAll(' ', ''), 'hex');
+}
