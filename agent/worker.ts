@@ -59,7 +59,11 @@ function start(config: AgentConfig, log: Log): void {
     link,
     encoding: {
       openStream: (keyframe) => new StreamEncoder(random.id64(), buffer.run, keyframe),
-      dictionaryBatch: (epoch, part) => encodeDictionaryBatch(buffer.run, epoch, part, clock.now()),
+      dictionaryBatch: (epoch, epochsInUse, part) =>
+        encodeDictionaryBatch(
+          { run: buffer.run, epoch, epochsInUse, dictionary: part },
+          clock.now(),
+        ),
       heartbeat: () => encodeHeartbeat(buffer.run, clock.now()),
     },
     clock,

@@ -1,7 +1,7 @@
 import { systemClock } from '../base/clock.ts';
 import { type HttpServer, startHttpServer } from '../base/http-server.ts';
 import { isLoopback } from '../base/listen-address.ts';
-import { boundedLog, type Log } from '../base/log.ts';
+import { type BoundedLog, boundedLog, type Log } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
 import { adminRoutes, probeRoutes } from '../base/status-routes.ts';
 import { version } from '../base/version.ts';
@@ -75,7 +75,7 @@ export async function runHub(config: HubConfig, { log }: { log: Log }): Promise<
   });
   const servers = await serve(config, receiver, metrics, log);
   const loops = Promise.all([
-    saveLazily(receiver, ending.signal),
+    saveLazily(receiver, lines, ending.signal),
     sendMetadata(
       () => receiver.metadata(),
       { post: destination.post, clock, log: lines },
@@ -131,10 +131,19 @@ async function serve(
   return servers;
 }
 
-async function saveLazily(receiver: Receiver<DictionaryCopy>, signal: AbortSignal): Promise<void> {
+/** Redelivery is harmless to the data: a disk that takes no positions must not stop the hub. */
+async function saveLazily(
+  receiver: Receiver<DictionaryCopy>,
+  log: BoundedLog,
+  signal: AbortSignal,
+): Promise<void> {
   while (!signal.aborted) {
     await systemClock.sleep(SAVE_EVERY_MS, signal);
-    receiver.save();
+    try {
+      receiver.save();
+    } catch (error) {
+      log.error('positions', { err: error }, 'cannot write to hub.db: check the disk');
+    }
   }
 }
 

@@ -38,6 +38,8 @@ export interface DictionaryBatch {
   run: bigint;
   sentAtMs: number;
   epoch: bigint;
+  /** As in a keyframe: a hub at its limit has to know which of its epochs are dead. */
+  epochsInUse: bigint[];
   dictionary: DictionaryPart;
 }
 
@@ -83,7 +85,12 @@ function toMessage(batch: Batch): Record<string, unknown> {
     case 'heartbeat':
       return common;
     case 'dictionary':
-      return { ...common, epoch: toLong(batch.epoch), dictionary: partMessage(batch.dictionary) };
+      return {
+        ...common,
+        epoch: toLong(batch.epoch),
+        epochsInUse: batch.epochsInUse.map(toLong),
+        dictionary: partMessage(batch.dictionary),
+      };
     case 'live':
       return {
         ...common,
@@ -177,7 +184,8 @@ export function decodeBatch(bytes: Uint8Array): Batch {
     case 'dictionary': {
       const dictionary = readPart(fields);
       if (dictionary === undefined) throw new DecodeError('batch: no dictionary part');
-      return { lane, ...common, epoch: fromLong(fields.epoch), dictionary };
+      const epochsInUse = fields.epochsInUse.map(fromLong);
+      return { lane, ...common, epoch: fromLong(fields.epoch), epochsInUse, dictionary };
     }
     case 'live':
       return { lane, ...common, ...readLive(fields, common.run) };

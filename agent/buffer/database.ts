@@ -26,10 +26,6 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS heads (
     run TEXT NOT NULL, tenant TEXT NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (run, tenant)
   ) WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS hubs (
-    hub TEXT NOT NULL, epoch INTEGER NOT NULL, acknowledged INTEGER NOT NULL,
-    PRIMARY KEY (hub, epoch)
-  ) WITHOUT ROWID;
 `;
 
 /** A segment as it is stored; `run` in hexadecimal, times in ms since the Unix epoch. */
@@ -107,12 +103,9 @@ export class BufferDatabase {
     return Number(this.#statements.addEpoch.run(hex(epoch)).lastInsertRowid);
   }
 
-  /** Gives an epoch another name; no hub has acknowledged anything of it under that name. */
+  /** Gives an epoch another name. */
   renameEpoch(key: number, epoch: bigint): void {
-    this.transaction(() => {
-      this.#statements.renameEpoch.run(hex(epoch), key);
-      this.#statements.forgetAcknowledged.run(key);
-    });
+    this.#statements.renameEpoch.run(hex(epoch), key);
   }
 
   /**
@@ -123,7 +116,6 @@ export class BufferDatabase {
     return this.transaction(() => {
       const { changes } = this.#statements.removeEntries.run(key, key, entriesMax);
       if (changes === entriesMax) return 'shrunk';
-      this.#statements.forgetAcknowledged.run(key);
       this.#statements.removeEpoch.run(key);
       return 'gone';
     });
@@ -150,15 +142,6 @@ export class BufferDatabase {
   entryHash(epoch: number, id: number): bigint | undefined {
     const row = this.#statements.entryHash.get(epoch, id) as { hash: bigint } | undefined;
     return row && BigInt.asUintN(64, row.hash);
-  }
-
-  acknowledgedOffset(hub: bigint, epoch: number): number {
-    const row = this.#statements.acknowledged.get(hex(hub), epoch);
-    return (row as { acknowledged: number } | undefined)?.acknowledged ?? 0;
-  }
-
-  setAcknowledgedOffset(hub: bigint, epoch: number, offset: number): void {
-    this.#statements.setAcknowledged.run(hex(hub), epoch, offset);
   }
 
   // The sample log.
@@ -254,18 +237,12 @@ function prepare(db: Database.Database) {
     segmentOfEpoch: sql('SELECT id FROM segments WHERE epoch = ? ORDER BY id LIMIT 1'),
     addEpoch: sql('INSERT INTO epochs (epoch) VALUES (?)'),
     renameEpoch: sql('UPDATE epochs SET epoch = ? WHERE key = ?'),
-    forgetAcknowledged: sql('DELETE FROM hubs WHERE epoch = ?'),
     addEntry: sql('INSERT INTO dictionary (epoch, id, hash, entry) VALUES (?, ?, ?, ?)'),
     entries: sql(
       'SELECT hash, entry FROM dictionary WHERE epoch = ? AND id >= ? ORDER BY id',
     ).safeIntegers(),
     entry: sql('SELECT entry FROM dictionary WHERE epoch = ? AND id = ?'),
     entryHash: sql('SELECT hash FROM dictionary WHERE epoch = ? AND id = ?').safeIntegers(),
-    acknowledged: sql('SELECT acknowledged FROM hubs WHERE hub = ? AND epoch = ?'),
-    setAcknowledged: sql(
-      'INSERT INTO hubs (hub, epoch, acknowledged) VALUES (?, ?, ?) ' +
-        'ON CONFLICT DO UPDATE SET acknowledged = excluded.acknowledged',
-    ),
     addSegment: db.prepare<unknown[]>(
       'INSERT INTO segments ' +
         '(tenant, epoch, run, sequence, stored_at, samples, oldest, newest, crc, body) VALUES ' +

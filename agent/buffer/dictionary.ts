@@ -23,6 +23,8 @@ export class Dictionary {
   #epoch: bigint;
   #length = 0;
   #hash = CHAIN_START;
+  /** Only in memory: a hub is asked what it holds before anything is sent to it. */
+  readonly #acknowledged = new Map<bigint, number>();
   #taken: Uint8Array[] = [];
   #takenBytes = 0;
 
@@ -91,15 +93,13 @@ export class Dictionary {
     for (const { entry } of this.#db.entries(this.key, from)) yield entry;
   }
 
-  /** Entries that a hub has said to hold. */
+  /** Entries that a hub has said to hold, since this process has heard from it. */
   acknowledgedOffset(hub: bigint): number {
-    return this.#db.acknowledgedOffset(hub, this.key);
+    return this.#acknowledged.get(hub) ?? 0;
   }
 
   setAcknowledgedOffset(hub: bigint, offset: number): void {
-    if (offset !== this.acknowledgedOffset(hub)) {
-      this.#db.setAcknowledgedOffset(hub, this.key, offset);
-    }
+    this.#acknowledged.set(hub, offset);
   }
 
   /**
@@ -110,6 +110,7 @@ export class Dictionary {
     const epoch = random.id64();
     this.#db.renameEpoch(this.key, epoch);
     this.#epoch = epoch;
+    this.#acknowledged.clear();
   }
 
   #verify(): void {

@@ -1,5 +1,5 @@
 import { assert } from '../../base/assert.ts';
-import type { DictionaryPart, Keyframe } from '../../proto/batch.ts';
+import type { DictionaryBatch, DictionaryPart, Keyframe } from '../../proto/batch.ts';
 import { encodeBatch } from '../../proto/batch.ts';
 import type { PositionRange } from '../../proto/position-ranges.ts';
 import { SampleColumns } from '../../proto/sample-columns.ts';
@@ -88,15 +88,10 @@ export class StreamEncoder {
 
 /** A batch of dictionary entries alone, for a hub that lacks many. */
 export function encodeDictionaryBatch(
-  run: bigint,
-  epoch: bigint,
-  dictionary: DictionaryPart,
+  batch: Pick<DictionaryBatch, 'run' | 'epoch' | 'epochsInUse' | 'dictionary'>,
   sentAtMs: number,
 ): Uint8Array {
-  return compressFrame(
-    encodeBatch({ lane: 'dictionary', run, sentAtMs, epoch, dictionary }),
-    ZSTD_LEVEL,
-  );
+  return compressFrame(encodeBatch({ lane: 'dictionary', sentAtMs, ...batch }), ZSTD_LEVEL);
 }
 
 /** A sign of life. */

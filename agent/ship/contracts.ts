@@ -58,7 +58,7 @@ export interface Stream {
 /** Makes what goes over the link. */
 export interface BatchEncoding {
   openStream(keyframe: Keyframe): Stream;
-  dictionaryBatch(epoch: bigint, part: DictionaryPart): Uint8Array;
+  dictionaryBatch(epoch: bigint, epochsInUse: bigint[], part: DictionaryPart): Uint8Array;
   heartbeat(): Uint8Array;
 }
 

@@ -99,7 +99,8 @@ export class Replies {
       session.adopt(state);
       return;
     }
-    countOne(stats.events, state.reason);
+    // `adopt` counts that one, where it looks at the two dictionaries itself.
+    if (state.reason !== 'diverged') countOne(stats.events, state.reason);
     switch (state.reason) {
       case 'duplicate agent':
         // Not adopted: what that hub holds of this id belongs to the other agent.

@@ -91,7 +91,7 @@ export class TenantLoop {
     const from = this.#dictionaryFrom(log);
     const { part, end } = session.part(log, from, this.#partBytesMax);
     if (end < log.length) {
-      const frame = encoding.dictionaryBatch(log.epoch, part);
+      const frame = encoding.dictionaryBatch(log.epoch, session.epochsInUse, part);
       const reply = await link.postBatch(frame, signal);
       if (reply.kind === 'answer') {
         session.advance(log, reply.answer.dictionaryOffset, reply.answer.hub);

@@ -1,4 +1,5 @@
 import type { Answer, HubState, StateReason } from '../../proto/answer.ts';
+import { DecodeError } from '../../proto/bytes.ts';
 import type { PositionRange } from '../../proto/position-ranges.ts';
 import { PositionSet } from '../../proto/position-ranges.ts';
 import { type SampleDecoder, sampleFormats } from '../../proto/sample-format.ts';
@@ -56,10 +57,31 @@ export class AgentSession<Copy extends SeriesCopy> {
     this.agent = agent;
     this.#deps = deps;
     this.runs = new RunRegistry(deps.store.runs(agent));
-    for (const { epoch, entry } of deps.store.entries(agent)) this.log(epoch).append(entry);
+    this.#readLogs();
     for (const { tenant, range } of deps.store.positions(agent)) {
       this.tenant(tenant).answered.add(range);
     }
+  }
+
+  /** A copy that cannot be read is dropped: the agent sends its log again. */
+  #readLogs(): void {
+    const damaged = new Set<bigint>();
+    for (const { epoch, id, entry } of this.#deps.store.entries(this.agent)) {
+      const log = this.log(epoch);
+      try {
+        if (id === log.offset) log.append(entry);
+        else damaged.add(epoch);
+      } catch (error) {
+        if (!(error instanceof DecodeError)) throw error;
+        damaged.add(epoch);
+      }
+    }
+    for (const epoch of damaged) this.#dropEpoch(epoch);
+  }
+
+  #dropEpoch(epoch: bigint): void {
+    this.#logs.delete(epoch);
+    this.#deps.store.removeEpoch(this.agent, epoch);
   }
 
   /** The copy of an epoch's log, empty at first. */
@@ -82,9 +104,7 @@ export class AgentSession<Copy extends SeriesCopy> {
   /** Forgets the epochs that the agent will not refer to again. */
   keepEpochs(inUse: ReadonlySet<bigint>): void {
     for (const epoch of this.#logs.keys()) {
-      if (inUse.has(epoch)) continue;
-      this.#logs.delete(epoch);
-      this.#deps.store.removeEpoch(this.agent, epoch);
+      if (!inUse.has(epoch)) this.#dropEpoch(epoch);
     }
   }
 

@@ -181,6 +181,7 @@ export class Receiver<Copy extends SeriesCopy> {
 
   #receiveDictionary(session: AgentSession<Copy>, batch: DictionaryBatch): Reply {
     const log = session.log(batch.epoch);
+    session.keepEpochs(new Set([batch.epoch, ...batch.epochsInUse]));
     const target = { epoch: batch.epoch, log };
     const misfit = this.#dictionary.take(session, target, batch.dictionary);
     if (misfit !== undefined) return misfit;

@@ -161,8 +161,11 @@ export function startAgent(
       link,
       encoding: {
         openStream: (keyframe) => new StreamEncoder(random.id64(), buffer.run, keyframe),
-        dictionaryBatch: (epoch, part) =>
-          encodeDictionaryBatch(buffer.run, epoch, part, clock.now()),
+        dictionaryBatch: (epoch, epochsInUse, part) =>
+          encodeDictionaryBatch(
+            { run: buffer.run, epoch, epochsInUse, dictionary: part },
+            clock.now(),
+          ),
         heartbeat: () => encodeHeartbeat(buffer.run, clock.now()),
       },
       clock,

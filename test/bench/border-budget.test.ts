@@ -37,7 +37,7 @@ function liveBatch(sequence: number, samples: number, sectionBytes: number): Bat
 
 function dictionaryBatch(entries: Uint8Array[]): Batch {
   const dictionary = { offset: 0, hash: 1n, entries: encodeEntries(entries) };
-  return { lane: 'dictionary', ...common, epoch: 3n, dictionary };
+  return { lane: 'dictionary', ...common, epoch: 3n, epochsInUse: [3n], dictionary };
 }
 
 function recorded(batches: readonly Batch[]) {

@@ -169,7 +169,8 @@ export class AgentDouble {
 
   dictionary(part = this.part()): Uint8Array {
     const { run, epoch } = this;
-    return frame({ lane: 'dictionary', run, sentAtMs: 1, epoch, dictionary: part });
+    const epochsInUse = [epoch];
+    return frame({ lane: 'dictionary', run, sentAtMs: 1, epoch, epochsInUse, dictionary: part });
   }
 
   heartbeat(): Uint8Array {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { type Batch, decodeBatch, encodeBatch, withRun } from '../../proto/batch.ts';
 import { DecodeError } from '../../proto/bytes.ts';
 import { varint } from './wire-fixture.ts';
-import { exampleBatch } from './wire-format-example.ts';
+import { exampleBatch, readBatch } from './wire-format-example.ts';
 
 const HUGE = 2n ** 64n - 1n;
 const { dictionary } = exampleBatch();
@@ -22,13 +22,20 @@ const keyframe: Batch = {
 
 const others: Batch[] = [
   exampleBatch(),
-  { lane: 'dictionary', run: HUGE, sentAtMs: -5, epoch: HUGE, dictionary: dictionary! },
+  {
+    lane: 'dictionary',
+    run: HUGE,
+    sentAtMs: -5,
+    epoch: HUGE,
+    epochsInUse: [1n, 2n],
+    dictionary: dictionary!,
+  },
   { lane: 'heartbeat', run: 1n, sentAtMs: 2 ** 53 - 1 },
 ];
 
 describe('a batch', () => {
   test.each([keyframe, ...others])('of the lane "$lane" is read as it was written', (batch) => {
-    expect(decodeBatch(encodeBatch(batch))).toEqual(batch);
+    expect(readBatch(encodeBatch(batch))).toEqual(batch);
   });
 
   test('behind the keyframe leaves out what the stream knows', () => {
@@ -38,7 +45,7 @@ describe('a batch', () => {
       sequence: 7,
       positions: [...rest.positions, { run: 9n, first: 3, last: 3 }],
     };
-    const read = decodeBatch(encodeBatch(batch));
+    const read = readBatch(encodeBatch(batch));
     if (read.lane !== 'live') throw new Error(read.lane);
     expect(read).not.toHaveProperty('keyframe');
     expect(read.run).toBe(0n);

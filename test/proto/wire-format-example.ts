@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { LiveBatch } from '../../proto/batch.ts';
+import { type Batch, decodeBatch, type LiveBatch } from '../../proto/batch.ts';
 import { ByteWriter } from '../../proto/bytes.ts';
 import { encodeColumns } from '../../proto/columns-codec.ts';
 import { encodeSeriesEntry } from '../../proto/dictionary-entry.ts';
@@ -42,4 +42,14 @@ export function documentedFrame(): Buffer {
   const [, example = ''] = text.split('## Example');
   const cells = [...example.matchAll(/^\| `([0-9a-f ]+)` \|/gm)].map(([, hex = '']) => hex);
   return Buffer.from(cells.join('').replaceAll(' ', ''), 'hex');
+}
+
+/** A batch as it is read, its bytes as plain arrays so that they compare with others. */
+export function readBatch(bytes: Uint8Array): Batch {
+  const batch = decodeBatch(bytes);
+  if (batch.lane === 'live') batch.samples = new Uint8Array(batch.samples);
+  if (batch.lane !== 'heartbeat' && batch.dictionary !== undefined) {
+    batch.dictionary.entries = new Uint8Array(batch.dictionary.entries);
+  }
+  return batch;
 }

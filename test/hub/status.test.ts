@@ -1,0 +1,61 @@
+import { expect, test } from 'vitest';
+import { HubMetrics } from '../../hub/status/hub-metrics.ts';
+import { hubStatus } from '../../hub/status/hub-status.ts';
+import { emptySettlement } from '../../proto/settlement.ts';
+import { InstantClock } from './write-fixture.ts';
+
+async function linesOf(metrics: HubMetrics): Promise<string[]> {
+  return (await metrics.registry.metrics()).split('\n');
+}
+
+test('every sample of a settlement is in a counter of its agent', async () => {
+  const metrics = new HubMetrics(new InstantClock(), () => 42);
+  const settlement = {
+    accepted: 10,
+    deduplicated: 1,
+    redelivered: 2,
+    doubtful: 3,
+    refused: new Map([['out_of_order' as const, 4]]),
+  };
+  metrics.settled('sg', settlement, 5);
+  expect(await linesOf(metrics)).toEqual(
+    expect.arrayContaining([
+      'starferry_hub_written_samples_total{agent="sg"} 11',
+      'starferry_hub_redelivered_samples_total{agent="sg"} 2',
+      'starferry_hub_rejected_samples_total{agent="sg",reason="doubtful"} 3',
+      'starferry_hub_rejected_samples_total{agent="sg",reason="out_of_order"} 4',
+      'starferry_hub_held_bytes 42',
+    ]),
+  );
+});
+
+test('the lag is in the agent’s time and grows while the agent is silent', async () => {
+  const clock = new InstantClock();
+  const metrics = new HubMetrics(clock, () => 0);
+  // The agent's clock is a minute behind; its newest sample is ten seconds old.
+  const agentNowMs = clock.now() - 60_000;
+  metrics.heard('sg', agentNowMs);
+  metrics.settled('sg', { ...emptySettlement(), accepted: 1 }, agentNowMs - 10_000);
+  expect(await linesOf(metrics)).toContain('starferry_hub_agent_lag_seconds{agent="sg"} 10');
+  await clock.sleep(5000);
+  metrics.settled('sg', { ...emptySettlement(), accepted: 1 }, agentNowMs - 20_000);
+  expect(await linesOf(metrics)).toContain('starferry_hub_agent_lag_seconds{agent="sg"} 15');
+});
+
+test('the status names every agent, heard or not, and no token', async () => {
+  const clock = new InstantClock();
+  const metrics = new HubMetrics(clock, () => 0);
+  metrics.heard('sg', clock.now() - 2000);
+  const agents = ['sg', 'fra'].map((id) => ({ id, token: 'secret', tenants: ['a'] }));
+  const destination = { kind: 'cortex', url: 'http://cortex' };
+  const source = hubStatus(metrics, { heldBytes: 7 }, { agents, destination });
+  const status = await source.status();
+  expect(status).toMatchObject({
+    heldBytes: 7,
+    agents: [
+      { id: 'sg', clockOffsetSeconds: 2, lastHeard: new Date(clock.now()).toISOString() },
+      { id: 'fra', lastHeard: null },
+    ],
+  });
+  expect(JSON.stringify(status)).not.toContain('secret');
+});
