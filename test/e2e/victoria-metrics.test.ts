@@ -1,7 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { compareSamples, type SamplesBySeries, sampleCount } from '../tools/compare.ts';
 import { seedOfRun } from '../tools/seeded-random.ts';
-import { startVictoriaMetrics, storedByVictoriaMetrics } from '../tools/victoria-metrics.ts';
+import {
+  startVictoriaMetrics,
+  storedByVictoriaMetrics,
+  toKeptDigits,
+} from '../tools/victoria-metrics.ts';
 import { Workspace } from '../tools/workspace.ts';
 import { startChain } from './chain.ts';
 import {
@@ -18,7 +22,7 @@ const catchUpMsMax = 30_000;
 const scrapesBeforeStop = 16;
 const triesInAll = 26;
 
-/** VictoriaMetrics rounds values (see startVictoriaMetrics): one is the yardstick of the other. */
+/** VictoriaMetrics rounds values (see toKeptDigits): one is the yardstick of the other. */
 describe('a Prometheus that writes into VictoriaMetrics, directly and through agent and hub', () => {
   const workspace = new Workspace('victoria');
   let expected: SamplesBySeries;
@@ -38,8 +42,8 @@ describe('a Prometheus that writes into VictoriaMetrics, directly and through ag
     const window = await closeWindow(source);
     const written = await source.prometheus.readSamples(window.fromMs, window.toMs);
     expected = storedByVictoriaMetrics(written);
-    direct = await readWhenCaughtUp(yardstick, window, expected, catchUpMsMax);
-    found = await readWhenCaughtUp(destination, window, direct, catchUpMsMax);
+    direct = toKeptDigits(await readWhenCaughtUp(yardstick, window, expected, catchUpMsMax));
+    found = toKeptDigits(await readWhenCaughtUp(destination, window, direct, catchUpMsMax));
   }, 120_000);
   afterAll(() => workspace.close());
 

@@ -64,6 +64,30 @@ export function storedByVictoriaMetrics(samples: SamplesBySeries): SamplesBySeri
   return stored;
 }
 
+/**
+ * Samples as far as VictoriaMetrics keeps them. It stores the values of a block as decimals with a
+ * common exponent, so the same value ends in another last bit when its block begins elsewhere:
+ * two that were written the same at different moments agree to this many digits only.
+ */
+export function toKeptDigits(samples: SamplesBySeries): SamplesBySeries {
+  return new Map(
+    Array.from(samples, ([series, rows]) => [
+      series,
+      rows.map(({ timestamp, bits }) => ({ timestamp, bits: roundBits(bits) })),
+    ]),
+  );
+}
+
+const digitsKept = 12;
+
+function roundBits(bits: bigint): bigint {
+  if (isNaNBits(bits)) return bits;
+  const view = new DataView(new ArrayBuffer(8));
+  view.setBigUint64(0, bits);
+  view.setFloat64(0, Number(view.getFloat64(0).toPrecision(digitsKept)));
+  return view.getBigUint64(0);
+}
+
 function isNaNBits(bits: bigint): boolean {
   return (bits & 0x7fff_ffff_ffff_ffffn) > 0x7ff0_0000_0000_0000n;
 }
