@@ -5,6 +5,7 @@ import { seedOfRun } from '../tools/seeded-random.ts';
 import {
   startVictoriaMetrics,
   storedByVictoriaMetrics,
+  toKeptDigits,
   type VictoriaMetrics,
 } from '../tools/victoria-metrics.ts';
 import { Workspace } from '../tools/workspace.ts';
