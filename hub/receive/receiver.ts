@@ -3,35 +3,15 @@ import type { BoundedLog } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import { type Batch, type DictionaryBatch, decodeBatch, withRun } from '../../proto/batch.ts';
 import { DecodeError } from '../../proto/bytes.ts';
-import { emptySettlement, type Settlement } from '../../proto/settlement.ts';
+import { emptySettlement } from '../../proto/settlement.ts';
 import { decompressFrame, FrameError, FrameTooLargeError } from '../../proto/zstd.ts';
 import { AgentSession, type SessionDeps } from './agent-session.ts';
+import type { KnownAgent, ReceiveLimits, ReceiveMetrics } from './contracts.ts';
 import { DictionaryIntake } from './dictionary-intake.ts';
 import type { SeriesCopy } from './dictionary-log.ts';
 import { LiveIntake, mayWriteInto } from './live-intake.ts';
 import { type Reply, textReply } from './reply.ts';
 import { ReplyMaker } from './reply-maker.ts';
-
-/** An agent as its credentials have shown it. */
-export interface KnownAgent {
-  id: string;
-  /** What it may write into; the first is its default. */
-  tenants: readonly string[];
-}
-
-export interface ReceiveLimits {
-  decodedBytesMax: number;
-  /** Decoded batches that wait for the destination, over all agents. */
-  heldBytesMax: number;
-  seriesPerAgentMax: number;
-}
-
-/** What the room reports; the metrics themselves are made in hub/status. */
-export interface ReceiveMetrics {
-  heard(agent: string, sentAtMs: number): void;
-  settled(agent: string, settlement: Settlement, newestTimestamp: number): void;
-  event(agent: string, name: string): void;
-}
 
 export interface ReceiverDeps<Copy extends SeriesCopy>
   extends Omit<SessionDeps<Copy>, 'createWriter'> {

@@ -3,8 +3,8 @@ import type { Random } from '../../base/random.ts';
 import { type Answer, encodeAnswer, encodeHubState, type StateReason } from '../../proto/answer.ts';
 import type { Settlement } from '../../proto/settlement.ts';
 import type { AgentSession } from './agent-session.ts';
+import type { ReceiveMetrics } from './contracts.ts';
 import type { SeriesCopy } from './dictionary-log.ts';
-import type { ReceiveMetrics } from './receiver.ts';
 import { type Reply, textReply } from './reply.ts';
 
 const BUSY_RETRY_MAX_SECONDS = 5;

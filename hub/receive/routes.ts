@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { readBody } from '../../base/http-body.ts';
 import type { Route } from '../../base/http-server.ts';
+import type { KnownAgent, ReceiveMetrics } from './contracts.ts';
 import type { SeriesCopy } from './dictionary-log.ts';
-import type { KnownAgent, ReceiveMetrics, Receiver } from './receiver.ts';
+import type { Receiver } from './receiver.ts';
 import { type Reply, textReply } from './reply.ts';
 
 export interface RouteOptions {

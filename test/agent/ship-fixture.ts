@@ -9,7 +9,7 @@ import { Shipper } from '../../agent/ship/shipper.ts';
 import type { Clock } from '../../base/clock.ts';
 import { type HttpServer, startHttpServer } from '../../base/http-server.ts';
 import { Agents } from '../../hub/agents.ts';
-import type { ReceiveLimits } from '../../hub/receive/receiver.ts';
+import type { ReceiveLimits } from '../../hub/receive/contracts.ts';
 import { receiveRoutes } from '../../hub/receive/routes.ts';
 import type { Post } from '../../hub/write/post.ts';
 import { encodeSeriesEntry } from '../../proto/dictionary-entry.ts';

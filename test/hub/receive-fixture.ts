@@ -1,5 +1,6 @@
 import { DictionaryCopy } from '../../hub/expand/dictionary-copy.ts';
-import { type KnownAgent, type ReceiveLimits, Receiver } from '../../hub/receive/receiver.ts';
+import type { KnownAgent, ReceiveLimits } from '../../hub/receive/contracts.ts';
+import { Receiver } from '../../hub/receive/receiver.ts';
 import type { Reply } from '../../hub/receive/reply.ts';
 import { HubStore } from '../../hub/store/hub-store.ts';
 import { createDelivery } from '../../hub/write/delivery.ts';
