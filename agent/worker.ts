@@ -11,6 +11,7 @@ import type { AgentConfig } from './config.ts';
 import { encodeDictionaryBatch, encodeHeartbeat, StreamEncoder } from './encode/stream-encoder.ts';
 import { HubClient } from './ship/hub-client.ts';
 import { Shipper } from './ship/shipper.ts';
+import { TargetKeys } from './target-keys.ts';
 import type { FromWorker, ToWorker, WorkerStart, WorkerStats } from './worker-messages.ts';
 
 /*
@@ -53,12 +54,14 @@ function start(config: AgentConfig, log: Log): void {
     },
     clock,
   );
+  const targets = new TargetKeys(buffer);
   const shipper = new Shipper(config.batch, {
     samples: buffer,
     storedBefore: buffer.storedBefore,
     link,
     encoding: {
-      openStream: (keyframe) => new StreamEncoder(random.id64(), buffer.run, keyframe),
+      openStream: (keyframe) =>
+        new StreamEncoder(random.id64(), buffer.run, keyframe, targets.keysOf(keyframe.epoch)),
       dictionaryBatch: (epoch, epochsInUse, part) =>
         encodeDictionaryBatch(
           { run: buffer.run, epoch, epochsInUse, dictionary: part },

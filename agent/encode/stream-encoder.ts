@@ -39,13 +39,14 @@ export class StreamEncoder {
   readonly #columns = new SampleColumns();
   #sequence = 0;
 
-  constructor(stream: bigint, run: bigint, keyframe: Keyframe) {
+  /** @param groupKeyOf a number for the target of a series, by its id in the keyframe's epoch */
+  constructor(stream: bigint, run: bigint, keyframe: Keyframe, groupKeyOf: (id: number) => number) {
     const format = sampleFormats.get(keyframe.samplesFormat);
     assert(format !== undefined, `samples format ${keyframe.samplesFormat} is not ours`);
     this.stream = stream;
     this.#run = run;
     this.#keyframe = keyframe;
-    this.#samples = format.createEncoder();
+    this.#samples = format.createEncoder(groupKeyOf);
   }
 
   /** Whether the next batch opens the stream and must state where the dictionary stands. */

@@ -119,7 +119,7 @@ export class HubClient implements HubLink {
 }
 
 /** Pure: the table of protocol answers. */
-function readReply(
+export function readReply(
   status: number,
   body: Uint8Array,
   { question, retryAfterMs }: { question: boolean; retryAfterMs: number | undefined },

@@ -27,6 +27,8 @@ export class Shipper {
   readonly #loops = new Map<string, TenantLoop>();
   readonly #wakeup = new Wakeup();
   #isDraining = false;
+  /** What ended the loop of a tenant: a bug, and so the end of all of them. */
+  #failure: { error: unknown } | undefined;
 
   constructor(options: ShipOptions, deps: ShipperDeps) {
     this.#options = options;
@@ -35,7 +37,9 @@ export class Shipper {
     const log = boundedLog(deps.log, { perMinute: TROUBLE_LINES_PER_MINUTE }, clock);
     const session = new HubSession({
       dictionaries: () => samples.dictionaries,
-      acknowledge: (tenant, ranges) => samples.acknowledge(tenant, ranges),
+      // Not what waits for an answer of its own, which says more: it would be counted twice.
+      acknowledge: (tenant, ranges) =>
+        this.#loops.get(tenant)?.isAnswerDue === true ? 0 : samples.acknowledge(tenant, ranges),
       random,
       stats: this.stats,
       clock,
@@ -65,12 +69,22 @@ export class Shipper {
         const loop = new TenantLoop(tenant, this.#deps.storedBefore, this.#options, this.#tools);
         loop.wake({ drain: this.#isDraining });
         this.#loops.set(tenant, loop);
-        running.push(loop.run(signal));
+        running.push(this.#watch(loop.run(signal)));
       }
       await this.#wakeup.wait(this.#deps.clock, HEARTBEAT_MS, signal);
       await this.#beat(signal);
+      if (this.#failure !== undefined) throw this.#failure.error;
     }
     await Promise.all(running);
+  }
+
+  async #watch(loop: Promise<void>): Promise<void> {
+    try {
+      await loop;
+    } catch (error) {
+      this.#failure = { error };
+      this.#wakeup.wake();
+    }
   }
 
   async #beat(signal: AbortSignal): Promise<void> {

@@ -38,6 +38,7 @@ export class TenantLoop {
   /** The last batch could not take all there was: the next one need not wait for more. */
   #isBehind = false;
   #isDraining = false;
+  #isAnswerDue = false;
 
   /** @param storedBefore highest segment that an earlier run left: it may have been sent already */
   constructor(tenant: string, storedBefore: number, options: ShipOptions, tools: ShipTools) {
@@ -47,6 +48,11 @@ export class TenantLoop {
     this.#replies = new Replies(tools);
     this.#samplesMax = options.samplesMax;
     this.#sentUpToId = storedBefore;
+  }
+
+  /** Whether a batch is on its way: what became of its samples is counted when it is answered. */
+  get isAnswerDue(): boolean {
+    return this.#isAnswerDue;
   }
 
   /** Something was appended, or the loop should drain. */
@@ -102,7 +108,9 @@ export class TenantLoop {
     }
     const batch = this.#build(log, part, end);
     if (batch === undefined) return await this.#replies.pause(signal);
+    this.#isAnswerDue = true;
     await this.#deliver(log, batch, signal);
+    this.#isAnswerDue = false;
     samples.unpin(this.#tenant);
   }
 
@@ -183,6 +191,8 @@ export class TenantLoop {
         return this.#accept(log, batch, reply.answer);
       }
       if (reply.kind === 'too_large') this.#shrink(batch.samples, reply.message);
+      // A state that does not fit the batch says itself what was answered for.
+      this.#isAnswerDue = reply.kind !== 'state' && reply.kind !== 'unreadable_format';
       const next = await this.#replies.settle(withoutFalseAnswer(reply), signal);
       if (next === 'again') continue;
       this.#stream = undefined;

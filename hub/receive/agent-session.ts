@@ -79,9 +79,16 @@ export class AgentSession<Copy extends SeriesCopy> {
     for (const epoch of damaged) this.#dropEpoch(epoch);
   }
 
+  /**
+   * The store first: were it to fail, entries of a copy begun anew would meet the old ones there.
+   * Streams that rely on the copy end with it, or they would go on adding entries to the store.
+   */
   #dropEpoch(epoch: bigint): void {
-    this.#logs.delete(epoch);
     this.#deps.store.removeEpoch(this.agent, epoch);
+    this.#logs.delete(epoch);
+    for (const session of this.#tenants.values()) {
+      if (session.stream?.epoch === epoch) delete session.stream;
+    }
   }
 
   /** The copy of an epoch's log, empty at first. */
@@ -101,7 +108,10 @@ export class AgentSession<Copy extends SeriesCopy> {
     return count;
   }
 
-  /** Forgets the epochs that the agent will not refer to again. */
+  /**
+   * Forgets the epochs that are not in use, as a batch says. One that is sent again may say so of
+   * an epoch that began after it was built: the agent then has to send that log once more.
+   */
   keepEpochs(inUse: ReadonlySet<bigint>): void {
     for (const epoch of this.#logs.keys()) {
       if (!inUse.has(epoch)) this.#dropEpoch(epoch);

@@ -60,7 +60,7 @@ export class LiveIntake<Copy extends SeriesCopy> {
     const opened = session.tenant(keyframe.tenant);
     const log = session.log(keyframe.epoch);
     session.keepEpochs(new Set([keyframe.epoch, ...keyframe.epochsInUse]));
-    const decoder = format.createDecoder();
+    const decoder = format.createDecoder(this.#deps.limits.seriesPerAgentMax);
     const stream = {
       id: batch.stream,
       run: batch.run,

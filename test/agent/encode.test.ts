@@ -9,7 +9,7 @@ import { exampleBatch } from '../proto/wire-format-example.ts';
 import { samplesOf, T0 } from './buffer-fixture.ts';
 
 const RUN = 0xabcn;
-const keyframe = { tenant: 'a', samplesFormat: 1, epoch: 5n, epochsInUse: [5n] };
+const keyframe = { tenant: 'a', samplesFormat: 2, epoch: 5n, epochsInUse: [5n] };
 const { dictionary } = exampleBatch();
 const common = { sentAtMs: 1, mayBeRedelivered: false };
 
@@ -25,7 +25,7 @@ function open({ frame }: { frame: Uint8Array }): LiveBatch {
 }
 
 test('a stream begins with its keyframe, and counts from there', () => {
-  const encoder = new StreamEncoder(9n, RUN, keyframe);
+  const encoder = new StreamEncoder(9n, RUN, keyframe, () => 0);
   expect(encoder.isFresh).toBe(true);
   const first = open(encoder.encode([segment(RUN, 1, 0, T0)], dictionary, common));
   expect(first).toMatchObject({ stream: 9n, sequence: 0, run: RUN, keyframe });
@@ -37,7 +37,7 @@ test('a stream begins with its keyframe, and counts from there', () => {
 });
 
 test('segments follow each other in a batch; what touches is one range of positions', () => {
-  const encoder = new StreamEncoder(9n, RUN, keyframe);
+  const encoder = new StreamEncoder(9n, RUN, keyframe, () => 0);
   const old = 0x77n;
   const segments = [
     segment(old, 8, 1, T0),
@@ -55,7 +55,7 @@ test('segments follow each other in a batch; what touches is one range of positi
     { run: RUN, first: 1, last: 1 },
   ]);
   const columns = new SampleColumns();
-  sampleFormats.get(1)!.createDecoder().decode(batch.samples, batch.samplesCount, columns);
+  sampleFormats.get(2)!.createDecoder(1000).decode(batch.samples, batch.samplesCount, columns);
   expect([...columns.ids.subarray(0, 5)]).toEqual([1, 2, 2, 3, 4]);
   expect([...columns.timestamps.subarray(0, 5)]).toEqual([0, 1, 2, 3, 4].map((ms) => T0 + ms));
 });

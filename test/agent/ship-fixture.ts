@@ -6,6 +6,7 @@ import {
 } from '../../agent/encode/stream-encoder.ts';
 import { HubClient, type HubLink, type HubReply } from '../../agent/ship/hub-client.ts';
 import { Shipper } from '../../agent/ship/shipper.ts';
+import { TargetKeys } from '../../agent/target-keys.ts';
 import type { Clock } from '../../base/clock.ts';
 import { type HttpServer, startHttpServer } from '../../base/http-server.ts';
 import { Agents } from '../../hub/agents.ts';
@@ -160,7 +161,13 @@ export function startAgent(
       storedBefore: buffer.storedBefore,
       link,
       encoding: {
-        openStream: (keyframe) => new StreamEncoder(random.id64(), buffer.run, keyframe),
+        openStream: (keyframe) =>
+          new StreamEncoder(
+            random.id64(),
+            buffer.run,
+            keyframe,
+            new TargetKeys(buffer).keysOf(keyframe.epoch),
+          ),
         dictionaryBatch: (epoch, epochsInUse, part) =>
           encodeDictionaryBatch(
             { run: buffer.run, epoch, epochsInUse, dictionary: part },

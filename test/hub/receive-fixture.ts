@@ -13,7 +13,8 @@ import { encodeEntries } from '../../proto/dictionary/part-encoder.ts';
 import { encodeSeriesEntry } from '../../proto/dictionary-entry.ts';
 import { CHAIN_START, extendChain } from '../../proto/hash-chain.ts';
 import { WriteRequestEncoder } from '../../proto/remote-write-out.ts';
-import { sampleFormats } from '../../proto/sample-format.ts';
+import type { SampleColumns } from '../../proto/sample-columns.ts';
+import { type SampleEncoder, sampleFormats } from '../../proto/sample-format.ts';
 import { compressFrame } from '../../proto/zstd.ts';
 import { decodeExactly, labelNotation } from '../tools/exact-remote-write.ts';
 import { seededRandom } from '../tools/seeded-random.ts';
@@ -119,6 +120,8 @@ export class AgentDouble {
   run: bigint;
   epoch: bigint;
   readonly #entries: Uint8Array[] = [];
+  readonly #encoders = new Map<bigint, SampleEncoder>();
+  readonly #sections = new Map<string, Uint8Array>();
 
   constructor(run: bigint, epoch = run + 1000n) {
     this.run = run;
@@ -138,7 +141,7 @@ export class AgentDouble {
   }
 
   keyframe(tenant = ''): NonNullable<LiveBatch['keyframe']> {
-    return { tenant, samplesFormat: 1, epoch: this.epoch, epochsInUse: [this.epoch] };
+    return { tenant, samplesFormat: 2, epoch: this.epoch, epochsInUse: [this.epoch] };
   }
 
   /**
@@ -162,10 +165,24 @@ export class AgentDouble {
       ...(sequence === 0 ? { keyframe: this.keyframe(), dictionary: this.part() } : {}),
       positions: [{ run: this.run, first, last }],
       samplesCount: columns.count,
-      samples: sampleFormats.get(1)!.createEncoder().encode(columns),
+      samples: this.#section(stream, sequence, columns),
       mayBeRedelivered: false,
       ...over,
     });
+  }
+
+  /** The same section again for the same batch, as a resend has it. */
+  #section(stream: bigint, sequence: number, columns: SampleColumns): Uint8Array {
+    const key = `${this.run} ${stream} ${sequence} ${columns.timestamps.subarray(0, columns.count)}`;
+    let section = this.#sections.get(key);
+    if (section === undefined) {
+      if (sequence === 0) this.#encoders.delete(stream);
+      const encoder = this.#encoders.get(stream) ?? sampleFormats.get(2)!.createEncoder(() => 0);
+      this.#encoders.set(stream, encoder);
+      section = encoder.encode(columns);
+      this.#sections.set(key, section);
+    }
+    return section;
   }
 
   dictionary(part = this.part()): Uint8Array {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type Batch, decodeBatch, type LiveBatch } from '../../proto/batch.ts';
-import { ByteWriter } from '../../proto/bytes.ts';
-import { encodeColumns } from '../../proto/columns-codec.ts';
+import { SamplesEncoder } from '../../proto/codec/samples-encoder.ts';
+import { encodeEntries } from '../../proto/dictionary/part-encoder.ts';
 import { encodeSeriesEntry } from '../../proto/dictionary-entry.ts';
 import { CHAIN_START } from '../../proto/hash-chain.ts';
 import { SampleColumns } from '../../proto/sample-columns.ts';
@@ -10,9 +10,6 @@ import { labelBytes } from '../hub/series-fixture.ts';
 /** The batch that docs/wire-format.md shows: a keyframe with one entry and two samples. */
 export function exampleBatch(): LiveBatch {
   const entry = encodeSeriesEntry('', labelBytes({ __name__: 'up', job: 'node' }));
-  const entries = new ByteWriter();
-  entries.varint(entry.length);
-  entries.raw(entry);
   const columns = new SampleColumns();
   columns.push(0, 1_800_000_000_000, 0, 0x3ff00000);
   columns.push(0, 1_800_000_015_000, 2, 0x7ff00000);
@@ -24,14 +21,14 @@ export function exampleBatch(): LiveBatch {
     sequence: 0,
     keyframe: {
       tenant: '',
-      samplesFormat: 1,
+      samplesFormat: 2,
       epoch: 0xa0a1a2a3a4a5a6a7n,
       epochsInUse: [0xa0a1a2a3a4a5a6a7n],
     },
-    dictionary: { offset: 0, hash: CHAIN_START, entries: entries.finish() },
+    dictionary: { offset: 0, hash: CHAIN_START, entries: encodeEntries([entry]) },
     positions: [{ run: 0x1122334455667788n, first: 1, last: 2 }],
     samplesCount: 2,
-    samples: encodeColumns(columns).finish(),
+    samples: new SamplesEncoder(() => 0).encode(columns),
     mayBeRedelivered: false,
   };
 }

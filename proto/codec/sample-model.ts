@@ -1,0 +1,159 @@
+import { DecodeError } from '../bytes.ts';
+import { type BitCoder, codeTree } from './bit-coder.ts';
+import { CHANGED, CORRECTION, ESCAPED, MODE } from './contexts.ts';
+import { DeltaModel } from './delta-model.ts';
+import { bitLength, unzigzag, zigzag } from './integers.ts';
+import { Neighbours } from './neighbours.ts';
+import type { NumberFit } from './number-fit.ts';
+import {
+  ACCUMULATED,
+  ACCUMULATED_SCALES,
+  CORRECTION_MAX,
+  isAccumulated,
+  isMantissa,
+  isNumeric,
+  mantissaValue,
+  NO_MODE,
+  nearestMantissa,
+  RAW,
+  STALE,
+  STALE_BITS_HIGH,
+  STALE_BITS_LOW,
+} from './number-modes.ts';
+import { PartnerTable } from './partner-table.ts';
+import type { SeriesState } from './series-state.ts';
+
+/** Upper ends of the first 15 of 16 classes of a rate, in 65536ths. */
+const RATE_CLASS_ENDS = [
+  328, 800, 1600, 3277, 6500, 13107, 22000, 32768, 43000, 52000, 58000, 61500, 63500, 64500, 65100,
+];
+const RATE_CLASSES = new Uint8Array(65536);
+for (const end of RATE_CLASS_ENDS) {
+  for (let rate = end; rate < 65536; rate++) RATE_CLASSES[rate]!++;
+}
+
+/**
+ * The value of one sample after another, each in the light of its series and its block. Encoder
+ * and decoder run these lines; only their coder differs.
+ */
+export class SampleModel {
+  readonly #coder: BitCoder;
+  readonly #state: SeriesState;
+  readonly #neighbours = new Neighbours();
+  readonly #partners = new PartnerTable();
+  readonly #deltas: DeltaModel;
+
+  constructor(coder: BitCoder, state: SeriesState) {
+    this.#coder = coder;
+    this.#state = state;
+    this.#deltas = new DeltaModel(coder, state, this.#neighbours, this.#partners);
+  }
+
+  beginBlock(): void {
+    this.#neighbours.beginBlock();
+  }
+
+  /** Needed before block numbers are used again. */
+  forgetBlocks(): void {
+    this.#partners.clear();
+  }
+
+  /** Is the value another one? `state.touch` has been called for the sample's block. */
+  codeChanged(series: number, wanted: number): number {
+    const state = this.#state;
+    const neighbours = this.#neighbours;
+    const rate = state.rates[series]!;
+    const history = state.histories[series]!;
+    const mode = state.modes[series]!;
+    const around =
+      (neighbours.changed << 2) |
+      (neighbours.changedBefore << 1) |
+      (state.neighbourHits[series]! > 0 ? 1 : 0);
+    const hints =
+      (mode === STALE || mode === NO_MODE ? 2 : 0) |
+      (neighbours.changed === 1 && neighbours.delta === state.deltas[series] ? 1 : 0);
+    const own = (RATE_CLASSES[rate]! << 2) | (history & 3);
+    const changed = this.#coder.bit(CHANGED + ((((own << 3) | around) << 2) | hints), wanted);
+    state.rates[series] = changed === 1 ? rate + ((65535 - rate) >> 4) : rate - (rate >> 4);
+    state.histories[series] = (history << 1) | changed;
+    if (changed === 0) neighbours.pass(0);
+    return changed;
+  }
+
+  /**
+   * The new value of a series that changed.
+   *
+   * @throws DecodeError where no encoder can have written it
+   */
+  codeValue(series: number, wanted: NumberFit): void {
+    const state = this.#state;
+    let mode = state.modes[series]!;
+    const calm = state.histories[series]! === 1 ? 1 : 0;
+    const escaped = this.#coder.bit(ESCAPED + ((mode << 1) | calm), wanted.escaped);
+    if (escaped === 1) {
+      mode = codeTree(this.#coder, MODE, 6, wanted.mode);
+      state.modes[series] = mode;
+    }
+    if (!isNumeric(mode)) {
+      this.#codeSpecial(series, escaped === 1 ? mode : NO_MODE, wanted);
+      this.#neighbours.pass(0);
+      return;
+    }
+    if (escaped === 1) state.beginMode(series, nearestMantissa(state.values[series]!, mode));
+    if (isAccumulated(mode)) this.#codeAccumulated(series, mode, escaped, wanted);
+    else this.#codeMantissa(series, mode, escaped, wanted);
+    this.#neighbours.pass(1);
+  }
+
+  #codeSpecial(series: number, mode: number, wanted: NumberFit): void {
+    const state = this.#state;
+    if (mode === STALE) {
+      state.bits[series * 2] = STALE_BITS_LOW;
+      state.bits[series * 2 + 1] = STALE_BITS_HIGH;
+      state.lives[series] = 0;
+    } else if (mode === RAW) {
+      state.bits[series * 2 + 1] = this.#codeUint32(wanted.bitsHigh);
+      state.bits[series * 2] = this.#codeUint32(wanted.bitsLow);
+      state.deltas[series] = 0;
+    } else {
+      throw new DecodeError(`samples: a value in number mode ${mode}`);
+    }
+  }
+
+  #codeUint32(wanted: number): number {
+    const high = this.#coder.evenBits(16, wanted >>> 16);
+    return ((high << 16) | this.#coder.evenBits(16, wanted & 0xffff)) >>> 0;
+  }
+
+  #codeMantissa(series: number, mode: number, escaped: number, wanted: NumberFit): void {
+    const state = this.#state;
+    const from = state.mantissas[series]!;
+    const mantissa = from + this.#deltas.code(series, mode, from, escaped, wanted.mantissa - from);
+    if (!isMantissa(mantissa)) throw new DecodeError(`samples: a mantissa of ${mantissa}`);
+    state.mantissas[series] = mantissa;
+    state.meanMantissas[series]! += (mantissa - state.meanMantissas[series]!) * 0.125;
+    state.values[series] = mantissaValue(mantissa, mode);
+  }
+
+  #codeAccumulated(series: number, mode: number, escaped: number, wanted: NumberFit): void {
+    const state = this.#state;
+    const delta = this.#deltas.code(series, mode, 0, escaped, wanted.mantissa);
+    const contexts = CORRECTION + state.correctionLengths[series]! * 128;
+    const correction = unzigzag(codeTree(this.#coder, contexts, 7, zigzag(wanted.correction)));
+    const value = state.values[series]! + delta / ACCUMULATED_SCALES[mode - ACCUMULATED]!;
+    if (!isMantissa(delta) || Math.abs(correction) > CORRECTION_MAX || !Number.isFinite(value)) {
+      throw new DecodeError(`samples: a sum moved by ${delta} and ${correction} ulps`);
+    }
+    state.correctionLengths[series] = Math.min(7, bitLength(Math.abs(correction)));
+    state.values[series] = value;
+    addUlps(state.bits, series * 2, correction);
+  }
+}
+
+/** Adds `ulps` to the 64-bit number whose low half is at `low`. */
+function addUlps(bits: Uint32Array, low: number, ulps: number): void {
+  const sum = bits[low]! + ulps;
+  bits[low] = sum;
+  if (sum < 0) bits[low + 1]!--;
+  else if (sum > 0xffffffff) bits[low + 1]!++;
+}

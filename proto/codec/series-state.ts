@@ -1,0 +1,144 @@
+import { NO_MODE } from './number-modes.ts';
+import { grown } from './typed-arrays.ts';
+
+const SERIES_MIN = 64;
+/** Blocks in which a series may miss before it is no longer expected. */
+const LIVES = 3;
+const RATE_AT_FIRST = 8000;
+
+/**
+ * What the model remembers of each series, about 65 bytes in columns, by the series' number in the
+ * stream. The decoder's undo log is made of the same columns.
+ */
+export class SeriesState {
+  count = 0;
+
+  // Touched by every sample.
+  /** Number of the block in which the series last had a sample. */
+  lastBlocks = new Uint32Array(SERIES_MIN);
+  /** How often the value changes, in 65536ths. */
+  rates = new Uint16Array(SERIES_MIN);
+  /** Changed or not: the last eight flags, newest in the lowest bit. */
+  histories = new Uint8Array(SERIES_MIN);
+  /** Blocks that the series may yet miss; 0: not expected. */
+  lives = new Uint8Array(SERIES_MIN);
+
+  // Touched by a change only.
+  /** The last value's bits, low half first; `values` lies over them. */
+  bits = new Uint32Array(SERIES_MIN * 2);
+  values = new Float64Array(this.bits.buffer);
+  mantissas = new Float64Array(SERIES_MIN);
+  deltas = new Float64Array(SERIES_MIN);
+  meanDeltas = new Float64Array(SERIES_MIN);
+  meanMantissas = new Float64Array(SERIES_MIN);
+  /** Running bit length of the residual of each of four predictors, in 32nds of a bit. */
+  costs = new Int16Array(SERIES_MIN * 4);
+  /** A series that had the same delta in the same block; -1: none. */
+  partners = new Int32Array(SERIES_MIN);
+  partnerHits = new Uint8Array(SERIES_MIN);
+  neighbourHits = new Uint8Array(SERIES_MIN);
+  modes = new Uint8Array(SERIES_MIN);
+  /** Of the last residual: 0 none yet, 1 not negative, 2 negative. */
+  signs = new Uint8Array(SERIES_MIN);
+  /** Bit length of the last correction, at most 7. */
+  correctionLengths = new Uint8Array(SERIES_MIN);
+
+  /** Adds a series that has no value yet and returns its number. */
+  add(): number {
+    const series = this.count;
+    this.reserve(series + 1);
+    this.count = series + 1;
+    this.lastBlocks[series] = 0;
+    this.rates[series] = RATE_AT_FIRST;
+    this.histories[series] = 0;
+    this.lives[series] = 0;
+    this.bits[series * 2] = 0;
+    this.bits[series * 2 + 1] = 0;
+    this.partners[series] = -1;
+    this.partnerHits[series] = 0;
+    this.neighbourHits[series] = 0;
+    this.modes[series] = NO_MODE;
+    this.signs[series] = 0;
+    this.correctionLengths[series] = 0;
+    this.beginMode(series, 0);
+    return series;
+  }
+
+  /** Forgets what was learned of the series' deltas; the values in its new mode begin near `mantissa`. */
+  beginMode(series: number, mantissa: number): void {
+    this.mantissas[series] = mantissa;
+    this.deltas[series] = 0;
+    this.meanDeltas[series] = 0;
+    this.meanMantissas[series] = mantissa;
+    this.costs[series * 4] = 256;
+    this.costs[series * 4 + 1] = 288;
+    this.costs[series * 4 + 2] = 320;
+    this.costs[series * 4 + 3] = 288;
+  }
+
+  /** Notes a sample in the block `block`. */
+  touch(series: number, block: number): void {
+    this.lastBlocks[series] = block;
+    this.lives[series] = LIVES;
+  }
+
+  /** Row `from` of `other` to row `to`: what every sample touches. */
+  copyTouched(other: SeriesState, from: number, to: number): void {
+    this.lastBlocks[to] = other.lastBlocks[from]!;
+    this.rates[to] = other.rates[from]!;
+    this.histories[to] = other.histories[from]!;
+    this.lives[to] = other.lives[from]!;
+  }
+
+  /** Row `from` of `other` to row `to`: what a change touches. */
+  copyChanged(other: SeriesState, from: number, to: number): void {
+    this.bits[to * 2] = other.bits[from * 2]!;
+    this.bits[to * 2 + 1] = other.bits[from * 2 + 1]!;
+    this.mantissas[to] = other.mantissas[from]!;
+    this.deltas[to] = other.deltas[from]!;
+    this.meanDeltas[to] = other.meanDeltas[from]!;
+    this.meanMantissas[to] = other.meanMantissas[from]!;
+    for (let k = 0; k < 4; k++) this.costs[to * 4 + k] = other.costs[from * 4 + k]!;
+    this.partners[to] = other.partners[from]!;
+    this.partnerHits[to] = other.partnerHits[from]!;
+    this.neighbourHits[to] = other.neighbourHits[from]!;
+    this.modes[to] = other.modes[from]!;
+    this.signs[to] = other.signs[from]!;
+    this.correctionLengths[to] = other.correctionLengths[from]!;
+  }
+
+  /** Makes room for `count` series. */
+  reserve(count: number): void {
+    this.reserveTouched(count);
+    this.reserveChanged(count);
+  }
+
+  /** Makes room for `count` rows of what every sample touches. */
+  reserveTouched(count: number): void {
+    if (count <= this.lastBlocks.length) return;
+    const capacity = Math.max(count, this.lastBlocks.length * 2);
+    this.lastBlocks = grown(this.lastBlocks, new Uint32Array(capacity));
+    this.rates = grown(this.rates, new Uint16Array(capacity));
+    this.histories = grown(this.histories, new Uint8Array(capacity));
+    this.lives = grown(this.lives, new Uint8Array(capacity));
+  }
+
+  /** Makes room for `count` rows of what a change touches. */
+  reserveChanged(count: number): void {
+    if (count <= this.mantissas.length) return;
+    const capacity = Math.max(count, this.mantissas.length * 2);
+    this.bits = grown(this.bits, new Uint32Array(capacity * 2));
+    this.values = new Float64Array(this.bits.buffer);
+    this.mantissas = grown(this.mantissas, new Float64Array(capacity));
+    this.deltas = grown(this.deltas, new Float64Array(capacity));
+    this.meanDeltas = grown(this.meanDeltas, new Float64Array(capacity));
+    this.meanMantissas = grown(this.meanMantissas, new Float64Array(capacity));
+    this.costs = grown(this.costs, new Int16Array(capacity * 4));
+    this.partners = grown(this.partners, new Int32Array(capacity));
+    this.partnerHits = grown(this.partnerHits, new Uint8Array(capacity));
+    this.neighbourHits = grown(this.neighbourHits, new Uint8Array(capacity));
+    this.modes = grown(this.modes, new Uint8Array(capacity));
+    this.signs = grown(this.signs, new Uint8Array(capacity));
+    this.correctionLengths = grown(this.correctionLengths, new Uint8Array(capacity));
+  }
+}
