@@ -63,7 +63,7 @@ export class Shipper {
   /** Runs until `signal` is aborted; what is in flight then is sent again after the next start. */
   async run(signal: AbortSignal): Promise<void> {
     const running: Promise<void>[] = [];
-    while (!signal.aborted) {
+    while (!signal.aborted && this.#failure === undefined) {
       for (const tenant of this.#deps.samples.backlog.keys()) {
         if (this.#loops.has(tenant)) continue;
         const loop = new TenantLoop(tenant, this.#deps.storedBefore, this.#options, this.#tools);
@@ -73,9 +73,9 @@ export class Shipper {
       }
       await this.#wakeup.wait(this.#deps.clock, HEARTBEAT_MS, signal);
       await this.#beat(signal);
-      if (this.#failure !== undefined) throw this.#failure.error;
     }
-    await Promise.all(running);
+    if (this.#failure === undefined) await Promise.all(running);
+    if (this.#failure !== undefined) throw this.#failure.error;
   }
 
   async #watch(loop: Promise<void>): Promise<void> {

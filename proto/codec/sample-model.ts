@@ -23,13 +23,11 @@ import {
 import { PartnerTable } from './partner-table.ts';
 import type { SeriesState } from './series-state.ts';
 
-/** Upper ends of the first 15 of 16 classes of a rate, in 65536ths. */
-const RATE_CLASS_ENDS = [
-  328, 800, 1600, 3277, 6500, 13107, 22000, 32768, 43000, 52000, 58000, 61500, 63500, 64500, 65100,
-];
-const RATE_CLASSES = new Uint8Array(65536);
-for (const end of RATE_CLASS_ENDS) {
-  for (let rate = end; rate < 65536; rate++) RATE_CLASSES[rate]!++;
+/** Where the classes of a rate behind the first begin, in 1024ths. */
+const RATE_CLASS_BEGINS = [5, 13, 25, 51, 102, 205, 344, 512, 672, 812, 906, 961, 992, 1008, 1017];
+const RATE_CLASSES = new Uint8Array(1024);
+for (const begin of RATE_CLASS_BEGINS) {
+  for (let rate = begin; rate < 1024; rate++) RATE_CLASSES[rate]!++;
 }
 
 /**
@@ -72,7 +70,7 @@ export class SampleModel {
     const hints =
       (mode === STALE || mode === NO_MODE ? 2 : 0) |
       (neighbours.changed === 1 && neighbours.delta === state.deltas[series] ? 1 : 0);
-    const own = (RATE_CLASSES[rate]! << 2) | (history & 3);
+    const own = (RATE_CLASSES[rate >> 6]! << 2) | (history & 3);
     const changed = this.#coder.bit(CHANGED + ((((own << 3) | around) << 2) | hints), wanted);
     state.rates[series] = changed === 1 ? rate + ((65535 - rate) >> 4) : rate - (rate >> 4);
     state.histories[series] = (history << 1) | changed;

@@ -8,7 +8,7 @@ const RATE_AT_FIRST = 8000;
 
 /**
  * What the model remembers of each series, about 65 bytes in columns, by the series' number in the
- * stream. The decoder's undo log is made of the same columns.
+ * stream. The decoder's undo log has the same columns.
  */
 export class SeriesState {
   count = 0;
@@ -46,7 +46,7 @@ export class SeriesState {
   /** Adds a series that has no value yet and returns its number. */
   add(): number {
     const series = this.count;
-    this.reserve(series + 1);
+    this.#reserve(series + 1);
     this.count = series + 1;
     this.lastBlocks[series] = 0;
     this.rates[series] = RATE_AT_FIRST;
@@ -82,12 +82,16 @@ export class SeriesState {
     this.lives[series] = LIVES;
   }
 
-  /** Row `from` of `other` to row `to`: what every sample touches. */
-  copyTouched(other: SeriesState, from: number, to: number): void {
-    this.lastBlocks[to] = other.lastBlocks[from]!;
-    this.rates[to] = other.rates[from]!;
-    this.histories[to] = other.histories[from]!;
-    this.lives[to] = other.lives[from]!;
+  /** What every sample touches, the block apart, in one number for `restore`. */
+  recent(series: number): number {
+    return (this.rates[series]! << 16) | (this.histories[series]! << 8) | this.lives[series]!;
+  }
+
+  restore(series: number, block: number, recent: number): void {
+    this.lastBlocks[series] = block;
+    this.rates[series] = recent >>> 16;
+    this.histories[series] = recent >>> 8;
+    this.lives[series] = recent;
   }
 
   /** Row `from` of `other` to row `to`: what a change touches. */
@@ -107,20 +111,15 @@ export class SeriesState {
     this.correctionLengths[to] = other.correctionLengths[from]!;
   }
 
-  /** Makes room for `count` series. */
-  reserve(count: number): void {
-    this.reserveTouched(count);
+  #reserve(count: number): void {
+    if (count > this.lastBlocks.length) {
+      const capacity = this.lastBlocks.length * 2;
+      this.lastBlocks = grown(this.lastBlocks, new Uint32Array(capacity));
+      this.rates = grown(this.rates, new Uint16Array(capacity));
+      this.histories = grown(this.histories, new Uint8Array(capacity));
+      this.lives = grown(this.lives, new Uint8Array(capacity));
+    }
     this.reserveChanged(count);
-  }
-
-  /** Makes room for `count` rows of what every sample touches. */
-  reserveTouched(count: number): void {
-    if (count <= this.lastBlocks.length) return;
-    const capacity = Math.max(count, this.lastBlocks.length * 2);
-    this.lastBlocks = grown(this.lastBlocks, new Uint32Array(capacity));
-    this.rates = grown(this.rates, new Uint16Array(capacity));
-    this.histories = grown(this.histories, new Uint8Array(capacity));
-    this.lives = grown(this.lives, new Uint8Array(capacity));
   }
 
   /** Makes room for `count` rows of what a change touches. */

@@ -24,6 +24,17 @@ export class Uint32List {
     this.values[this.length++] = value;
   }
 
+  push3(first: number, second: number, third: number): void {
+    const at = this.length;
+    if (at + 3 > this.values.length) {
+      this.values = grown(this.values, new Uint32Array(this.values.length * 2));
+    }
+    this.values[at] = first;
+    this.values[at + 1] = second;
+    this.values[at + 2] = third;
+    this.length = at + 3;
+  }
+
   /** Sets an element there is, or pushes the one behind the last. */
   set(index: number, value: number): void {
     if (index === this.length) this.push(value);

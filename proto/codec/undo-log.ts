@@ -9,8 +9,8 @@ import { Uint32List } from './typed-arrays.ts';
 export class UndoLog {
   readonly #state: SeriesState;
   readonly #groups: GroupTable;
+  /** Three elements each: series, block, recent. */
   readonly #touched = new Uint32List();
-  readonly #touchedRows = new SeriesState();
   readonly #changed = new Uint32List();
   readonly #changedRows = new SeriesState();
   readonly #heads = new Uint32List();
@@ -31,10 +31,7 @@ export class UndoLog {
 
   /** Before a sample or a miss of the series. */
   saveTouched(series: number): void {
-    const row = this.#touched.length;
-    this.#touched.push(series);
-    this.#touchedRows.reserveTouched(row + 1);
-    this.#touchedRows.copyTouched(this.#state, series, row);
+    this.#touched.push3(series, this.#state.lastBlocks[series]!, this.#state.recent(series));
   }
 
   /** Before a change of the series' value. */
@@ -56,8 +53,9 @@ export class UndoLog {
 
   /** Puts back what was saved, newest first. */
   undo(): void {
-    for (let row = this.#touched.length - 1; row >= 0; row--) {
-      this.#state.copyTouched(this.#touchedRows, row, this.#touched.values[row]!);
+    const touched = this.#touched.values;
+    for (let at = this.#touched.length - 3; at >= 0; at -= 3) {
+      this.#state.restore(touched[at]!, touched[at + 1]!, touched[at + 2]!);
     }
     for (let row = this.#changed.length - 1; row >= 0; row--) {
       this.#state.copyChanged(this.#changedRows, row, this.#changed.values[row]!);

@@ -133,6 +133,8 @@ export interface RunningAgent {
   lines: Record<string, unknown>[];
   /** Appends samples, [series, timestamp, low half of the value]; throws when they are not kept. */
   append(tenant: string, rows: readonly (readonly [string, number, number])[]): void;
+  /** Begins an empty dictionary: every series gets another id. */
+  openEpoch(): void;
   /** Stops everything; what is not answered for stays on disk. */
   end(): Promise<void>;
 }
@@ -210,6 +212,10 @@ export function startAgent(
     shipper,
     lines,
     append,
+    openEpoch() {
+      ids.clear();
+      buffer.openEpoch();
+    },
     async end() {
       ending.abort();
       await running;

@@ -22,8 +22,8 @@ import {
 } from './ship-fixture.ts';
 
 /*
- * Any mixture of lost requests, lost and late answers, restarts and kills of either end, a hub
- * without its data and an agent restored from an older copy of its own: every sample that was
+ * Any mixture of lost requests, lost and late answers, restarts and kills of either end, changes of
+ * the epoch, a hub without its data and an agent restored from an older copy of its own: every sample that was
  * acknowledged arrives under its own labels, in order per series; if twice, then unchanged.
  */
 
@@ -59,6 +59,7 @@ const action = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constantFrom(
         'restart agent',
+        'change epoch',
         'kill hub',
         'save hub',
         'delete hub',
@@ -113,6 +114,8 @@ class World {
       case 'let pass':
         for (let turn = 0; turn < step.turns; turn++) await nextTurn();
         return;
+      case 'change epoch':
+        return this.#agent.openEpoch();
       case 'restart agent':
         await this.#agent.end();
         return this.#startAgent();
