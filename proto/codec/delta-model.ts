@@ -75,7 +75,8 @@ export class DeltaModel {
     const state = this.#state;
     const partner = state.partners[series]!;
     if (partner < 0 || state.lastBlocks[partner] !== block) return -1;
-    return (state.histories[partner]! & 1) === 1 && state.modes[partner] === mode ? partner : -1;
+    const hasChanged = (state.recents[partner]! & 0x100) !== 0;
+    return hasChanged && state.modes[partner] === mode ? partner : -1;
   }
 
   #codeAsPartner(series: number, partner: number, wanted: number): boolean {

@@ -56,12 +56,11 @@ export class SampleModel {
     this.#partners.clear();
   }
 
-  /** Is the value another one? `state.touch` has been called for the sample's block. */
-  codeChanged(series: number, wanted: number): number {
+  /** Is the value of the series' sample in the block `block` another one? */
+  codeChanged(series: number, block: number, wanted: number): number {
     const state = this.#state;
     const neighbours = this.#neighbours;
-    const rate = state.rates[series]!;
-    const history = state.histories[series]!;
+    const recent = state.recents[series]!;
     const mode = state.modes[series]!;
     const around =
       (neighbours.changed << 2) |
@@ -70,10 +69,9 @@ export class SampleModel {
     const hints =
       (mode === STALE || mode === NO_MODE ? 2 : 0) |
       (neighbours.changed === 1 && neighbours.delta === state.deltas[series] ? 1 : 0);
-    const own = (RATE_CLASSES[rate >> 6]! << 2) | (history & 3);
+    const own = (RATE_CLASSES[recent >>> 22]! << 2) | ((recent >>> 8) & 3);
     const changed = this.#coder.bit(CHANGED + ((((own << 3) | around) << 2) | hints), wanted);
-    state.rates[series] = changed === 1 ? rate + ((65535 - rate) >> 4) : rate - (rate >> 4);
-    state.histories[series] = (history << 1) | changed;
+    state.touch(series, block, changed);
     if (changed === 0) neighbours.pass(0);
     return changed;
   }
@@ -86,7 +84,7 @@ export class SampleModel {
   codeValue(series: number, wanted: NumberFit): void {
     const state = this.#state;
     let mode = state.modes[series]!;
-    const calm = state.histories[series]! === 1 ? 1 : 0;
+    const calm = (state.recents[series]! & 0xfe00) === 0 ? 1 : 0;
     const escaped = this.#coder.bit(ESCAPED + ((mode << 1) | calm), wanted.escaped);
     if (escaped === 1) {
       mode = codeTree(this.#coder, MODE, 6, wanted.mode);
@@ -108,7 +106,7 @@ export class SampleModel {
     if (mode === STALE) {
       state.bits[series * 2] = STALE_BITS_LOW;
       state.bits[series * 2 + 1] = STALE_BITS_HIGH;
-      state.lives[series] = 0;
+      state.end(series);
     } else if (mode === RAW) {
       state.bits[series * 2 + 1] = this.#codeUint32(wanted.bitsHigh);
       state.bits[series * 2] = this.#codeUint32(wanted.bitsLow);

@@ -2,7 +2,6 @@ import { DecodeError } from '../bytes.ts';
 import type { SampleColumns } from '../sample-columns.ts';
 import { BlockHead, isListed } from './block-head.ts';
 import { createProbabilities } from './contexts.ts';
-import { isExpected } from './expectation.ts';
 import { GroupTable } from './group-table.ts';
 import { NumberFit } from './number-fit.ts';
 import { RangeDecoder } from './range-decoder.ts';
@@ -49,6 +48,7 @@ export class SamplesDecoder {
     const rows = into.count;
     this.#probabilitiesBefore.set(this.#probabilities);
     this.#undo.clear();
+    into.reserve(rows + count);
     try {
       this.#coder.begin(section);
       while (into.count < rows + count) this.#decodeBlock(rows + count - into.count, into);
@@ -103,18 +103,24 @@ export class SamplesDecoder {
     into: SampleColumns,
   ): void {
     const { runs } = this.#head;
+    const state = this.#state;
     let run = 0;
+    let isOdd = false;
+    let bound = runs.length > 0 ? runs.values[0]! : members.length;
     for (let position = 0; position < members.length; position++) {
       const series = members.values[position]!;
-      // Every second bound ends a run: behind an odd number of them the member is in one.
-      while (run < runs.length && runs.values[run]! <= position) run++;
-      const expected = isExpected(this.#state, series, firstBlock);
-      if (expected !== ((run & 1) === 1)) {
+      while (position >= bound) {
+        isOdd = !isOdd;
+        run++;
+        bound = run < runs.length ? runs.values[run]! : members.length;
+      }
+      const expected = state.isExpected(series, firstBlock);
+      if (expected !== isOdd) {
         if (into.count === rowsEnd) throw new DecodeError('samples: too many');
         this.#decodeSample(series, into);
       } else if (expected) {
         this.#undo.saveTouched(series);
-        this.#state.lives[series]!--;
+        state.miss(series);
       }
     }
   }
@@ -142,13 +148,16 @@ export class SamplesDecoder {
   #decodeSample(series: number, into: SampleColumns): void {
     const state = this.#state;
     this.#undo.saveTouched(series);
-    state.touch(series, this.#blocks);
-    if (this.#model.codeChanged(series, 0) === 1) {
+    if (this.#model.codeChanged(series, this.#blocks, 0) === 1) {
       this.#undo.saveChanged(series);
       this.#model.codeValue(series, NOTHING_WANTED);
     }
-    const { bits } = state;
-    const id = this.#series.ids[series]!;
-    into.push(id, this.#head.timestamp, bits[series * 2]!, bits[series * 2 + 1]!);
+    // Not `into.push`: room is there, and this is the hottest line of the hub.
+    const row = into.count;
+    into.ids[row] = this.#series.ids[series]!;
+    into.timestamps[row] = this.#head.timestamp;
+    into.valueBits[row * 2] = state.bits[series * 2]!;
+    into.valueBits[row * 2 + 1] = state.bits[series * 2 + 1]!;
+    into.count = row + 1;
   }
 }

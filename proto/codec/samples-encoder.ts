@@ -3,7 +3,6 @@ import type { SampleColumns } from '../sample-columns.ts';
 import { BlockCutter } from './block-cutter.ts';
 import { BlockHead, isListed } from './block-head.ts';
 import { createProbabilities } from './contexts.ts';
-import { isExpected } from './expectation.ts';
 import { GroupFinder } from './group-finder.ts';
 import { GroupTable } from './group-table.ts';
 import { NumberFit } from './number-fit.ts';
@@ -111,7 +110,7 @@ export class SamplesEncoder {
     let isInRun = false;
     for (let position = 0; position < members.length; position++) {
       const isPresent = this.#rowsAt[position] !== 0;
-      const isOdd = isPresent !== isExpected(this.#state, members.values[position]!, firstBlock);
+      const isOdd = isPresent !== this.#state.isExpected(members.values[position]!, firstBlock);
       if (isOdd !== isInRun) runs.push(position);
       isInRun = isOdd;
     }
@@ -125,8 +124,8 @@ export class SamplesEncoder {
       if (row !== 0) {
         this.#rowsAt[position] = 0;
         this.#encodeSample(series, columns, row - 1);
-      } else if (isExpected(this.#state, series, firstBlock)) {
-        this.#state.lives[series]!--;
+      } else if (this.#state.isExpected(series, firstBlock)) {
+        this.#state.miss(series);
       }
     }
   }
@@ -157,8 +156,8 @@ export class SamplesEncoder {
     const high = columns.valueBits[row * 2 + 1]!;
     const mode = state.modes[series]!;
     const isEqual = state.bits[series * 2] === low && state.bits[series * 2 + 1] === high;
-    state.touch(series, this.#blocks);
-    if (this.#model.codeChanged(series, isEqual && mode !== NO_MODE ? 0 : 1) === 0) return;
+    const wanted = isEqual && mode !== NO_MODE ? 0 : 1;
+    if (this.#model.codeChanged(series, this.#blocks, wanted) === 0) return;
     this.#fit.choose(low, high, state.values[series]!, mode);
     this.#model.codeValue(series, this.#fit);
     // The decoder has only what the model made of the value: a model that is wrong stops here.

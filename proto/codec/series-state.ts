@@ -4,6 +4,7 @@ import { grown } from './typed-arrays.ts';
 const SERIES_MIN = 64;
 /** Blocks in which a series may miss before it is no longer expected. */
 const LIVES = 3;
+const LIVES_MASK = 0xff;
 const RATE_AT_FIRST = 8000;
 
 /**
@@ -16,12 +17,12 @@ export class SeriesState {
   // Touched by every sample.
   /** Number of the block in which the series last had a sample. */
   lastBlocks = new Uint32Array(SERIES_MIN);
-  /** How often the value changes, in 65536ths. */
-  rates = new Uint16Array(SERIES_MIN);
-  /** Changed or not: the last eight flags, newest in the lowest bit. */
-  histories = new Uint8Array(SERIES_MIN);
-  /** Blocks that the series may yet miss; 0: not expected. */
-  lives = new Uint8Array(SERIES_MIN);
+  /**
+   * Rate << 16 | history << 8 | lives: how often the value changes, in 65536ths; changed or not for
+   * the last eight samples, newest in the lowest bit; blocks that the series may yet miss, 0 when
+   * it is not expected. In one number, since every sample writes all three.
+   */
+  recents = new Uint32Array(SERIES_MIN);
 
   // Touched by a change only.
   /** The last value's bits, low half first; `values` lies over them. */
@@ -33,6 +34,8 @@ export class SeriesState {
   meanMantissas = new Float64Array(SERIES_MIN);
   /** Running bit length of the residual of each of four predictors, in 32nds of a bit. */
   costs = new Int16Array(SERIES_MIN * 4);
+  /** Lies over `costs`, to copy them two at a time. */
+  #costPairs = new Int32Array(this.costs.buffer);
   /** A series that had the same delta in the same block; -1: none. */
   partners = new Int32Array(SERIES_MIN);
   partnerHits = new Uint8Array(SERIES_MIN);
@@ -49,9 +52,7 @@ export class SeriesState {
     this.#reserve(series + 1);
     this.count = series + 1;
     this.lastBlocks[series] = 0;
-    this.rates[series] = RATE_AT_FIRST;
-    this.histories[series] = 0;
-    this.lives[series] = 0;
+    this.recents[series] = RATE_AT_FIRST << 16;
     this.bits[series * 2] = 0;
     this.bits[series * 2 + 1] = 0;
     this.partners[series] = -1;
@@ -76,22 +77,34 @@ export class SeriesState {
     this.costs[series * 4 + 3] = 288;
   }
 
-  /** Notes a sample in the block `block`. */
-  touch(series: number, block: number): void {
+  /** Notes a sample, its value changed (1) or not (0), in the block `block`. */
+  touch(series: number, block: number, changed: number): void {
+    const recent = this.recents[series]!;
+    const rate = recent >>> 16;
+    const nextRate = changed === 1 ? rate + ((65535 - rate) >> 4) : rate - (rate >> 4);
+    const nextHistory = ((recent >>> 7) & 0xfe) | changed;
+    this.recents[series] = (nextRate << 16) | (nextHistory << 8) | LIVES;
     this.lastBlocks[series] = block;
-    this.lives[series] = LIVES;
   }
 
-  /** What every sample touches, the block apart, in one number for `restore`. */
-  recent(series: number): number {
-    return (this.rates[series]! << 16) | (this.histories[series]! << 8) | this.lives[series]!;
+  /** Notes that a sample which was expected did not come. */
+  miss(series: number): void {
+    this.recents[series]!--;
   }
 
-  restore(series: number, block: number, recent: number): void {
-    this.lastBlocks[series] = block;
-    this.rates[series] = recent >>> 16;
-    this.histories[series] = recent >>> 8;
-    this.lives[series] = recent;
+  /** Notes that no further sample is expected. */
+  end(series: number): void {
+    this.recents[series]! &= ~LIVES_MASK;
+  }
+
+  /**
+   * Whether a member is likely to have a sample in a block: it has not missed too often, no stale
+   * marker ended it, and no earlier block at this timestamp had it (a scrape may come in two parts).
+   *
+   * @param firstBlock number of the first block of the group at this timestamp
+   */
+  isExpected(series: number, firstBlock: number): boolean {
+    return (this.recents[series]! & LIVES_MASK) !== 0 && this.lastBlocks[series]! < firstBlock;
   }
 
   /** Row `from` of `other` to row `to`: what a change touches. */
@@ -102,7 +115,8 @@ export class SeriesState {
     this.deltas[to] = other.deltas[from]!;
     this.meanDeltas[to] = other.meanDeltas[from]!;
     this.meanMantissas[to] = other.meanMantissas[from]!;
-    for (let k = 0; k < 4; k++) this.costs[to * 4 + k] = other.costs[from * 4 + k]!;
+    this.#costPairs[to * 2] = other.#costPairs[from * 2]!;
+    this.#costPairs[to * 2 + 1] = other.#costPairs[from * 2 + 1]!;
     this.partners[to] = other.partners[from]!;
     this.partnerHits[to] = other.partnerHits[from]!;
     this.neighbourHits[to] = other.neighbourHits[from]!;
@@ -115,9 +129,7 @@ export class SeriesState {
     if (count > this.lastBlocks.length) {
       const capacity = this.lastBlocks.length * 2;
       this.lastBlocks = grown(this.lastBlocks, new Uint32Array(capacity));
-      this.rates = grown(this.rates, new Uint16Array(capacity));
-      this.histories = grown(this.histories, new Uint8Array(capacity));
-      this.lives = grown(this.lives, new Uint8Array(capacity));
+      this.recents = grown(this.recents, new Uint32Array(capacity));
     }
     this.reserveChanged(count);
   }
@@ -133,6 +145,7 @@ export class SeriesState {
     this.meanDeltas = grown(this.meanDeltas, new Float64Array(capacity));
     this.meanMantissas = grown(this.meanMantissas, new Float64Array(capacity));
     this.costs = grown(this.costs, new Int16Array(capacity * 4));
+    this.#costPairs = new Int32Array(this.costs.buffer);
     this.partners = grown(this.partners, new Int32Array(capacity));
     this.partnerHits = grown(this.partnerHits, new Uint8Array(capacity));
     this.neighbourHits = grown(this.neighbourHits, new Uint8Array(capacity));

@@ -31,7 +31,8 @@ export class UndoLog {
 
   /** Before a sample or a miss of the series. */
   saveTouched(series: number): void {
-    this.#touched.push3(series, this.#state.lastBlocks[series]!, this.#state.recent(series));
+    const { lastBlocks, recents } = this.#state;
+    this.#touched.push3(series, lastBlocks[series]!, recents[series]!);
   }
 
   /** Before a change of the series' value. */
@@ -54,8 +55,10 @@ export class UndoLog {
   /** Puts back what was saved, newest first. */
   undo(): void {
     const touched = this.#touched.values;
+    const { lastBlocks, recents } = this.#state;
     for (let at = this.#touched.length - 3; at >= 0; at -= 3) {
-      this.#state.restore(touched[at]!, touched[at + 1]!, touched[at + 2]!);
+      lastBlocks[touched[at]!] = touched[at + 1]!;
+      recents[touched[at]!] = touched[at + 2]!;
     }
     for (let row = this.#changed.length - 1; row >= 0; row--) {
       this.#state.copyChanged(this.#changedRows, row, this.#changed.values[row]!);
