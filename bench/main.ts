@@ -8,6 +8,7 @@ const BENCHMARKS = new Map<
   ['wire', () => import('./wire.ts')],
   ['resync', () => import('./resync.ts')],
   ['ingest', () => import('./ingest.ts')],
+  ['codec', () => import('./codec.ts')],
 ]);
 
 /** Figures mean little without the machine they come from. */

@@ -19,6 +19,7 @@ const modes = {
   start: () => [['cli/main.ts', 'demo']],
   starferry: () => [['cli/main.ts']],
   bench: () => [['bench/main.ts']],
+  sim: () => [['test/sim/main.ts']],
   docs: () => [['scripts/generate-config-docs.ts']],
   build: () => [[...tsc, '-p', 'tsconfig.build.json'], ['scripts/copy-assets.mjs']],
   check: () => [biome, tsc, [...vitest, '--exclude', 'test/e2e/**']],

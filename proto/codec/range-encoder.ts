@@ -1,6 +1,6 @@
 import type { BitCoder } from './bit-coder.ts';
 
-/** Below this the range gives its top byte away; the one place for its meaning is the document. */
+/** While the range has nothing here, the top byte of `low` moves out. */
 const TOP_BYTE = 0xff000000;
 const SECTION_BYTES_MIN = 1024;
 

@@ -1,159 +1,189 @@
-import { describe, expect, test } from 'vitest';
-import { encodeBatch } from '../../../proto/batch.ts';
+import { describe, expect, it } from 'vitest';
 import { DecodeError } from '../../../proto/bytes.ts';
 import { SamplesDecoder } from '../../../proto/codec/samples-decoder.ts';
 import { SamplesEncoder } from '../../../proto/codec/samples-encoder.ts';
 import { SampleColumns } from '../../../proto/sample-columns.ts';
 import { compressFrame, decompressFrame, FrameError } from '../../../proto/zstd.ts';
-import { seededRandom, seedOfRun } from '../../tools/seeded-random.ts';
-import { KINDS, whole } from './kinds.ts';
-import { columnsOf, firstDifference, targetOf } from './streams.ts';
+import {
+  columnsOf,
+  difference,
+  IDS_MAX,
+  pushDouble,
+  randomSeed,
+  scratchBits,
+  seededFloats,
+} from './codec-fixture.ts';
+import { MOVES } from './value-kinds.ts';
 
-const SERIES = 40;
-const IDS_MAX = 1000;
-const CONTENT_BYTES_MAX = 2 ** 20;
+const T0 = 1_790_000_000_000;
 
-/** Three scrapes of every kind of series, and their sections. */
-function shortStream(): { batches: SampleColumns[]; sections: Uint8Array[] } {
-  const random = seededRandom(seedOfRun());
-  const kinds = Object.values(KINDS);
-  const sources = Array.from({ length: SERIES }, (_, id) => kinds[id % kinds.length]!(random));
-  const encoder = new SamplesEncoder(targetOf);
-  const batches = [1, 2, 3].map((scrape) =>
-    columnsOf(sources.map((next, id) => [id, 1_800_000_000_000 + scrape * 15_000, next()])),
-  );
-  return { batches, sections: batches.map((columns) => encoder.encode(columns)) };
+interface Sent {
+  columns: SampleColumns;
+  section: Uint8Array;
 }
 
-/** A decoder that has seen the sections before the last one. */
-function decoderBeforeLast(batches: SampleColumns[], sections: Uint8Array[]): SamplesDecoder {
+/** A stream in which series of every kind come, change and go. */
+function sendBatches(batches: number): Sent[] {
+  const random = seededFloats(11);
+  const encoder = new SamplesEncoder((id) => id % 3);
+  const moves = Object.values(MOVES);
+  const values = new Uint32Array(200);
+  return Array.from({ length: batches }, (_, batch) => {
+    const columns = new SampleColumns();
+    for (let id = batch * 4; id < 40 + batch * 4; id++) {
+      if (random() < 0.1) continue;
+      const at = (id % 100) * 2;
+      scratchBits.set(values.subarray(at, at + 2));
+      if (random() < 0.5) moves[id % moves.length]!(random);
+      values.set(scratchBits, at);
+      columns.push(id, T0 + batch * 15_000 + (id % 2), scratchBits[0]!, scratchBits[1]!);
+    }
+    return { columns, section: encoder.encode(columns) };
+  });
+}
+
+function decoderBehind(sent: readonly Sent[]): SamplesDecoder {
   const decoder = new SamplesDecoder({ idsMax: IDS_MAX });
-  for (let at = 0; at < sections.length - 1; at++) {
-    decoder.decode(sections[at]!, batches[at]!.count, new SampleColumns());
+  for (const { columns, section } of sent) {
+    decoder.decode(section, columns.count, new SampleColumns());
   }
   return decoder;
 }
 
-/** Decodes what may be damaged; false when it was refused by name. */
-function decodes(decoder: SamplesDecoder, section: Uint8Array, count: number): boolean {
-  const into = columnsOf([[7, 7, 7]]);
+/** True when the bytes were accepted; anything but a DecodeError fails the test. */
+function accepts(decoder: SamplesDecoder, section: Uint8Array, count: number): boolean {
+  const into = columnsOf([1, 2, 3]);
   try {
     decoder.decode(section, count, into);
+    expect(into.count).toBe(1 + count);
     return true;
   } catch (error) {
     expect(error).toBeInstanceOf(DecodeError);
-    expect(firstDifference(columnsOf([[7, 7, 7]]), into)).toBeUndefined();
+    expect(into.count).toBe(1);
     return false;
   }
 }
 
-describe('a section that is not what was written', () => {
-  const { batches, sections } = shortStream();
-  const columns = batches.at(-1)!;
-  const section = sections.at(-1)!;
+describe('a damaged section', () => {
+  const sent = sendBatches(8);
+  const before = sent.slice(0, 4);
+  const { section, columns } = sent[4]!;
 
-  /** The refused section left no trace: the right one decodes, bit for bit. */
-  function expectUntouched(decoder: SamplesDecoder): void {
-    const found = new SampleColumns();
-    decoder.decode(section, columns.count, found);
-    expect(firstDifference(columns, found)).toBeUndefined();
+  function expectTheRest(decoder: SamplesDecoder): void {
+    for (const each of sent.slice(4)) {
+      const into = new SampleColumns();
+      decoder.decode(each.section, each.columns.count, into);
+      expect(difference(each.columns, into)).toBeUndefined();
+    }
   }
 
-  test('cut off anywhere ends, and leaves no trace when it is refused', () => {
+  it('that is cut off at any byte is refused and leaves no trace', () => {
+    const decoder = decoderBehind(before);
     let refused = 0;
     for (let length = 0; length < section.length; length++) {
-      const decoder = decoderBeforeLast(batches, sections);
-      if (decodes(decoder, section.subarray(0, length), columns.count)) continue;
+      if (accepts(decoder, section.subarray(0, length), columns.count))
+        throw new Error(`${length}`);
       refused++;
-      expectUntouched(decoder);
     }
-    // A range code may do without its last bits by chance; the frame's checksum notices.
-    expect(refused).toBeGreaterThan(section.length * 0.9);
+    expect(refused).toBe(section.length);
+    expectTheRest(decoder);
   });
 
-  test('with bytes behind it is refused by name, and leaves no trace', () => {
-    const decoder = decoderBeforeLast(batches, sections);
-    const longer = Buffer.concat([section, Buffer.alloc(5, 0xa5)]);
-    expect(decodes(decoder, longer, columns.count)).toBe(false);
-    expectUntouched(decoder);
-  });
-
-  test('with another number of samples is refused by name, and leaves no trace', () => {
-    const decoder = decoderBeforeLast(batches, sections);
-    for (const count of [0, 1, columns.count - 1, columns.count + 1, 10_000]) {
-      expect(decodes(decoder, section, count)).toBe(false);
-    }
-    expectUntouched(decoder);
-  });
-
-  test('with any bit flipped ends, and leaves no trace when it is refused', () => {
+  it('that has a flipped bit leaves no trace when it is refused', () => {
+    let decoder = decoderBehind(before);
     let refused = 0;
     for (let bit = 0; bit < section.length * 8; bit++) {
-      const damaged = Uint8Array.from(section);
+      const damaged = section.slice();
       damaged[bit >> 3]! ^= 1 << (bit & 7);
-      const decoder = decoderBeforeLast(batches, sections);
-      if (decodes(decoder, damaged, columns.count)) continue;
-      refused++;
-      expectUntouched(decoder);
+      if (accepts(decoder, damaged, columns.count)) decoder = decoderBehind(before);
+      else refused++;
     }
-    expect(refused).toBeGreaterThan(0);
+    expect(refused).toBeGreaterThan(section.length);
+    expectTheRest(decoder);
   });
 
-  test('of random bytes ends, and holds no more than it may', () => {
-    const random = seededRandom(seedOfRun());
-    for (let round = 0; round < 2000; round++) {
-      const bytes = Uint8Array.from({ length: whole(random, 200) }, () => whole(random, 256));
-      decodes(decoderBeforeLast(batches, sections), bytes, whole(random, 500));
+  it('is refused with a count that is not its own', () => {
+    const decoder = decoderBehind(before);
+    expect(accepts(decoder, section, columns.count - 1)).toBe(false);
+    expect(accepts(decoder, section, columns.count + 1)).toBe(false);
+    expect(accepts(decoder, section, 0)).toBe(false);
+    expectTheRest(decoder);
+  });
+
+  it('in its zstd frame never gives wrong samples, wherever a bit is flipped', () => {
+    const frame = compressFrame(section, 3);
+    for (let bit = 0; bit < frame.length * 8; bit++) {
+      const damaged = Buffer.from(frame);
+      damaged[bit >> 3]! ^= 1 << (bit & 7);
+      let content: Buffer;
+      try {
+        content = decompressFrame(damaged, 1 << 20);
+      } catch (error) {
+        expect(error).toBeInstanceOf(FrameError);
+        continue;
+      }
+      expect(content.equals(section)).toBe(true);
     }
   });
 });
 
-describe('a batch in its frame', () => {
-  const { batches, sections } = shortStream();
-  const frames = sections.map((samples, at) =>
-    compressFrame(
-      encodeBatch({
-        lane: 'live',
-        run: 1n,
-        sentAtMs: 1,
-        stream: 2n,
-        sequence: at + 1,
-        positions: [{ run: 1n, first: at + 1, last: at + 1 }],
-        samplesCount: batches[at]!.count,
-        samples,
-        mayBeRedelivered: false,
-      }),
-      3,
-    ),
-  );
-
-  /** Whether damaged bytes are refused, or hold the very same content. */
-  function isSafe(frame: Uint8Array, damaged: Uint8Array): boolean {
-    try {
-      return decompressFrame(damaged, CONTENT_BYTES_MAX).equals(
-        decompressFrame(frame, CONTENT_BYTES_MAX),
-      );
-    } catch (error) {
-      expect(error).toBeInstanceOf(FrameError);
-      return true;
+it('every batch of a stream may be refused before it is accepted', () => {
+  const random = seededFloats(5);
+  const encoder = new SamplesEncoder((id) => id >> 8);
+  const decoder = new SamplesDecoder({ idsMax: IDS_MAX });
+  const moved = new Float64Array(4);
+  for (let batch = 0; batch < 30; batch++) {
+    const columns = new SampleColumns();
+    // Groups follow each other as they like; one series of each moves by the same every time.
+    for (let turn = 0; turn < 6; turn++) {
+      const first = Math.floor(random() * 4) << 8;
+      const timestamp = T0 + batch * 60_000 + turn * 10_000;
+      moved[first >> 8]! += 1000;
+      pushDouble(columns, first, timestamp, moved[first >> 8]!);
+      for (let id = 1; id < 8; id++) {
+        pushDouble(columns, first + id, timestamp, Math.floor(random() * 1e6));
+      }
     }
+    const section = encoder.encode(columns);
+    expect(accepts(decoder, section.subarray(0, -1), columns.count)).toBe(false);
+    for (const bit of [0x80, 0x40, 0x20, 0x10]) {
+      // Most likely another group to begin with.
+      const damaged = section.slice();
+      damaged[0]! ^= bit;
+      expect(accepts(decoder, damaged, columns.count)).toBe(false);
+    }
+    const into = new SampleColumns();
+    decoder.decode(section, columns.count, into);
+    expect(difference(columns, into)).toBeUndefined();
   }
+});
 
-  test('never yields other samples when it is cut off anywhere', () => {
-    for (const frame of frames) {
-      for (let length = 0; length < frame.length; length++) {
-        expect(isSafe(frame, frame.subarray(0, length))).toBe(true);
-      }
+describe('random bytes', () => {
+  it('end in a DecodeError or in as many samples as asked for, within the time of these', () => {
+    const seed = randomSeed();
+    console.log(`seed ${seed}`);
+    const random = seededFloats(seed);
+    const sent = sendBatches(3);
+    let decoder = decoderBehind(sent);
+    for (let round = 0; round < 3000; round++) {
+      const bytes = Uint8Array.from({ length: random() * 200 }, () => random() * 256);
+      if (random() < 0.3) bytes.fill(random() < 0.5 ? 0 : 255, random() * bytes.length);
+      if (accepts(decoder, bytes, Math.floor(random() * 500))) decoder = decoderBehind(sent);
     }
   });
 
-  test('never yields other samples when any bit is flipped', () => {
-    for (const frame of frames) {
-      for (let bit = 0; bit < frame.length * 8; bit++) {
-        const damaged = Uint8Array.from(frame);
-        damaged[bit >> 3]! ^= 1 << (bit & 7);
-        expect(isSafe(frame, damaged)).toBe(true);
-      }
+  it('of the likeliest bits only end as soon as the samples are there', () => {
+    for (const byte of [0x00, 0xff]) {
+      const decoder = new SamplesDecoder({ idsMax: IDS_MAX });
+      const startedMs = performance.now();
+      accepts(decoder, new Uint8Array(1 << 20).fill(byte), 100_000);
+      expect(performance.now() - startedMs).toBeLessThan(5000);
     }
   });
+});
+
+it('a series id that is not below idsMax is refused', () => {
+  const section = new SamplesEncoder(() => 0).encode(columnsOf([9, T0, 1], [10, T0, 1]));
+  const decoder = new SamplesDecoder({ idsMax: 10 });
+  expect(() => decoder.decode(section, 2, new SampleColumns())).toThrow(/series id 10 is unknown/);
 });

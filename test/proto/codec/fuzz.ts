@@ -1,49 +1,61 @@
-import type { Random } from '../../../base/random.ts';
 import { SampleColumns } from '../../../proto/sample-columns.ts';
-import { KINDS, type Source, whole } from './kinds.ts';
-import { bitsOf, TestStream } from './streams.ts';
+import { Stream, scratchBits, seededFloats } from './codec-fixture.ts';
+import { MOVES } from './value-kinds.ts';
 
-const SERIES_MAX = 400;
-const BATCHES_PER_STREAM = 40;
+const SERIES = 1000;
+const ROWS_MAX = 4000;
+const STREAM_BATCHES = 40;
+const TIMESTAMP_MAX = 2 ** 53;
+const moves = Object.values(MOVES);
 
-/** Passes about `values` random samples through streams of random shape, comparing every bit. */
-export function fuzz(random: Random, values: number): void {
+/**
+ * Passes `values` random values through streams; throws at the first difference.
+ * Series change their kind now and then, miss, repeat and jump in time.
+ */
+export function fuzz(seed: number, values: number): void {
+  const random = seededFloats(seed);
+  let stream = new Stream((id) => id % 7);
   let passed = 0;
-  while (passed < values) {
-    const stream = new TestStream();
-    const sources = randomSources(random);
-    let at = whole(random, 2e12) - 1e12;
-    for (let batch = 0; batch < BATCHES_PER_STREAM && passed < values; batch++) {
-      const columns = randomBatch(random, sources, at);
-      stream.pass(columns);
-      passed += columns.count;
-      at += 15_000 + (random.float() < 0.1 ? whole(random, 100_000) - 50_000 : 0);
-    }
+  const valueBits = new Uint32Array(SERIES * 2);
+  for (let batch = 0; passed < values; batch++) {
+    if (batch % STREAM_BATCHES === 0) stream = new Stream((id) => id % 7);
+    const columns = randomBatch(random, valueBits);
+    const found = stream.pass(columns);
+    if (found !== undefined) throw new Error(`seed ${seed}, batch ${batch}: ${found}`);
+    passed += columns.count;
   }
 }
 
-function randomSources(random: Random): Source[] {
-  const kinds = Object.values(KINDS);
-  const single = random.float() < 0.3 ? kinds[whole(random, kinds.length)] : undefined;
-  return Array.from({ length: 1 + whole(random, SERIES_MAX) }, () =>
-    (single ?? kinds[whole(random, kinds.length)]!)(random),
-  );
-}
-
-/** Some scrapes of some series, in order or not, some of them twice. */
-function randomBatch(random: Random, sources: Source[], at: number): SampleColumns {
+function randomBatch(random: () => number, valueBits: Uint32Array): SampleColumns {
   const columns = new SampleColumns();
-  const present = random.float() < 0.5 ? 1 : random.float();
-  const shuffled = random.float() < 0.1;
-  for (let scrape = 0; scrape <= whole(random, 3); scrape++) {
-    for (let place = 0; place < sources.length; place++) {
-      if (random.float() >= present) continue;
-      const id = shuffled ? whole(random, sources.length) : place;
-      const value = sources[id]!();
-      const bits = typeof value === 'bigint' ? value : bitsOf(value);
-      const timestamp = at + scrape * 5000 - (random.float() < 0.01 ? whole(random, 9000) : 0);
-      columns.push(id, timestamp, Number(bits & 0xffffffffn), Number(bits >> 32n));
-    }
+  const rows = 1 + Math.floor(random() * ROWS_MAX);
+  let timestamp = Math.floor(1.7e12 + random() * 1e9);
+  let series = Math.floor(random() * SERIES);
+  const stray = random() < 0.3 ? 0.2 : 0.002;
+  while (columns.count < rows) {
+    if (random() < stray) timestamp = strayTimestamp(random, timestamp);
+    series = (random() < stray ? Math.floor(random() * SERIES) : series + 1) % SERIES;
+    moveValue(random, series, valueBits);
+    const id = Math.imul(series, 0x01000193) >>> 0;
+    columns.push(id, timestamp, valueBits[series * 2]!, valueBits[series * 2 + 1]!);
   }
   return columns;
+}
+
+function strayTimestamp(random: () => number, timestamp: number): number {
+  const choice = random();
+  if (choice < 0.5) return timestamp + 15_000;
+  if (choice < 0.8) return timestamp + Math.floor((random() - 0.5) * 1e6);
+  if (choice < 0.9) return Math.round((random() * 2 - 1) * TIMESTAMP_MAX);
+  return Math.floor(1.7e12 + random() * 1e9);
+}
+
+function moveValue(random: () => number, series: number, valueBits: Uint32Array): void {
+  if (random() < 0.4) return;
+  scratchBits[0] = valueBits[series * 2]!;
+  scratchBits[1] = valueBits[series * 2 + 1]!;
+  const kind = random() < 0.05 ? Math.floor(random() * moves.length) : series % moves.length;
+  moves[kind]!(random);
+  valueBits[series * 2] = scratchBits[0]!;
+  valueBits[series * 2 + 1] = scratchBits[1]!;
 }

@@ -1,122 +1,224 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { nodeMix15s, readCapture } from '../../../bench/capture.ts';
 import { capturedBatches, capturedGroupKeys } from '../../../bench/captured-batches.ts';
 import { CapturedSamples } from '../../../bench/captured-samples.ts';
-import { SamplesDecoder } from '../../../proto/codec/samples-decoder.ts';
-import { SamplesEncoder } from '../../../proto/codec/samples-encoder.ts';
 import { SampleColumns } from '../../../proto/sample-columns.ts';
-import { seededRandom, seedOfRun } from '../../tools/seeded-random.ts';
-import { KINDS, ODD_VALUES, whole } from './kinds.ts';
-import { columnsOf, firstDifference, TestStream } from './streams.ts';
+import {
+  columnsOf,
+  pushDouble,
+  randomSeed,
+  Stream,
+  scratchBits,
+  seededFloats,
+} from './codec-fixture.ts';
+import { MOVES } from './value-kinds.ts';
 
-const SCRAPE_MS = 15_000;
-const START_MS = 1_800_000_000_000;
+const T0 = 1_790_000_000_000;
+const TIMESTAMP_MAX = 2 ** 53;
 
-describe('what comes out of a stream is what went in, bit for bit', () => {
-  test('twenty minutes of real traffic, at 0.25 bytes a sample and 0.23 once it is known', () => {
-    const samples = new CapturedSamples(readCapture(nodeMix15s));
-    const groupKeys = capturedGroupKeys(samples);
-    const encoder = new SamplesEncoder((id) => groupKeys[id]!);
-    const decoder = new SamplesDecoder({ idsMax: groupKeys.length });
+describe('the capture', () => {
+  const samples = new CapturedSamples(readCapture(nodeMix15s));
+  const groupKeys = capturedGroupKeys(samples);
+
+  it('comes out bit for bit and takes at most 0.23 B a sample in its second half', () => {
+    const stream = new Stream((id) => groupKeys[id]!);
     const batches = capturedBatches(samples, 5000);
-    const sizes = batches.map((columns) => {
-      const section = encoder.encode(columns);
-      const found = new SampleColumns();
-      decoder.decode(section, columns.count, found);
-      expect(firstDifference(columns, found)).toBeUndefined();
-      return { bytes: section.length, samples: columns.count };
+    let secondHalfBytes = 0;
+    let secondHalfCount = 0;
+    batches.forEach((columns, index) => {
+      const bytesBefore = stream.bytes;
+      expect(stream.pass(columns)).toBeUndefined();
+      if (index < batches.length >> 1) return;
+      secondHalfBytes += stream.bytes - bytesBefore;
+      secondHalfCount += columns.count;
     });
-    const perSample = (part: typeof sizes) =>
-      part.reduce((sum, { bytes }) => sum + bytes, 0) /
-      part.reduce((sum, each) => sum + each.samples, 0);
-    expect(sizes.reduce((sum, each) => sum + each.samples, 0)).toBe(532_777);
-    expect(perSample(sizes)).toBeLessThan(0.25);
-    expect(perSample(sizes.slice(sizes.length >> 1))).toBeLessThan(0.23);
+    expect(secondHalfBytes / secondHalfCount).toBeLessThan(0.23);
+    expect(stream.bytes / samples.columns.count).toBeLessThan(0.25);
   });
 
-  test.each(Object.entries(KINDS))('a series of the kind: %s', (_name, kind) => {
-    const random = seededRandom(seedOfRun());
-    const sources = Array.from({ length: 30 }, () => kind(random));
-    const stream = new TestStream();
-    for (let scrape = 0; scrape < 60; scrape++) {
-      const at = START_MS + scrape * SCRAPE_MS;
-      stream.pass(columnsOf(sources.map((next, id) => [id, at, next()])));
-    }
+  it('comes out bit for bit as one pack', () => {
+    const stream = new Stream((id) => groupKeys[id]!);
+    expect(stream.pass(samples.columns)).toBeUndefined();
   });
 
-  test('every odd value before and behind every other', () => {
-    const stream = new TestStream();
-    let at = 0;
-    for (const one of ODD_VALUES) {
-      for (const other of ODD_VALUES) {
-        stream.pass(columnsOf([[1, at++, one]]));
-        stream.pass(columnsOf([[1, at++, other]]));
-      }
-    }
+  it('spends at most 0.3 B a series on groups and members', () => {
+    const columns = capturedBatches(samples, 60_000)[0]!;
+    // The second time only the groups and members are missing.
+    const withMembers = zeroed(columns);
+    const first = new Stream((id) => groupKeys[id]!);
+    expect(first.pass(withMembers)).toBeUndefined();
+    const bytes = first.bytes;
+    expect(first.pass(withMembers)).toBeUndefined();
+    const series = new Set(columns.ids.subarray(0, columns.count)).size;
+    expect((bytes - (first.bytes - bytes)) / series).toBeLessThan(0.3);
   });
+});
 
-  test('histograms whose buckets move together', () => {
-    const random = seededRandom(seedOfRun());
-    const buckets = new Float64Array(200);
-    const stream = new TestStream();
+function zeroed(columns: SampleColumns): SampleColumns {
+  const zeros = new SampleColumns();
+  zeros.appendRows(columns);
+  zeros.valueBits.fill(0);
+  return zeros;
+}
+
+describe.each(Object.entries(MOVES))('values of the kind "%s"', (_kind, move) => {
+  it('come out bit for bit', () => {
+    const seed = randomSeed();
+    console.log(`seed ${seed}`);
+    const random = seededFloats(seed);
+    const stream = new Stream();
+    const values = new Uint32Array(400);
     for (let scrape = 0; scrape < 50; scrape++) {
-      const from = whole(random, buckets.length);
-      const added = whole(random, 100);
-      for (let bucket = from; bucket < buckets.length; bucket++) buckets[bucket]! += added;
-      const at = START_MS + scrape * SCRAPE_MS;
-      stream.pass(columnsOf(Array.from(buckets, (value, id) => [id, at, value])));
-    }
-  });
-
-  test('timestamps that are irregular, repeated, backward and as far as ±2^53', () => {
-    const random = seededRandom(seedOfRun());
-    const far = [2 ** 53, -(2 ** 53), 0, 1, -1, 2 ** 53 - 1, 2 ** 52, -(2 ** 51)];
-    const stream = new TestStream();
-    for (let batch = 0; batch < 200; batch++) {
-      const rows = Array.from({ length: 40 }, (): [number, number, number] => {
-        const at =
-          random.float() < 0.3
-            ? far[whole(random, far.length)]!
-            : START_MS + whole(random, 20) * 7 - whole(random, 20) * 1000;
-        return [whole(random, 12), at, whole(random, 5)];
-      });
-      stream.pass(columnsOf(rows));
-    }
-  });
-
-  test('series that come and go, in batches of any size', () => {
-    const random = seededRandom(seedOfRun());
-    const stream = new TestStream();
-    let firstAlive = 0;
-    for (let scrape = 0; scrape < 200; scrape++) {
-      firstAlive += whole(random, 20);
-      const at = START_MS + scrape * SCRAPE_MS;
-      const rows: [number, number, number][] = [];
-      for (let id = firstAlive; id < firstAlive + 300; id++) {
-        if (random.float() < 0.9) rows.push([id, at, whole(random, 3)]);
+      const columns = new SampleColumns();
+      for (let series = 0; series < 200; series++) {
+        scratchBits.set(values.subarray(series * 2, series * 2 + 2));
+        move(random);
+        values.set(scratchBits, series * 2);
+        columns.push(series, T0 + scrape * 15_000, scratchBits[0]!, scratchBits[1]!);
       }
-      const cut = whole(random, rows.length);
-      stream.pass(columnsOf(rows.slice(0, cut)));
-      stream.pass(columnsOf(rows.slice(cut)));
+      expect(stream.pass(columns)).toBeUndefined();
+    }
+  });
+});
+
+describe('series', () => {
+  it('of a histogram with many buckets share their deltas: under 0.3 B a sample', () => {
+    const random = seededFloats(1);
+    const stream = new Stream();
+    const buckets = new Array<number>(100).fill(0);
+    let count = 0;
+    for (let scrape = 0; scrape < 100; scrape++) {
+      const observed = Math.floor(random() * 100);
+      const columns = new SampleColumns();
+      buckets.forEach((bucket, le) => {
+        buckets[le] = bucket + (le >= observed ? 17 : 0);
+        pushDouble(columns, le, T0 + scrape * 15_000, buckets[le]!);
+      });
+      count += columns.count;
+      expect(stream.pass(columns)).toBeUndefined();
+    }
+    expect(stream.bytes / count).toBeLessThan(0.3);
+  });
+
+  it('come and go: 300 of 1000 change with every scrape', () => {
+    const stream = new Stream((id) => id % 3);
+    for (let scrape = 0; scrape < 30; scrape++) {
+      const columns = new SampleColumns();
+      for (let n = 0; n < 1000; n++) {
+        pushDouble(columns, scrape * 300 + n, T0 + scrape * 15_000, n * scrape);
+      }
+      expect(stream.pass(columns)).toBeUndefined();
     }
   });
 
-  test('a hundred thousand series, and ids up to 2^32 - 1', () => {
-    const stream = new TestStream();
+  it('may be 100,000 with ids far apart', () => {
+    const stream = new Stream((id) => id % 50);
+    for (let scrape = 0; scrape < 2; scrape++) {
+      const columns = new SampleColumns();
+      for (let n = 0; n < 100_000; n++) {
+        pushDouble(columns, Math.imul(n, 0x9e3779b1) >>> 0, T0 + scrape * 15_000, n + scrape);
+      }
+      expect(stream.pass(columns)).toBeUndefined();
+    }
+  });
+
+  it('with timestamps of their own take time in proportion to their samples', () => {
+    const stream = new Stream();
     for (let scrape = 0; scrape < 3; scrape++) {
-      const at = START_MS + scrape * SCRAPE_MS;
-      const columns = new SampleColumns(100_000);
-      for (let id = 0; id < 100_000; id++) columns.push(id, at, id % 7, 0x3ff00000);
-      stream.pass(columns);
+      const columns = new SampleColumns();
+      // One group: all are first seen at the same time.
+      for (let n = 0; n < 50_000; n++) {
+        pushDouble(columns, n, T0 + scrape * 15_000 + (scrape > 0 ? n : 0), n);
+      }
+      expect(stream.pass(columns)).toBeUndefined();
     }
-    stream.pass(columnsOf([[2 ** 32 - 1, START_MS, 1]]));
+  }, 10_000);
+
+  it('that were split by the end of a batch belong together', () => {
+    const stream = new Stream();
+    const part = (scrape: number, from: number, to: number) => {
+      const columns = new SampleColumns();
+      for (let id = from; id < to; id++) pushDouble(columns, id, T0 + scrape * 15_000, 1);
+      return columns;
+    };
+    for (let scrape = 0; scrape < 20; scrape++) {
+      expect(stream.pass(part(scrape, 0, 600))).toBeUndefined();
+      expect(stream.pass(part(scrape, 600, 1000))).toBeUndefined();
+    }
+    const bytesBefore = stream.bytes;
+    expect(stream.pass(part(20, 0, 600))).toBeUndefined();
+    expect(stream.pass(part(20, 600, 1000))).toBeUndefined();
+    // The samples that have not come yet are one run each time.
+    expect(stream.bytes - bytesBefore).toBeLessThan(20);
+  });
+});
+
+describe('timestamps', () => {
+  it('may be the ends of the range in any order', () => {
+    const stream = new Stream();
+    const ends = [TIMESTAMP_MAX, -TIMESTAMP_MAX, 1 - TIMESTAMP_MAX, TIMESTAMP_MAX - 1, 0, 1, -1];
+    for (const a of ends) {
+      for (const b of ends) {
+        const rows = [a, b, a, a, b].map((timestamp, n) => [n % 2, timestamp, n] as const);
+        expect(stream.pass(columnsOf(...rows))).toBeUndefined();
+      }
+    }
   });
 
-  test('an empty batch', () => {
-    const stream = new TestStream();
-    stream.pass(columnsOf([]));
-    stream.pass(columnsOf([[1, 1, 1]]));
-    stream.pass(columnsOf([]));
-    stream.pass(columnsOf([[1, 2, 1]]));
+  it('may repeat, go back and be irregular, in one batch and over many', () => {
+    const seed = randomSeed();
+    console.log(`seed ${seed}`);
+    const random = seededFloats(seed);
+    const stream = new Stream((id) => id % 2);
+    for (let batch = 0; batch < 200; batch++) {
+      const columns = new SampleColumns();
+      for (let row = 0; row < 60; row++) {
+        const id = Math.floor(random() * 6);
+        pushDouble(columns, id, T0 + Math.floor(random() * 8) * 1000, Math.floor(random() * 4));
+      }
+      expect(stream.pass(columns)).toBeUndefined();
+    }
   });
+});
+
+describe('a batch', () => {
+  it('may hold nothing', () => {
+    const stream = new Stream();
+    expect(stream.pass(new SampleColumns())).toBeUndefined();
+    expect(stream.pass(columnsOf([7, T0, 1]))).toBeUndefined();
+    expect(stream.pass(new SampleColumns())).toBeUndefined();
+    expect(stream.pass(columnsOf([7, T0 + 1, 1]))).toBeUndefined();
+  });
+
+  it('gives samples of several timestamps, series by series, a block for each timestamp', () => {
+    const stream = new Stream();
+    const columns = new SampleColumns();
+    for (let id = 0; id < 100; id++) {
+      for (let scrape = 0; scrape < 20; scrape++) pushDouble(columns, id, T0 + scrape * 15_000, 1);
+    }
+    expect(stream.pass(columns)).toBeUndefined();
+    expect(stream.bytes).toBeLessThan(150);
+  });
+});
+
+it('asks for the group of a series once', () => {
+  const asked: number[] = [];
+  const stream = new Stream((id) => {
+    asked.push(id);
+    return 0;
+  });
+  for (let scrape = 0; scrape < 3; scrape++) {
+    stream.pass(columnsOf([5, T0 + scrape, 1], [9, T0 + scrape, 2]));
+  }
+  expect(asked).toEqual([5, 9]);
+});
+
+it('carries a stale marker as it is and expects no sample of the series behind it', () => {
+  const stream = new Stream();
+  for (let scrape = 0; scrape < 3; scrape++) {
+    const columns = columnsOf([1, T0 + scrape * 1000, 5]);
+    if (scrape === 1) columns.push(2, T0 + 1000, 2, 0x7ff00000);
+    else if (scrape === 0) pushDouble(columns, 2, T0, 4);
+    expect(stream.pass(columns)).toBeUndefined();
+  }
 });

@@ -1,0 +1,147 @@
+import { join } from 'node:path';
+import type { HubLink } from '../../agent/ship/hub-client.ts';
+import { AgentProcess, type Moment } from './agent-process.ts';
+import type { Chance } from './chance.ts';
+import { copyAsAfterPowerCut, cutWal, damageSegment } from './data-folder.ts';
+import type { Ledger } from './ledger.ts';
+import { STARTS_AT_MS, type Surroundings } from './surroundings.ts';
+import { WallClock } from './virtual-time.ts';
+
+export interface AgentMachineDeps {
+  surroundings: Surroundings;
+  ledger: Ledger;
+  /** Folder for the data of all processes. */
+  folder: string;
+  connect(isDead: () => boolean): HubLink;
+}
+
+/** A copy of a data_dir, as an operator made it. */
+export interface Snapshot {
+  folder: string;
+  /** Samples acknowledged until then. */
+  acknowledged: number;
+}
+
+/** A machine with a disk and a clock, on which one process of the agent after another runs. */
+export class AgentMachine {
+  readonly name: string;
+  readonly clock: WallClock;
+  process: AgentProcess | undefined;
+  /** Crashes the process when the kind of moment comes; `cuts`: in the middle of the commit. */
+  crashAt: { kind: Moment['kind']; cuts: boolean } | undefined;
+  readonly #deps: AgentMachineDeps;
+  readonly #chance: Chance;
+  /** What the next process finds. */
+  #dataDir: string;
+  #folders = 0;
+  #starts = 0;
+
+  /** @param from data_dir that the machine begins with */
+  constructor(name: string, deps: AgentMachineDeps, from?: Snapshot) {
+    const { surroundings } = deps;
+    this.name = name;
+    this.#deps = deps;
+    this.#chance = surroundings.chance.part(name);
+    this.clock = new WallClock(surroundings.time, STARTS_AT_MS + this.#chance.between(-500, 500));
+    this.#dataDir = from?.folder ?? this.#nextFolder();
+  }
+
+  start(): void {
+    const { surroundings, connect } = this.#deps;
+    if (this.process !== undefined) return;
+    surroundings.note(`${this.name} starts`);
+    this.crashAt = undefined;
+    const process: AgentProcess = new AgentProcess(this.#dataDir, {
+      surroundings,
+      clock: this.clock,
+      random: this.#chance.part(`process ${this.#starts++}`).random,
+      connect,
+      onMoment: (moment) => this.#considerCrash(process, moment),
+    });
+    this.process = process;
+  }
+
+  /** The power fails now. */
+  crash(): void {
+    const { process } = this;
+    if (process === undefined) return;
+    this.#expectBalance(process);
+    this.#die(process);
+  }
+
+  snapshot(): Snapshot {
+    const folder = this.#nextFolder();
+    copyAsAfterPowerCut(this.process?.dataDir ?? this.#dataDir, folder);
+    return { folder, acknowledged: this.#deps.ledger.acknowledged };
+  }
+
+  /** Puts an older copy in the place of the data_dir; the process must have ended. */
+  restore({ folder, acknowledged }: Snapshot): void {
+    const { ledger, surroundings } = this.#deps;
+    surroundings.note(`${this.name} is restored from ${acknowledged} acknowledged samples`);
+    this.#dataDir = folder;
+    ledger.forgive(this.name, acknowledged);
+  }
+
+  /** Damages a stored segment; the process must have ended. */
+  damage(): void {
+    const column = damageSegment(this.#dataDir, this.#chance);
+    this.#deps.surroundings.note(`${this.name} damaged in ${column ?? 'nothing'}`);
+  }
+
+  /** Ends in good order, with nothing left to send. */
+  async stop(): Promise<void> {
+    const { process } = this;
+    if (process === undefined) return;
+    await process.stop();
+    this.#expectBalance(process);
+    this.#readLosses(process);
+    this.process = undefined;
+  }
+
+  #considerCrash(process: AgentProcess, moment: Moment): void {
+    const wanted = this.crashAt;
+    if (wanted?.kind !== moment.kind || process.isDead) return;
+    this.#deps.surroundings.note(`${this.name} crashes ${moment.kind}`);
+    this.#die(process);
+    if (moment.kind !== 'after append' || !wanted.cuts) return;
+    const { walBytesBefore, walBytesAfter } = moment;
+    // After a checkpoint the log is written from its start again: nobody can say where to cut.
+    if (walBytesAfter <= walBytesBefore) return;
+    cutWal(this.#dataDir, this.#chance.whole(walBytesBefore, walBytesAfter - 1));
+  }
+
+  #die(process: AgentProcess): void {
+    this.#deps.surroundings.note(`${this.name} is dead, ${process.waiting()} samples waiting`);
+    this.#readLosses(process);
+    this.#dataDir = this.#nextFolder();
+    copyAsAfterPowerCut(process.dataDir, this.#dataDir);
+    process.crash();
+    this.process = undefined;
+  }
+
+  #expectBalance(process: AgentProcess): void {
+    const imbalance = process.imbalance();
+    if (imbalance !== undefined) {
+      this.#deps.surroundings.violation(`counters of ${this.name}: ${imbalance}`);
+    }
+  }
+
+  /** Losses are what the log says: the time range must be enough to know what is missing. */
+  #readLosses({ lines }: AgentProcess): void {
+    for (const { reason, tenant, samples, oldest, newest } of lines) {
+      if (oldest === undefined) continue;
+      this.#deps.surroundings.note(`${this.name} lost ${samples} of ${tenant}: ${reason}`);
+      this.#deps.ledger.report({
+        tenant: String(tenant),
+        samples: Number(samples),
+        oldest: Date.parse(String(oldest)),
+        newest: Date.parse(String(newest)),
+      });
+    }
+  }
+
+  #nextFolder(): string {
+    return join(this.#deps.folder, `${this.name}-${this.#folders++}`);
+  }
+}

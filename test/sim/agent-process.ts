@@ -1,0 +1,219 @@
+import { existsSync, rmSync, statSync } from 'node:fs';
+import type { Buffer as SampleBuffer } from '../../agent/buffer/buffer.ts';
+import type { GroupCommit } from '../../agent/buffer/group-commit.ts';
+import {
+  encodeDictionaryBatch,
+  encodeHeartbeat,
+  StreamEncoder,
+} from '../../agent/encode/stream-encoder.ts';
+import { SeriesTable } from '../../agent/series/series-table.ts';
+import type { HubLink } from '../../agent/ship/hub-client.ts';
+import { Shipper } from '../../agent/ship/shipper.ts';
+import { TargetKeys } from '../../agent/target-keys.ts';
+import type { Log } from '../../base/log.ts';
+import type { Random } from '../../base/random.ts';
+import { SampleColumns } from '../../proto/sample-columns.ts';
+import { settledCount } from '../../proto/settlement.ts';
+import { memoryLog } from '../tools/memory-log.ts';
+import { walPath } from './data-folder.ts';
+import type { SentSample } from './ledger.ts';
+import type { Surroundings } from './surroundings.ts';
+import type { WallClock } from './virtual-time.ts';
+
+const HOUSEKEEPING_MS = 1000;
+const SERIES_MAX = 100_000;
+
+/** A moment between two steps of the buffer; after an append, what that added to the WAL. */
+export type Moment =
+  | { kind: 'before append' | 'before acknowledge' | 'after acknowledge' }
+  | { kind: 'after append'; walBytesBefore: number; walBytesAfter: number };
+
+export interface AgentProcessDeps {
+  surroundings: Surroundings;
+  clock: WallClock;
+  random: Random;
+  /** The link to the hub; `isDead` says whether this process can still speak. */
+  connect(isDead: () => boolean): HubLink;
+  /** The place to crash between two steps. */
+  onMoment(moment: Moment): void;
+}
+
+/**
+ * One process of the agent, from its start to its crash or stop: series, buffer, encode and ship
+ * joined as agent/main.ts and agent/worker.ts do, without threads and HTTP.
+ */
+export class AgentProcess {
+  readonly dataDir: string;
+  readonly buffer: SampleBuffer;
+  readonly lines: Record<string, unknown>[];
+  isDead = false;
+  readonly #deps: AgentProcessDeps;
+  readonly #series = new SeriesTable({ seriesMax: SERIES_MAX });
+  readonly #shipper: Shipper;
+  readonly #commits: Pick<GroupCommit, 'add' | 'commit'>;
+  readonly #ending = new AbortController();
+  readonly #loops: Promise<unknown>;
+  readonly #foundSamples: number;
+  #receivedSamples = 0;
+
+  /** @throws what the buffer throws when it cannot be opened */
+  constructor(dataDir: string, deps: AgentProcessDeps) {
+    const { surroundings, clock, random } = deps;
+    const { plan, parts } = surroundings;
+    const { log, lines } = memoryLog();
+    this.#deps = deps;
+    this.dataDir = dataDir;
+    this.lines = lines;
+    this.buffer = parts.openBuffer(
+      { dataDir, ...plan.buffer, freeDiskBytesMin: 0 },
+      { clock, random, log },
+    );
+    this.#watch();
+    let id = 0;
+    for (const entry of this.buffer.dictionary.entries()) this.#series.restore(entry, id++);
+    this.#foundSamples = this.waiting();
+    this.#shipper = this.#createShipper(log);
+    this.#commits = parts.groupCommit(this.buffer, () => this.#shipper.wake(), clock);
+    this.#loops = Promise.all([this.#shipper.run(this.#ending.signal), this.#housekeep()]);
+    surroundings.spawn(this.#loops);
+  }
+
+  #createShipper(log: Log): Shipper {
+    const { surroundings, clock, random, connect } = this.#deps;
+    const { plan, parts } = surroundings;
+    const { buffer } = this;
+    const targets = new TargetKeys(buffer);
+    return new Shipper(plan.batch, {
+      samples: parts.sampleLog(buffer),
+      storedBefore: buffer.storedBefore,
+      link: parts.link(
+        connect(() => this.isDead),
+        buffer,
+      ),
+      encoding: {
+        openStream: (keyframe) =>
+          new StreamEncoder(random.id64(), buffer.run, keyframe, targets.keysOf(keyframe.epoch)),
+        dictionaryBatch: (epoch, epochsInUse, dictionary) =>
+          encodeDictionaryBatch({ run: buffer.run, epoch, epochsInUse, dictionary }, clock.now()),
+        heartbeat: () => encodeHeartbeat(buffer.run, clock.now()),
+      },
+      clock,
+      random,
+      log,
+    });
+  }
+
+  /** Samples in the buffer. */
+  waiting(): number {
+    return this.buffer.backlog.values().reduce((sum, samples) => sum + samples, 0);
+  }
+
+  /** How often another agent was found to have taken over this one's id. */
+  get takeovers(): number {
+    return this.#shipper.stats.events.get('duplicate agent') ?? 0;
+  }
+
+  /** What ingest does with one request; `gone`: the process has ended and nobody answers. */
+  async append(samples: readonly SentSample[]): Promise<'stored' | 'unavailable' | 'gone'> {
+    const { tenant } = samples[0]!.series;
+    const number = this.#series.tenant(tenant);
+    const columns = new SampleColumns(samples.length);
+    let previous = -1;
+    for (const { series, timestamp, low, high } of samples) {
+      const { labels } = series;
+      previous = this.#series.resolve(number, previous, labels, 0, labels.length);
+      columns.push(previous, timestamp, low, high);
+    }
+    const newEntries = this.#series.takeNewEntries();
+    const append = newEntries === undefined ? { tenant, columns } : { tenant, columns, newEntries };
+    const unavailable = await this.#commits.add(append);
+    if (this.isDead) return 'gone';
+    if (unavailable !== undefined) this.#deps.surroundings.note(`agent says ${unavailable}`);
+    return unavailable === undefined ? 'stored' : 'unavailable';
+  }
+
+  /** Begins a new dictionary, as changeEpochs does once most series are gone. */
+  openEpoch(): void {
+    this.#series.reset();
+    this.#commits.commit();
+    this.buffer.openEpoch();
+  }
+
+  /** Nothing of this process reaches anybody any more; its files are of no interest to others. */
+  crash(): void {
+    this.isDead = true;
+    this.#deps.surroundings.spawn(this.#bury());
+  }
+
+  async #bury(): Promise<void> {
+    await this.#end();
+    this.buffer.close();
+    rmSync(this.dataDir, { recursive: true });
+  }
+
+  /** Ends in good order. */
+  async stop(): Promise<void> {
+    await this.#end();
+    this.isDead = true;
+    this.buffer.housekeep();
+    this.buffer.close();
+  }
+
+  async #end(): Promise<void> {
+    this.#ending.abort();
+    await this.#loops;
+  }
+
+  /** What the counters of the process do not account for; undefined when they agree. */
+  imbalance(): string | undefined {
+    const { settled, resumed } = this.#shipper.stats;
+    const { age, bytes, damaged } = this.buffer.losses.samples;
+    const came = this.#foundSamples + this.#receivedSamples;
+    const left = settledCount(settled) + resumed + age + bytes + damaged;
+    if (came === left + this.waiting()) return undefined;
+    return (
+      `found ${this.#foundSamples} + received ${this.#receivedSamples} = ${came}, but answered ` +
+      `${settledCount(settled)} + resumed ${resumed} + aged ${age} + evicted ${bytes} + ` +
+      `damaged ${damaged} + waiting ${this.waiting()} = ${left + this.waiting()}`
+    );
+  }
+
+  async #housekeep(): Promise<void> {
+    const { signal } = this.#ending;
+    while (!signal.aborted) {
+      this.buffer.housekeep();
+      await this.#deps.clock.sleep(HOUSEKEEPING_MS, signal);
+    }
+  }
+
+  /** Tells of every moment between two steps of the buffer, and counts what it has kept. */
+  #watch(): void {
+    const { buffer, dataDir } = this;
+    const { onMoment } = this.#deps;
+    const append = buffer.append.bind(buffer);
+    const acknowledge = buffer.acknowledge.bind(buffer);
+    buffer.append = (group) => {
+      onMoment({ kind: 'before append' });
+      // The dead write nothing, even if their group commit comes in a later turn.
+      if (this.isDead) return 'disk_failing';
+      const walBytesBefore = walBytes(dataDir);
+      const unavailable = append(group);
+      if (unavailable === undefined) {
+        for (const { columns } of group) this.#receivedSamples += columns.count;
+      }
+      onMoment({ kind: 'after append', walBytesBefore, walBytesAfter: walBytes(dataDir) });
+      return unavailable;
+    };
+    buffer.acknowledge = (tenant, ranges) => {
+      onMoment({ kind: 'before acknowledge' });
+      const samples = acknowledge(tenant, ranges);
+      onMoment({ kind: 'after acknowledge' });
+      return samples;
+    };
+  }
+}
+
+function walBytes(dataDir: string): number {
+  const path = walPath(dataDir);
+  return existsSync(path) ? statSync(path).size : 0;
+}

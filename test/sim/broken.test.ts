@@ -1,0 +1,44 @@
+import { describe, expect, test } from 'vitest';
+import { carefulFormat, MISTAKES, type Mistake } from './broken.ts';
+import { simulate } from './simulation.ts';
+
+const SEEDS_MAX = 60;
+const TEST_MS_MAX = 120_000;
+
+/** The violations of the first seed that has any. */
+async function violationsOf({ parts, install, plan }: Mistake, seeds: number): Promise<string[]> {
+  const restore = install?.();
+  try {
+    for (let seed = 0; seed < seeds; seed++) {
+      const options = parts === undefined ? { plan } : { parts, plan };
+      const { violations } = await simulate(`broken-${seed}`, options);
+      if (violations.length > 0) return violations;
+    }
+    return [];
+  } finally {
+    restore?.();
+  }
+}
+
+describe('the simulation notices an agent or a hub that', () => {
+  test.each([...MISTAKES])(
+    '%s',
+    async (_name, mistake) => {
+      expect(await violationsOf(mistake, SEEDS_MAX)).not.toEqual([]);
+    },
+    TEST_MS_MAX,
+  );
+});
+
+describe('the simulation accepts', () => {
+  test('the format that is used to show a forgotten undo, as long as it forgets nothing', async () => {
+    expect(await violationsOf(carefulFormat, 5)).toEqual([]);
+  });
+
+  test.each([...MISTAKES])(
+    'the faults under which it notices one that %s',
+    async (_name, mistake) => {
+      expect(await violationsOf({ plan: mistake.plan }, 5)).toEqual([]);
+    },
+  );
+});

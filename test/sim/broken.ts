@@ -1,0 +1,261 @@
+import { BufferDatabase } from '../../agent/buffer/database.ts';
+import type { SampleLog, ShippableSegment } from '../../agent/ship/contracts.ts';
+import type { HubReply } from '../../agent/ship/hub-client.ts';
+import { DictionaryLog } from '../../hub/receive/dictionary-log.ts';
+import { DecodeError } from '../../proto/bytes.ts';
+import { SampleColumns } from '../../proto/sample-columns.ts';
+import {
+  type SampleDecoder,
+  type SampleEncoder,
+  type SampleFormat,
+  sampleFormats,
+} from '../../proto/sample-format.ts';
+import { type Parts, shippedParts } from './parts.ts';
+import type { EventName, Plan } from './plan.ts';
+
+/** A mistake that somebody could make, put between the shipped parts. */
+export interface Mistake {
+  parts?: Partial<Parts>;
+  /** For mistakes inside a part: changes it, and returns what changes it back. */
+  install?(): () => void;
+  /** Makes the faults likely that the mistake cannot stand. */
+  plan(drawn: Plan): Plan;
+}
+
+/** Plans in which these events happen often, and no other. */
+function often(...events: EventName[]): (drawn: Plan) => Plan {
+  return (drawn) => ({ ...drawn, events, eventEveryMs: 6000, faultsMs: 120_000 });
+}
+
+/** The answer comes half a second before the commit. */
+const acknowledgeBeforeCommit: Mistake = {
+  parts: {
+    groupCommit: (buffer, onStored, clock) => {
+      const commits = shippedParts.groupCommit(buffer, onStored, clock);
+      return {
+        commit: () => commits.commit(),
+        async add(append) {
+          void clock.sleep(500).then(() => commits.add(append));
+          return undefined;
+        },
+      };
+    },
+  },
+  plan: often('agent crash'),
+};
+
+/** Segments are forgotten when they are sent. */
+const deleteBeforeAcknowledge: Mistake = {
+  parts: {
+    sampleLog: (buffer) =>
+      logWith(buffer, (tenant, samplesMax) => {
+        const segments = buffer.read(tenant, samplesMax);
+        for (const { run, sequence } of segments) {
+          const range = { run: BigInt(`0x${run}`), first: sequence, last: sequence };
+          buffer.acknowledge(tenant, [range]);
+        }
+        return segments;
+      }),
+  },
+  plan: often('agent crash', 'hub crash'),
+};
+
+/** What is read from disk is believed. */
+const skipChecksum: Mistake = {
+  install() {
+    const { segments } = BufferDatabase.prototype;
+    BufferDatabase.prototype.segments = function* (tenant) {
+      for (const segment of segments.call(this, tenant)) yield { ...segment, isIntact: true };
+    };
+    return () => {
+      BufferDatabase.prototype.segments = segments;
+    };
+  },
+  plan: often('damage', 'destination outage'),
+};
+
+/** What is sent for the second time goes in another order. */
+const resendReordered: Mistake = {
+  parts: {
+    sampleLog: (buffer) => {
+      const sent = new Set<number>();
+      return logWith(buffer, (tenant, samplesMax) => {
+        const segments = buffer.read(tenant, samplesMax);
+        const isResend = segments.some(({ id }) => sent.has(id));
+        for (const { id } of segments) sent.add(id);
+        return isResend ? segments.reverse() : segments;
+      });
+    },
+  },
+  plan: often('hub crash', 'destination outage'),
+};
+
+/** A 400 of the destination is the end of the whole request. */
+const dropOn400: Mistake = {
+  parts: {
+    post: (post) => async (request) => {
+      const result = await post(request);
+      const isRefused = result.kind === 'answer' && result.status === 400;
+      return isRefused ? { ...result, status: 200 } : result;
+    },
+  },
+  plan: (drawn) => ({
+    ...drawn,
+    destination: { ...drawn.destination, semantics: 'prometheus', refusedEvery: 10 },
+  }),
+};
+
+/** Whoever has as many entries is taken to have the same. */
+const ignoreHashChain: Mistake = {
+  parts: {
+    link: (link, buffer) => {
+      const believe = (reply: HubReply): HubReply => {
+        if (reply.kind !== 'state') return reply;
+        const epochs = reply.state.epochs.map((theirs) => {
+          const ours = buffer.dictionaries.find(({ epoch }) => epoch === theirs.epoch);
+          if (ours === undefined) return theirs;
+          const offset = Math.min(theirs.offset, ours.length);
+          return { ...theirs, offset, hash: ours.chainHash(offset)! };
+        });
+        return { ...reply, state: { ...reply.state, epochs } };
+      };
+      return {
+        postBatch: async (frame, signal) => believe(await link.postBatch(frame, signal)),
+        askPositions: async (signal) => believe(await link.askPositions(signal)),
+      };
+    },
+  },
+  install() {
+    const { take } = DictionaryLog.prototype;
+    DictionaryLog.prototype.take = function (offset, _hash, stated) {
+      const from = Math.min(offset, this.offset);
+      const unknown = stated.slice(this.offset - from);
+      const end = this.offset;
+      return take.call(this, end, this.hashAt(end), offset > end ? stated : unknown);
+    };
+    return () => {
+      DictionaryLog.prototype.take = take;
+    };
+  },
+  plan: often('restore', 'link outage'),
+};
+
+/** A new stream has lanes of its own, while requests of the old one are still under way. */
+const writeBeforeSilence: Mistake = {
+  parts: {
+    tenantWriter: (create) => {
+      let writer = create();
+      return {
+        prepare: (batch, series) => writer.prepare(batch, series),
+        cancelQueued() {
+          writer = create();
+        },
+        idle: async () => {},
+      };
+    },
+  },
+  plan: (drawn) => {
+    const plan = often('restore', 'destination outage')(drawn);
+    return {
+      ...plan,
+      link: { ...plan.link, late: 0, twice: 0 },
+      destination: {
+        ...plan.destination,
+        semantics: 'accepting',
+        faults: { ...plan.destination.faults, busy: 0.6 },
+      },
+    };
+  },
+};
+
+/** A format whose values depend on how many sections came before; `forgets` makes it careless. */
+function countedFormat(forgets: boolean): SampleFormat {
+  const shipped = sampleFormats.get(Math.max(...sampleFormats.keys()))!;
+  const mix = (columns: SampleColumns, from: number, key: number): void => {
+    for (let at = from * 2; at < columns.count * 2; at++) columns.valueBits[at]! ^= key;
+  };
+  return {
+    createEncoder(groupKeyOf): SampleEncoder {
+      const inner = shipped.createEncoder(groupKeyOf);
+      let sections = 0;
+      return {
+        encode(columns) {
+          const mixed = new SampleColumns();
+          mixed.appendRows(columns);
+          mix(mixed, 0, ++sections);
+          return inner.encode(mixed);
+        },
+      };
+    },
+    createDecoder(idsMax): SampleDecoder {
+      const inner = shipped.createDecoder(idsMax);
+      let sections = 0;
+      return {
+        decode(section, count, into) {
+          const from = into.count;
+          sections++;
+          try {
+            inner.decode(section, count, into);
+          } catch (error) {
+            if (error instanceof DecodeError && !forgets) sections--;
+            throw error;
+          }
+          mix(into, from, sections);
+        },
+      };
+    },
+  };
+}
+
+const COUNTED_FORMAT = 99;
+
+function withFormat(format: SampleFormat): () => () => void {
+  return () => {
+    const formats = sampleFormats as Map<number, SampleFormat>;
+    formats.set(COUNTED_FORMAT, format);
+    return () => formats.delete(COUNTED_FORMAT);
+  };
+}
+
+const oftenDamaged = (drawn: Plan): Plan => ({
+  ...drawn,
+  link: { ...drawn.link, damaged: 0.3 },
+});
+
+/** A section that could not be decoded has moved the stream's state all the same. */
+const forgetUndo: Mistake = { install: withFormat(countedFormat(true)), plan: oftenDamaged };
+
+/** No mistake: the same format as it should be. */
+export const carefulFormat: Mistake = {
+  install: withFormat(countedFormat(false)),
+  plan: oftenDamaged,
+};
+
+export const MISTAKES: ReadonlyMap<string, Mistake> = new Map([
+  ['acknowledges before the commit', acknowledgeBeforeCommit],
+  ['deletes before the answer', deleteBeforeAcknowledge],
+  ['skips the checksum of its rows', skipChecksum],
+  ['sends again in another order', resendReordered],
+  ['drops a request on 400', dropOn400],
+  ['ignores the hash chain', ignoreHashChain],
+  ['writes a new stream before the old one is silent', writeBeforeSilence],
+  ['forgets to undo a decoding that failed', forgetUndo],
+]);
+
+function logWith(
+  buffer: ReturnType<Parts['openBuffer']>,
+  read: (tenant: string, samplesMax: number) => ShippableSegment[],
+): SampleLog {
+  return {
+    read,
+    get backlog() {
+      return buffer.backlog;
+    },
+    get dictionaries() {
+      return buffer.dictionaries;
+    },
+    unpin: (tenant) => buffer.unpin(tenant),
+    dictionaryOf: (tenant) => buffer.dictionaryOf(tenant),
+    acknowledge: (tenant, ranges) => buffer.acknowledge(tenant, ranges),
+  };
+}

@@ -1,0 +1,101 @@
+import { type Settlement, settledCount } from '../../proto/settlement.ts';
+import type { CheckedSamples } from '../tools/checked-samples.ts';
+import { isRefused } from './destination.ts';
+import { bitsOf, type Ledger, type SentSample, sampleKey } from './ledger.ts';
+import type { Plan } from './plan.ts';
+import { destinationTenant } from './surroundings.ts';
+
+export interface Evidence {
+  plan: Plan;
+  ledger: Ledger;
+  samples: CheckedSamples;
+  /** All that hubs have reported, whether an agent has heard it or not. */
+  settled: Settlement;
+}
+
+/**
+ * What became of every sample once the system has come to rest; one line for each promise broken.
+ *
+ * Every acknowledged sample is at the destination, under its own labels and tenant and bit for bit,
+ * each series in order; or an agent has reported it lost, or the destination has refused it.
+ */
+export function check(evidence: Evidence): string[] {
+  return [...strangers(evidence), ...missing(evidence), ...outOfOrder(evidence)];
+}
+
+/** Samples that nobody has sent like this: wrong labels, wrong tenant, or other bits. */
+function strangers({ plan, ledger, samples }: Evidence): string[] {
+  const found: string[] = [];
+  for (const tenant of plan.tenants.map(destinationTenant)) {
+    for (const [series, stored] of samples.ofTenant(tenant)) {
+      for (const { timestamp, bits } of stored) {
+        const sent = ledger.samples.get(sampleKey(tenant, series, timestamp));
+        if (sent !== undefined && bitsOf(sent) === bits) continue;
+        found.push(`nobody sent ${bits.toString(16)} at ${timestamp} of ${series} to ${tenant}`);
+      }
+    }
+  }
+  return shorten(found);
+}
+
+function missing({ plan, ledger, samples, settled }: Evidence): string[] {
+  const stored = storedKeys(plan, samples);
+  const found: string[] = [];
+  let accounted = 0;
+  for (const [key, sample] of ledger.samples) {
+    if (sample.acknowledgedAs === undefined || sample.isForgiven || stored.has(key)) continue;
+    const isGone = isRefused(sample.low, plan.destination.refusedEvery);
+    if (isGone || ledger.isReportedLost(sample)) accounted++;
+    else found.push(`missing ${describe(sample)}`);
+  }
+  const lost = ledger.losses.reduce((sum, loss) => sum + loss.samples, 0);
+  const refused = settledCount(settled) - settled.accepted - settled.deduplicated;
+  const differences = shorten(found);
+  if (accounted > lost + refused) {
+    differences.push(`${accounted} samples lost or refused, ${lost} and ${refused} counted`);
+  }
+  return differences;
+}
+
+/**
+ * A lost sample that arrives all the same is out of order where requests are late or hubs take
+ * turns: the agent goes on without it while somebody else still holds it.
+ */
+function outOfOrder({ plan, ledger, samples }: Evidence): string[] {
+  const mayBeHeld =
+    plan.link.late > 0 || plan.link.twice > 0 || hasAny(plan, ['two hubs', 'clone']);
+  const found: string[] = [];
+  for (const { tenant, series, timestamp, newest } of samples.outOfOrder) {
+    const sent = ledger.samples.get(sampleKey(tenant, series, timestamp));
+    if (sent === undefined) continue;
+    if (mayBeHeld && (sent.isForgiven || ledger.isReportedLost(sent))) continue;
+    found.push(`out of order, behind ${newest}: ${describe(sent)}`);
+  }
+  return shorten(found);
+}
+
+function hasAny(plan: Plan, events: readonly Plan['events'][number][]): boolean {
+  return events.some((event) => plan.events.includes(event));
+}
+
+function storedKeys(plan: Plan, samples: CheckedSamples): Set<string> {
+  const keys = new Set<string>();
+  for (const tenant of plan.tenants.map(destinationTenant)) {
+    for (const [series, stored] of samples.ofTenant(tenant)) {
+      for (const { timestamp } of stored) keys.add(sampleKey(tenant, series, timestamp));
+    }
+  }
+  return keys;
+}
+
+function describe({ series, timestamp, low, machine }: SentSample): string {
+  const tenant = destinationTenant(series.tenant);
+  return `sample ${low} of ${machine} at ${timestamp}: ${series.name} of ${tenant}`;
+}
+
+const LINES_MAX = 5;
+
+function shorten(lines: readonly string[]): string[] {
+  if (lines.length <= LINES_MAX) return [...lines];
+  return [...lines.slice(0, LINES_MAX), `and ${lines.length - LINES_MAX} more like the last one`];
+}

@@ -1,0 +1,75 @@
+import { join } from 'node:path';
+import type { Post } from '../../hub/write/post.ts';
+import type { Settlement } from '../../proto/settlement.ts';
+import type { Chance } from './chance.ts';
+import { copyAsAfterPowerCut } from './data-folder.ts';
+import { HubProcess } from './hub-process.ts';
+import { STARTS_AT_MS, type Surroundings } from './surroundings.ts';
+import { WallClock } from './virtual-time.ts';
+
+export interface HubMachineDeps {
+  surroundings: Surroundings;
+  folder: string;
+  post: Post;
+  settled(settlement: Settlement): void;
+}
+
+/** A machine with a disk and a clock, on which one process of the hub after another runs. */
+export class HubMachine {
+  readonly name: string;
+  readonly clock: WallClock;
+  process: HubProcess | undefined;
+  readonly #deps: HubMachineDeps;
+  readonly #chance: Chance;
+  #dataDir: string;
+  #folders = 0;
+
+  constructor(name: string, deps: HubMachineDeps) {
+    const { surroundings } = deps;
+    this.name = name;
+    this.#deps = deps;
+    this.#chance = surroundings.chance.part(name);
+    this.clock = new WallClock(surroundings.time, STARTS_AT_MS + this.#chance.between(-500, 500));
+    this.#dataDir = this.#nextFolder();
+  }
+
+  start(): void {
+    const { surroundings, post, settled } = this.#deps;
+    if (this.process !== undefined) return;
+    surroundings.note(`${this.name} starts`);
+    const chance = this.#chance.part(`process ${this.#folders}`);
+    this.process = new HubProcess(this.#dataDir, {
+      surroundings,
+      clock: this.clock,
+      random: chance.part('ids').random,
+      chance,
+      post,
+      settled,
+    });
+  }
+
+  /** The power fails now. */
+  crash(): void {
+    const { process } = this;
+    if (process === undefined) return;
+    this.#deps.surroundings.note(`${this.name} is dead`);
+    this.#dataDir = this.#nextFolder();
+    copyAsAfterPowerCut(process.dataDir, this.#dataDir);
+    process.crash();
+    this.process = undefined;
+  }
+
+  /** Puts an empty folder in the place of the data_dir; the process must have ended. */
+  deleteData(): void {
+    this.#deps.surroundings.note(`${this.name} has lost its data_dir`);
+    this.#dataDir = this.#nextFolder();
+  }
+
+  async stop(): Promise<void> {
+    await this.process?.stop();
+  }
+
+  #nextFolder(): string {
+    return join(this.#deps.folder, `${this.name}-${this.#folders++}`);
+  }
+}

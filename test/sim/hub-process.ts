@@ -1,0 +1,182 @@
+import { rmSync } from 'node:fs';
+import type { Random } from '../../base/random.ts';
+import { DictionaryCopy } from '../../hub/expand/dictionary-copy.ts';
+import { Receiver } from '../../hub/receive/receiver.ts';
+import { type Reply, textReply } from '../../hub/receive/reply.ts';
+import { HubStore } from '../../hub/store/hub-store.ts';
+import { createDelivery } from '../../hub/write/delivery.ts';
+import { Lanes } from '../../hub/write/lanes.ts';
+import type { Post } from '../../hub/write/post.ts';
+import { createWriter } from '../../hub/writer.ts';
+import { WriteRequestEncoder } from '../../proto/remote-write-out.ts';
+import type { Settlement } from '../../proto/settlement.ts';
+import type { Semantics } from '../tools/checked-samples.ts';
+import type { Chance } from './chance.ts';
+import { destinationTenant, type Surroundings } from './surroundings.ts';
+import type { WallClock } from './virtual-time.ts';
+
+const AGENT_ID = 'agent';
+const SAVE_EVERY_MS = 1000;
+const SERIES_PER_AGENT_MAX = 100_000;
+/** What the hub is told to be in front of, by what the destination really does. */
+const KINDS = { accepting: 'generic', cortex: 'cortex', prometheus: 'prometheus' } as const;
+
+export interface HubProcessDeps {
+  surroundings: Surroundings;
+  clock: WallClock;
+  random: Random;
+  chance: Chance;
+  post: Post;
+  settled(settlement: Settlement): void;
+}
+
+/** One process of the hub: receive, expand and write joined as hub/main.ts does, without HTTP. */
+export class HubProcess {
+  readonly dataDir: string;
+  isDead = false;
+  readonly #deps: HubProcessDeps;
+  readonly #store: HubStore;
+  readonly #receiver: Receiver<DictionaryCopy>;
+  readonly #ending = new AbortController();
+  readonly #saving: Promise<void>;
+
+  constructor(dataDir: string, deps: HubProcessDeps) {
+    this.#deps = deps;
+    this.dataDir = dataDir;
+    this.#store = new FlakyStore(dataDir, deps);
+    this.#receiver = this.#createReceiver();
+    this.#saving = this.#saveLazily();
+    deps.surroundings.spawn(this.#saving);
+  }
+
+  async receive(frame: Uint8Array): Promise<Reply> {
+    try {
+      return await this.#receiver.receive(this.#agent, frame, 'simulation');
+    } catch (error) {
+      if (!(error instanceof DiskFull)) throw error;
+      // As base/http-server.ts answers what nobody has caught.
+      return textReply(500, 'internal error');
+    }
+  }
+
+  positions(): Reply {
+    return this.#receiver.positions(this.#agent);
+  }
+
+  /** Bytes of batches that wait for the destination. */
+  get heldBytes(): number {
+    return this.#receiver.heldBytes;
+  }
+
+  /** Nothing of this process reaches anybody any more. */
+  crash(): void {
+    this.isDead = true;
+    this.#ending.abort();
+    this.#deps.surroundings.spawn(this.#bury());
+  }
+
+  async #bury(): Promise<void> {
+    await this.#saving;
+    this.#store.close();
+    rmSync(this.dataDir, { recursive: true });
+  }
+
+  async stop(): Promise<void> {
+    this.#receiver.close();
+    this.#ending.abort();
+    await this.#saving;
+    this.#store.close();
+  }
+
+  get #agent(): { id: string; tenants: string[] } {
+    const { tenants } = this.#deps.surroundings.plan;
+    return { id: AGENT_ID, tenants: tenants.map(destinationTenant) };
+  }
+
+  #createReceiver(): Receiver<DictionaryCopy> {
+    const { surroundings, clock, random, post, settled } = this.#deps;
+    const { plan, parts } = surroundings;
+    const { semantics } = plan.destination;
+    const { lanes, samplesPerRequestMax } = plan.hub;
+    const log = { warn: () => {}, error: () => {} };
+    const deliver = createDelivery({
+      kind: KINDS[semantics],
+      post: parts.post(post),
+      clock,
+      random,
+      metrics: { request: () => {}, heldByMisconfiguration: () => {} },
+      log,
+    });
+    const options = { lanes, samplesPerRequestMax, separateReplicas: electsReplicas(semantics) };
+    const encoder = new WriteRequestEncoder();
+    return new Receiver<DictionaryCopy>({
+      store: this.#store,
+      createCopy: () =>
+        new DictionaryCopy({ clusterLabel: 'cluster', replicaLabel: '__replica__' }),
+      createWriter: (_agent, tenant, named) =>
+        parts.tenantWriter(() => {
+          const all = new Lanes(lanes, deliver, this.#ending.signal);
+          return createWriter({ tenant, named }, options, encoder, all);
+        }),
+      limits: { ...plan.hub, seriesPerAgentMax: SERIES_PER_AGENT_MAX },
+      metrics: {
+        heard: () => {},
+        settled: (_agent, settlement) => settled(settlement),
+        event: (_agent, name) => surroundings.note(`hub says ${name}`),
+      },
+      clock,
+      random,
+      log,
+    });
+  }
+
+  async #saveLazily(): Promise<void> {
+    const { signal } = this.#ending;
+    while (!signal.aborted) {
+      await this.#deps.clock.sleep(SAVE_EVERY_MS, signal);
+      if (!this.isDead) this.#receiver.save();
+    }
+  }
+}
+
+function electsReplicas(semantics: Semantics): boolean {
+  return semantics === 'cortex';
+}
+
+class DiskFull extends Error {}
+
+/** The hub's database on a disk that is full now and then. */
+class FlakyStore extends HubStore {
+  readonly #deps: HubProcessDeps;
+
+  constructor(dataDir: string, deps: HubProcessDeps) {
+    super(dataDir, deps.random);
+    this.#deps = deps;
+  }
+
+  override addEntries(...args: Parameters<HubStore['addEntries']>): void {
+    this.#mayFail();
+    super.addEntries(...args);
+  }
+
+  override setPositions(...args: Parameters<HubStore['setPositions']>): void {
+    this.#mayFail();
+    super.setPositions(...args);
+  }
+
+  override removeEpoch(...args: Parameters<HubStore['removeEpoch']>): void {
+    this.#mayFail();
+    super.removeEpoch(...args);
+  }
+
+  override setRuns(...args: Parameters<HubStore['setRuns']>): void {
+    this.#mayFail();
+    super.setRuns(...args);
+  }
+
+  #mayFail(): void {
+    const { surroundings, chance } = this.#deps;
+    if (surroundings.isCalm || !chance.maybe(surroundings.plan.hub.diskFull)) return;
+    throw new DiskFull('database or disk is full');
+  }
+}

@@ -1,0 +1,99 @@
+import { labelNotation } from '../tools/exact-remote-write.ts';
+import { destinationTenant } from './surroundings.ts';
+
+export interface Series {
+  /** As the agent names it. */
+  tenant: string;
+  /** Label notation, as the destination is asked for it. */
+  name: string;
+  /** As in a TimeSeries. */
+  labels: Uint8Array;
+}
+
+/** A sample that somebody has sent; no two have the same value. */
+export interface SentSample {
+  series: Series;
+  timestamp: number;
+  /** Low half of the value: the number of the sample. */
+  low: number;
+  high: number;
+  /** The machine whose agent acknowledged it. */
+  machine?: string;
+  /** Its place among all acknowledged samples. */
+  acknowledgedAs?: number;
+  /** It was acknowledged, then its disk was taken away: it may or may not arrive. */
+  isForgiven: boolean;
+}
+
+/** Samples that an agent says it has lost; times in ms, both included. */
+export interface ReportedLoss {
+  tenant: string;
+  samples: number;
+  oldest: number;
+  newest: number;
+}
+
+/** Numbers that stand for nothing, quiet NaN, signalling NaN, infinity's neighbours, tiny ones. */
+const HIGH_HALVES = [0x40000000, 0x7ff80000, 0x7ff00000, 0xfff00000, 0x80000000, 0];
+
+/** What was sent, what was acknowledged, and what was reported as lost. */
+export class Ledger {
+  readonly samples = new Map<string, SentSample>();
+  readonly losses: ReportedLoss[] = [];
+  #lastTimestamp = 0;
+  #acknowledged = 0;
+
+  /** A new sample of a series, later than all before it. */
+  next(series: Series, nowMs: number): SentSample {
+    const timestamp = Math.max(nowMs, this.#lastTimestamp + 1);
+    this.#lastTimestamp = timestamp;
+    const low = this.samples.size + 1;
+    const high = HIGH_HALVES[low % HIGH_HALVES.length]!;
+    const sample = { series, timestamp, low, high, isForgiven: false };
+    this.samples.set(sampleKey(destinationTenant(series.tenant), series.name, timestamp), sample);
+    return sample;
+  }
+
+  /** How many samples have been acknowledged so far. */
+  get acknowledged(): number {
+    return this.#acknowledged;
+  }
+
+  acknowledge(machine: string, samples: readonly SentSample[]): void {
+    for (const sample of samples) {
+      sample.machine = machine;
+      sample.acknowledgedAs = ++this.#acknowledged;
+    }
+  }
+
+  /** The disk of a machine is gone; what it acknowledged after the first `kept` may be lost. */
+  forgive(machine: string, kept: number): void {
+    for (const sample of this.samples.values()) {
+      if (sample.machine === machine && sample.acknowledgedAs! > kept) sample.isForgiven = true;
+    }
+  }
+
+  report(loss: ReportedLoss): void {
+    this.losses.push(loss);
+  }
+
+  /** Whether an agent has reported the loss of what was stored at the time of this sample. */
+  isReportedLost({ series, timestamp }: SentSample): boolean {
+    return this.losses.some(
+      ({ tenant, oldest, newest }) =>
+        tenant === series.tenant && oldest <= timestamp && timestamp <= newest,
+    );
+  }
+}
+
+export function sampleKey(tenant: string, series: string, timestamp: number): string {
+  return `${tenant} ${series} ${timestamp}`;
+}
+
+export function bitsOf({ low, high }: SentSample): bigint {
+  return (BigInt(high) << 32n) | BigInt(low);
+}
+
+export function notationOf(labels: Record<string, string>): string {
+  return labelNotation(Object.entries(labels).map(([name, value]) => ({ name, value })));
+}

@@ -1,0 +1,152 @@
+import type { Semantics } from '../tools/checked-samples.ts';
+import type { Chance } from './chance.ts';
+
+/** Things that happen to the whole system, one at a time, beside what happens to requests. */
+export const EVENTS = [
+  'agent crash',
+  'hub crash',
+  'hub data deleted',
+  'link outage',
+  'destination outage',
+  'clock step',
+  'restore',
+  'clone',
+  'damage',
+  'new epoch',
+  'two hubs',
+] as const;
+export type EventName = (typeof EVENTS)[number];
+
+/** Probabilities of what may happen to one request on the link; the rest arrives as it should. */
+export interface LinkFaults {
+  /** Never arrives, and nobody says so: the agent waits until its time limit. */
+  lost: number;
+  /** The connection breaks in the middle of the body. */
+  cut: number;
+  /** Arrives, yet the answer does not: the connection breaks or is half open. */
+  answerLost: number;
+  /** Arrives only when the agent has given it up, behind what was sent later. */
+  late: number;
+  /** Arrives a second time. */
+  twice: number;
+  /** A copy of it with a damaged samples section arrives first. */
+  damaged: number;
+  /** A proxy answers in the hub's place. */
+  proxied: number;
+}
+
+/** Probabilities of what may happen to one request to the destination. */
+export interface DestinationFaults {
+  slow: number;
+  /** 503 or 429; nothing is stored. */
+  busy: number;
+  /** 500 after a part was stored, as far as the destination can store parts. */
+  failing: number;
+  /** No answer in time; the samples may be stored. */
+  timeout: number;
+  /** The connection breaks, before or after the samples were stored. */
+  broken: number;
+  /** 401: an operator has to look at it. */
+  misconfigured: number;
+}
+
+/** What one seed is about: sizes, limits, and which faults may happen. */
+export interface Plan {
+  /** How long faults go on, in virtual ms. */
+  faultsMs: number;
+  /** As the agent names them; the first is its default. */
+  tenants: string[];
+  sendEveryMs: number;
+  batch: { maxDelayMs: number; samplesMax: number };
+  buffer: { bytesMax: number; ageMaxMs: number; whenFull: 'reject' | 'drop_oldest' };
+  hub: {
+    decodedBytesMax: number;
+    heldBytesMax: number;
+    lanes: number;
+    samplesPerRequestMax: number;
+    /** Probability that its disk takes nothing, each time. */
+    diskFull: number;
+  };
+  destination: {
+    semantics: Semantics;
+    /** One sample in so many is refused for good; 0: none. */
+    refusedEvery: number;
+    samplesPerBodyMax: number;
+    faults: DestinationFaults;
+  };
+  link: LinkFaults;
+  /** Mean time between two events, in virtual ms. */
+  eventEveryMs: number;
+  events: EventName[];
+}
+
+const PAGE_BYTES = 16_384;
+
+/** Draws a plan: every kind of fault is left out in half of the seeds, so that none hides another. */
+export function drawPlan(chance: Chance): Plan {
+  const semantics = chance.pick<Semantics>(['accepting', 'cortex', 'prometheus']);
+  return {
+    faultsMs: chance.between(40_000, 150_000),
+    tenants: ['', 'second', 'third'].slice(0, chance.whole(1, 3)),
+    sendEveryMs: chance.between(500, 3000),
+    batch: { maxDelayMs: chance.between(200, 5000), samplesMax: chance.whole(10, 300) },
+    buffer: drawBufferLimits(chance),
+    hub: {
+      decodedBytesMax: chance.pick([2 ** 20, 8000]),
+      heldBytesMax: chance.pick([2 ** 20, 4000]),
+      lanes: chance.whole(1, 4),
+      samplesPerRequestMax: chance.whole(3, 60),
+      diskFull: chance.maybe(0.2) ? 0.3 : 0,
+    },
+    destination: {
+      semantics,
+      refusedEvery: semantics !== 'accepting' && chance.maybe(0.4) ? chance.whole(3, 60) : 0,
+      samplesPerBodyMax: chance.pick([Number.POSITIVE_INFINITY, 20]),
+      faults: drawRates(chance, DESTINATION_RATES),
+    },
+    link: drawRates(chance, LINK_RATES),
+    eventEveryMs: chance.between(5000, 20_000),
+    events: EVENTS.filter(() => chance.maybe(0.5)),
+  };
+}
+
+/** An empty buffer has 11 pages, the series of a run take up to two more. */
+function drawBufferLimits(chance: Chance): Plan['buffer'] {
+  const isSmall = chance.maybe(0.3);
+  return {
+    bytesMax: (isSmall ? chance.whole(12, 15) : 1000) * PAGE_BYTES,
+    ageMaxMs: chance.maybe(0.2) ? chance.between(15_000, 60_000) : 0,
+    whenFull: chance.pick(['reject', 'drop_oldest']),
+  };
+}
+
+/** The highest probability of each fault. */
+const LINK_RATES: LinkFaults = {
+  lost: 0.15,
+  cut: 0.2,
+  answerLost: 0.2,
+  late: 0.1,
+  twice: 0.3,
+  damaged: 0.1,
+  proxied: 0.1,
+};
+const DESTINATION_RATES: DestinationFaults = {
+  slow: 0.2,
+  busy: 0.3,
+  failing: 0.2,
+  timeout: 0.1,
+  broken: 0.2,
+  misconfigured: 0.02,
+};
+
+function drawRates<Rates extends { [name in keyof Rates]: number }>(
+  chance: Chance,
+  highest: Rates,
+): Rates {
+  const rates = { ...highest };
+  for (const name of Object.keys(highest) as (keyof Rates)[]) {
+    const rate = chance.maybe(0.5) ? chance.between(0, highest[name]) : 0;
+    rates[name] = rate as Rates[typeof name];
+  }
+  return rates;
+}

@@ -1,0 +1,205 @@
+import { rmSync } from 'node:fs';
+import type { HubLink } from '../../agent/ship/hub-client.ts';
+import { addSettlement, emptySettlement } from '../../proto/settlement.ts';
+import { AgentMachine, type AgentMachineDeps } from './agent-machine.ts';
+import { Chance } from './chance.ts';
+import { check } from './check.ts';
+import { makeSimulationFolder } from './data-folder.ts';
+import { FaultyDestination } from './destination.ts';
+import { Events } from './events.ts';
+import { HubMachine } from './hub-machine.ts';
+import { Ledger } from './ledger.ts';
+import { FaultyLink } from './link.ts';
+import { type Parts, shippedParts } from './parts.ts';
+import { drawPlan, type Plan } from './plan.ts';
+import { Sender } from './sender.ts';
+import { Surroundings } from './surroundings.ts';
+
+/** What one run has come to. */
+export interface RunResult {
+  seed: string;
+  /** Empty: every promise was kept. */
+  violations: string[];
+  /** What happened, one line each. */
+  trace: string[];
+  /** Equal for two runs of a seed. */
+  traceHash: string;
+  virtualMs: number;
+  acknowledged: number;
+  operatorRestarts: number;
+}
+
+/** When everything works, the backlog must be gone after this. */
+const DRAIN_MS_MAX = 3_600_000;
+const LOOK_EVERY_MS = 1000;
+/** An agent that was refused so often under its id is restarted. */
+const TAKEOVERS_MAX = 2;
+/** By then nothing is under way on the link or on its way to the destination. */
+const REST_MS = 120_000;
+
+/** Agent, link, hubs and destination of one seed. */
+export class Simulation {
+  readonly surroundings: Surroundings;
+  readonly ledger = new Ledger();
+  readonly destination: FaultyDestination;
+  readonly agent: AgentMachine;
+  readonly hubs: HubMachine[];
+  isLinkDown = false;
+  /** A second agent with the same id is alive. */
+  isCloned = false;
+  /** How often an agent had to be restarted because it was taken for a second one. */
+  operatorRestarts = 0;
+  readonly settled = emptySettlement();
+  readonly #folder = makeSimulationFolder();
+  readonly #machines: AgentMachineDeps;
+  readonly #sending = new AbortController();
+  readonly #operating = new AbortController();
+  #links = 0;
+  #isBalanced = false;
+  /** The hub behind the URL. */
+  #hub: HubMachine;
+
+  constructor(seed: string, plan: Plan, parts: Parts) {
+    const surroundings = new Surroundings(new Chance(seed), plan, parts);
+    this.surroundings = surroundings;
+    this.destination = new FaultyDestination(surroundings);
+    const common = { surroundings, folder: this.#folder };
+    this.#machines = {
+      ...common,
+      ledger: this.ledger,
+      connect: (isDead) => this.#connect(isDead),
+    };
+    this.agent = new AgentMachine('agent', this.#machines);
+    this.hubs = ['hub', ...(plan.events.includes('two hubs') ? ['other hub'] : [])].map(
+      (name) =>
+        new HubMachine(name, {
+          ...common,
+          post: this.destination.post,
+          settled: (settlement) => addSettlement(this.settled, settlement),
+        }),
+    );
+    this.#hub = this.hubs[0]!;
+  }
+
+  /** A balancer sends each request to any of the hubs; when it is gone, one of them stays. */
+  balance(now: boolean): void {
+    this.#isBalanced = now;
+    this.#hub = this.surroundings.chance.pick(this.hubs);
+  }
+
+  /** Another agent under the same id, with a copy of this one's data. */
+  clone(name: string): AgentMachine {
+    return new AgentMachine(name, this.#machines, this.agent.snapshot());
+  }
+
+  /** Senders write to a machine until `signal` is aborted. */
+  async send(machine: AgentMachine, signal: AbortSignal): Promise<void> {
+    const { surroundings, ledger } = this;
+    const senders = surroundings.plan.tenants.map((tenant) =>
+      new Sender(surroundings, ledger, machine, tenant).run(signal),
+    );
+    await Promise.all(senders);
+  }
+
+  /** Faults for a while, then calm until all has arrived; says what is not as promised. */
+  async run(): Promise<string[]> {
+    const { surroundings, ledger } = this;
+    try {
+      await surroundings.time.run(this.#live());
+      const { samples } = this.destination;
+      const evidence = { plan: surroundings.plan, ledger, samples, settled: this.settled };
+      surroundings.violations.push(...check(evidence));
+    } catch (error) {
+      surroundings.violation(error instanceof Error ? String(error.stack) : String(error));
+    } finally {
+      rmSync(this.#folder, { recursive: true, force: true });
+    }
+    return surroundings.violations;
+  }
+
+  async #live(): Promise<void> {
+    const { surroundings, agent, hubs } = this;
+    for (const hub of hubs) hub.start();
+    agent.start();
+    const sending = this.send(agent, this.#sending.signal);
+    const operating = this.#operate();
+    await new Events(this).run();
+    surroundings.isCalm = true;
+    surroundings.note('calm');
+    this.#sending.abort();
+    await sending;
+    await this.#drain();
+    this.#operating.abort();
+    await operating;
+    await surroundings.time.sleep(REST_MS);
+    for (const hub of hubs) {
+      const held = hub.process?.heldBytes ?? 0;
+      if (held > 0) surroundings.violation(`${hub.name} still holds ${held} bytes`);
+    }
+    await agent.stop();
+    await Promise.all(hubs.map((hub) => hub.stop()));
+    await surroundings.rest();
+  }
+
+  /** Does what an agent's log asks for when another one has taken over its id: restart it. */
+  async #operate(): Promise<void> {
+    const { agent, surroundings } = this;
+    const { signal } = this.#operating;
+    while (!signal.aborted) {
+      await surroundings.time.sleep(LOOK_EVERY_MS, signal);
+      if (this.isCloned || (agent.process?.takeovers ?? 0) < TAKEOVERS_MAX) continue;
+      surroundings.note('the operator restarts the agent');
+      this.operatorRestarts++;
+      agent.crash();
+      agent.start();
+    }
+  }
+
+  async #drain(): Promise<void> {
+    const { surroundings, agent } = this;
+    const { time } = surroundings;
+    const overAtMs = time.elapsedMs + DRAIN_MS_MAX;
+    while (agent.process!.waiting() > 0) {
+      if (time.elapsedMs > overAtMs) {
+        surroundings.violation(`${agent.process!.waiting()} samples are stuck in the buffer`);
+        return;
+      }
+      await time.sleep(LOOK_EVERY_MS);
+    }
+  }
+
+  #connect(isDead: () => boolean): HubLink {
+    const { surroundings } = this;
+    return new FaultyLink({
+      surroundings,
+      chance: surroundings.chance.part(`link ${this.#links++}`),
+      route: () => this.#route(),
+      isDown: () => this.isLinkDown,
+      isDead,
+    });
+  }
+
+  #route(): HubMachine {
+    return this.#isBalanced ? this.surroundings.chance.pick(this.hubs) : this.#hub;
+  }
+}
+
+/** Runs one seed; `parts` and `plan` are for tests that put something broken or special in. */
+export async function simulate(
+  seed: string,
+  { parts, plan }: { parts?: Partial<Parts>; plan?: (drawn: Plan) => Plan } = {},
+): Promise<RunResult> {
+  const drawn = drawPlan(new Chance(`${seed}/plan`));
+  const simulation = new Simulation(seed, plan?.(drawn) ?? drawn, { ...shippedParts, ...parts });
+  const violations = await simulation.run();
+  const { time, trace } = simulation.surroundings;
+  return {
+    seed,
+    violations,
+    trace,
+    traceHash: simulation.surroundings.traceHash(),
+    virtualMs: time.elapsedMs,
+    acknowledged: simulation.ledger.acknowledged,
+    operatorRestarts: simulation.operatorRestarts,
+  };
+}
