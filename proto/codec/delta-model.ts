@@ -14,7 +14,7 @@ const PARTNER_DELTA_MIN = 16;
 /** Added to a predictor's residual, in 32nds of a bit, so that a draw goes to the simplest. */
 const HANDICAPS = Int16Array.of(0, 8, 4, 8);
 
-/** How far a mantissa moves: as the neighbour's, as the partner's, or as predicted and a residual. */
+/** How far a mantissa moves: as the neighbour's or the partner's, or as predicted and the rest. */
 export class DeltaModel {
   readonly #coder: BitCoder;
   readonly #state: SeriesState;

@@ -65,7 +65,7 @@ export class SeriesState {
     return series;
   }
 
-  /** Forgets what was learned of the series' deltas; the values in its new mode begin near `mantissa`. */
+  /** Forgets what was learned of deltas; the values in the new mode begin near `mantissa`. */
   beginMode(series: number, mantissa: number): void {
     this.mantissas[series] = mantissa;
     this.deltas[series] = 0;
@@ -99,7 +99,7 @@ export class SeriesState {
 
   /**
    * Whether a member is likely to have a sample in a block: it has not missed too often, no stale
-   * marker ended it, and no earlier block at this timestamp had it (a scrape may come in two parts).
+   * marker ended it, and no block before it had it at this timestamp (a scrape may come in parts).
    *
    * @param firstBlock number of the first block of the group at this timestamp
    */
