@@ -70,6 +70,12 @@ export const LIMITS: ReceiveLimits = {
   seriesPerAgentMax: 10_000,
 };
 
+/**
+ * Lets everything run until it waits for the destination: nothing here needs more than promises,
+ * and all of those are through before the next turn of the event loop.
+ */
+export const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 /** A real receiver over a real store, expansion, lanes and delivery; `post` is the destination. */
 export function startReceiver(
   dataDir: string,

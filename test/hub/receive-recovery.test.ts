@@ -9,6 +9,7 @@ import {
   gist,
   RecordingDestination,
   type RunningReceiver,
+  settle,
   startReceiver,
 } from './receive-fixture.ts';
 
@@ -36,9 +37,6 @@ afterEach(async () => {
 
 const send = (frame: Uint8Array) => hub.receiver.receive(AGENT, frame, '192.0.2.1:5');
 const gistOf = async (frame: Uint8Array) => gist(await send(frame));
-
-/** Lets everything run that needs no more than the event loop. */
-const settle = () => new Promise((resolve) => setTimeout(resolve, 5));
 
 describe('a new stream', () => {
   test('writes its first sample only when nothing of the old one is in flight', async () => {

@@ -9,6 +9,7 @@ import {
   RecordingDestination,
   type RunningReceiver,
   seen,
+  settle,
   startReceiver,
 } from './receive-fixture.ts';
 
@@ -42,9 +43,6 @@ async function stateOf(frame: Uint8Array) {
   if (!('state' in opened)) throw new Error(`answered ${opened.status}`);
   return opened.state;
 }
-
-/** Lets everything run that needs no more than the event loop. */
-const settle = () => new Promise((resolve) => setTimeout(resolve, 5));
 
 describe('a stream', () => {
   test('is opened by its keyframe and goes on in sequence, under the labels of the ids', async () => {
