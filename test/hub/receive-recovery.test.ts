@@ -43,12 +43,16 @@ describe('a new stream', () => {
     destination.hold();
     const old = send(agent.live(STREAM, 0, [[0, 10]], [1, 1]));
     await settle();
-    const young = send(agent.live(STREAM + 1n, 0, [[0, 20]], [2, 2], { mayBeRedelivered: true }));
+    // Several series, so that some are on other lanes than the one that waits anyway.
+    const others = Array.from({ length: 8 }, (_, n) => agent.series(`other_${n}`));
+    const rows = others.map((id): [number, number] => [id, 20]);
+    const young = send(agent.live(STREAM + 1n, 0, rows, [2, 2], { mayBeRedelivered: true }));
     await settle();
     expect(destination.requests).toBe(1);
     destination.release();
     await Promise.all([old, young]);
-    expect(destination.stored.map((sample) => sample.split('@')[1])).toEqual(['10', '20']);
+    const timestamps = destination.stored.map((sample) => sample.split('@')[1]);
+    expect(timestamps).toEqual(['10', ...others.map(() => '20')]);
   });
 
   test('does not write what the old one was answered for meanwhile', async () => {
