@@ -1,11 +1,27 @@
 import type { BitCoder } from './bit-coder.ts';
-import { AS_NEIGHBOUR, AS_PARTNER } from './contexts.ts';
+import * as contexts from './contexts.ts';
 import { bitLength } from './integers.ts';
 import type { Neighbours } from './neighbours.ts';
 import { isAccumulated } from './number-modes.ts';
 import type { PartnerTable } from './partner-table.ts';
-import { codeResidual, LAST_DELTA, MEAN_DELTA, MEAN_MANTISSA, PREDICTORS } from './residual.ts';
+import * as residuals from './residual.ts';
+import { codeResidual } from './residual.ts';
+import * as columns from './series-columns.ts';
 import type { SeriesState } from './series-state.ts';
+
+// V8 folds a constant of the module itself; one that is imported it loads at every use.
+const { AS_NEIGHBOUR, AS_PARTNER } = contexts;
+const { BY_LAST_DELTA, BY_MEAN_DELTA, BY_MEAN_MANTISSA, PREDICTORS } = residuals;
+const {
+  DELTA,
+  MEAN_DELTA,
+  MEAN_MANTISSA,
+  NEIGHBOUR_HITS,
+  NUMBERS,
+  NUMBER_MODE,
+  PARTNER_HITS,
+  TRAITS,
+} = columns;
 
 const NEIGHBOUR_HITS_MAX = 7;
 const PARTNER_HITS_MAX = 15;
@@ -43,7 +59,7 @@ export class DeltaModel {
     }
     const partner = this.#partnerWithDelta(series, mode, block);
     if (partner >= 0 && this.#codeAsPartner(series, partner, wanted)) {
-      const delta = this.#state.deltas[partner]!;
+      const delta = this.#state.numbers[partner * NUMBERS + DELTA]!;
       if (isLarge(delta)) this.#partners.meet(series, delta, block);
       return this.#learn(series, mode, delta);
     }
@@ -54,19 +70,21 @@ export class DeltaModel {
 
   #predict(series: number, mantissa: number): void {
     const state = this.#state;
-    this.#predictions[MEAN_DELTA] = Math.round(state.meanDeltas[series]!);
-    this.#predictions[LAST_DELTA] = state.deltas[series]!;
-    this.#predictions[MEAN_MANTISSA] = Math.round(state.meanMantissas[series]!) - mantissa;
+    this.#predictions[BY_MEAN_DELTA] = Math.round(state.numbers[series * NUMBERS + MEAN_DELTA]!);
+    this.#predictions[BY_LAST_DELTA] = state.numbers[series * NUMBERS + DELTA]!;
+    this.#predictions[BY_MEAN_MANTISSA] =
+      Math.round(state.numbers[series * NUMBERS + MEAN_MANTISSA]!) - mantissa;
   }
 
   #codeAsNeighbour(series: number, mode: number, wanted: number): boolean {
     const neighbours = this.#neighbours;
     if (neighbours.changed === 0 || neighbours.mode !== mode) return false;
-    const hits = this.#state.neighbourHits[series]!;
+    const hits = this.#state.traits[series * TRAITS + NEIGHBOUR_HITS]!;
     const context = hits > 3 ? 3 : hits | (neighbours.changedBefore << 2);
     const equal = this.#coder.bit(AS_NEIGHBOUR + context, wanted === neighbours.delta ? 1 : 0);
-    if (equal === 0) this.#state.neighbourHits[series] = hits >> 1;
-    else if (hits < NEIGHBOUR_HITS_MAX) this.#state.neighbourHits[series] = hits + 1;
+    if (equal === 0) this.#state.traits[series * TRAITS + NEIGHBOUR_HITS] = hits >> 1;
+    else if (hits < NEIGHBOUR_HITS_MAX)
+      this.#state.traits[series * TRAITS + NEIGHBOUR_HITS] = hits + 1;
     return equal === 1;
   }
 
@@ -76,22 +94,22 @@ export class DeltaModel {
     const partner = state.partners[series]!;
     if (partner < 0 || state.lastBlocks[partner] !== block) return -1;
     const hasChanged = (state.recents[partner]! & 0x100) !== 0;
-    return hasChanged && state.modes[partner] === mode ? partner : -1;
+    return hasChanged && state.traits[partner * TRAITS + NUMBER_MODE] === mode ? partner : -1;
   }
 
   #codeAsPartner(series: number, partner: number, wanted: number): boolean {
-    const hits = this.#state.partnerHits[series]!;
-    const isEqual = wanted === this.#state.deltas[partner] ? 1 : 0;
+    const hits = this.#state.traits[series * TRAITS + PARTNER_HITS]!;
+    const isEqual = wanted === this.#state.numbers[partner * NUMBERS + DELTA] ? 1 : 0;
     const equal = this.#coder.bit(AS_PARTNER + hits, isEqual);
-    if (equal === 0) this.#state.partnerHits[series] = hits >> 2;
-    else if (hits < PARTNER_HITS_MAX) this.#state.partnerHits[series] = hits + 1;
+    if (equal === 0) this.#state.traits[series * TRAITS + PARTNER_HITS] = hits >> 2;
+    else if (hits < PARTNER_HITS_MAX) this.#state.traits[series * TRAITS + PARTNER_HITS] = hits + 1;
     return equal === 1;
   }
 
   #codePredicted(series: number, mode: number, escaped: number, wanted: number): number {
     const { costs } = this.#state;
     const first = series * 4;
-    const predictors = isAccumulated(mode) ? MEAN_MANTISSA : PREDICTORS;
+    const predictors = isAccumulated(mode) ? BY_MEAN_MANTISSA : PREDICTORS;
     let predictor = 0;
     let cost = costs[first]!;
     for (let other = 1; other < predictors; other++) {
@@ -111,23 +129,28 @@ export class DeltaModel {
   #findPartner(series: number, mode: number, delta: number, block: number): void {
     const state = this.#state;
     const met = this.#partners.meet(series, delta, block);
-    if (met < 0 || state.partnerHits[series] !== 0) return;
-    if (state.deltas[met] === delta && state.modes[met] === mode) state.partners[series] = met;
+    if (met < 0 || state.traits[series * TRAITS + PARTNER_HITS] !== 0) return;
+    if (
+      state.numbers[met * NUMBERS + DELTA] === delta &&
+      state.traits[met * TRAITS + NUMBER_MODE] === mode
+    )
+      state.partners[series] = met;
   }
 
   #learn(series: number, mode: number, delta: number): number {
     const state = this.#state;
     const { costs } = state;
     const first = series * 4;
-    const predictors = isAccumulated(mode) ? MEAN_MANTISSA : PREDICTORS;
+    const predictors = isAccumulated(mode) ? BY_MEAN_MANTISSA : PREDICTORS;
     for (let predictor = 0; predictor < predictors; predictor++) {
       const residual = Math.abs(delta - this.#predictions[predictor]!);
       const bits = bitLength(residual) * 32 + HANDICAPS[predictor]!;
       costs[first + predictor]! += (bits - costs[first + predictor]!) >> 3;
     }
-    const mean = state.meanDeltas[series]!;
-    state.meanDeltas[series] = mean + (delta - mean) * (mean === 0 ? 0.5 : 0.125);
-    state.deltas[series] = delta;
+    const mean = state.numbers[series * NUMBERS + MEAN_DELTA]!;
+    state.numbers[series * NUMBERS + MEAN_DELTA] =
+      mean + (delta - mean) * (mean === 0 ? 0.5 : 0.125);
+    state.numbers[series * NUMBERS + DELTA] = delta;
     this.#neighbours.delta = delta;
     this.#neighbours.mode = mode;
     return delta;

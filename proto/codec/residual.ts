@@ -1,13 +1,18 @@
 import { type BitCoder, codeTree } from './bit-coder.ts';
-import { RESIDUAL_LENGTH, RESIDUAL_SIGN, RESIDUAL_TOP, RESIDUAL_ZERO } from './contexts.ts';
+import * as contexts from './contexts.ts';
 import { bitLength, codeEvenBits, POWERS_OF_2 } from './integers.ts';
+import * as columns from './series-columns.ts';
 import type { SeriesState } from './series-state.ts';
 
+// V8 folds a constant of the module itself; one that is imported it loads at every use.
+const { RESIDUAL_LENGTH, RESIDUAL_SIGN, RESIDUAL_TOP, RESIDUAL_ZERO } = contexts;
+const { SIGN, TRAITS } = columns;
+
 /** Predictors of a delta, in the order of `costs`. */
-const ZERO = 0;
-export const MEAN_DELTA = 1;
-export const LAST_DELTA = 2;
-export const MEAN_MANTISSA = 3;
+const BY_ZERO = 0;
+export const BY_MEAN_DELTA = 1;
+export const BY_LAST_DELTA = 2;
+export const BY_MEAN_MANTISSA = 3;
 export const PREDICTORS = 4;
 
 /**
@@ -26,16 +31,17 @@ export function codeResidual(
   escaped: number,
   residual: number,
 ): number {
-  const predictorClass = predictor === ZERO ? 0 : predictor === MEAN_MANTISSA ? 2 : 1;
+  const predictorClass = predictor === BY_ZERO ? 0 : predictor === BY_MEAN_MANTISSA ? 2 : 1;
   const costContext = Math.min(127, cost >> 4) * 4 + predictorClass;
-  if (predictor !== ZERO) {
+  if (predictor !== BY_ZERO) {
     const context = RESIDUAL_ZERO + costContext * 4 + predictor;
     if (coder.bit(context, residual === 0 ? 1 : 0) === 1) return 0;
   }
   const signContext =
-    ((predictor * 3 + state.signs[series]!) * 2 + escaped) * 16 + Math.min(15, cost >> 5);
+    ((predictor * 3 + state.traits[series * TRAITS + SIGN]!) * 2 + escaped) * 16 +
+    Math.min(15, cost >> 5);
   const negative = coder.bit(RESIDUAL_SIGN + signContext, residual < 0 ? 1 : 0);
-  state.signs[series] = 1 + negative;
+  state.traits[series * TRAITS + SIGN] = 1 + negative;
   const wanted = Math.abs(residual);
   const lengthContexts = RESIDUAL_LENGTH + costContext * 64;
   const length = codeTree(coder, lengthContexts, 6, bitLength(wanted));

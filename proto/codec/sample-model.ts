@@ -1,27 +1,44 @@
 import { DecodeError } from '../bytes.ts';
 import { type BitCoder, codeTree } from './bit-coder.ts';
-import { CHANGED, CORRECTION, ESCAPED, MODE } from './contexts.ts';
+import * as contexts from './contexts.ts';
 import { DeltaModel } from './delta-model.ts';
 import { bitLength, unzigzag, zigzag } from './integers.ts';
 import { Neighbours } from './neighbours.ts';
 import type { NumberFit } from './number-fit.ts';
+import * as modes from './number-modes.ts';
 import {
-  ACCUMULATED,
-  ACCUMULATED_SCALES,
-  CORRECTION_MAX,
   isAccumulated,
   isMantissa,
   isNumeric,
   mantissaValue,
-  NO_MODE,
   nearestMantissa,
+} from './number-modes.ts';
+import { PartnerTable } from './partner-table.ts';
+import * as columns from './series-columns.ts';
+import type { SeriesState } from './series-state.ts';
+
+// V8 folds a constant of the module itself; one that is imported it loads at every use.
+const { CHANGED, CORRECTION, ESCAPED, MODE } = contexts;
+const {
+  ACCUMULATED,
+  ACCUMULATED_SCALES,
+  CORRECTION_MAX,
+  NO_MODE,
   RAW,
   STALE,
   STALE_BITS_HIGH,
   STALE_BITS_LOW,
-} from './number-modes.ts';
-import { PartnerTable } from './partner-table.ts';
-import type { SeriesState } from './series-state.ts';
+} = modes;
+const {
+  CORRECTION_LENGTH,
+  DELTA,
+  MANTISSA,
+  MEAN_MANTISSA,
+  NEIGHBOUR_HITS,
+  NUMBERS,
+  NUMBER_MODE,
+  TRAITS,
+} = columns;
 
 /** Where the classes of a rate behind the first begin, in 1024ths. */
 const RATE_CLASS_BEGINS = [5, 13, 25, 51, 102, 205, 344, 512, 672, 812, 906, 961, 992, 1008, 1017];
@@ -61,14 +78,16 @@ export class SampleModel {
     const state = this.#state;
     const neighbours = this.#neighbours;
     const recent = state.recents[series]!;
-    const mode = state.modes[series]!;
+    const mode = state.traits[series * TRAITS + NUMBER_MODE]!;
     const around =
       (neighbours.changed << 2) |
       (neighbours.changedBefore << 1) |
-      (state.neighbourHits[series]! > 0 ? 1 : 0);
+      (state.traits[series * TRAITS + NEIGHBOUR_HITS]! > 0 ? 1 : 0);
     const hints =
       (mode === STALE || mode === NO_MODE ? 2 : 0) |
-      (neighbours.changed === 1 && neighbours.delta === state.deltas[series] ? 1 : 0);
+      (neighbours.changed === 1 && neighbours.delta === state.numbers[series * NUMBERS + DELTA]
+        ? 1
+        : 0);
     const own = (RATE_CLASSES[recent >>> 22]! << 2) | ((recent >>> 8) & 3);
     const changed = this.#coder.bit(CHANGED + ((((own << 3) | around) << 2) | hints), wanted);
     state.touch(series, block, changed);
@@ -83,12 +102,12 @@ export class SampleModel {
    */
   codeValue(series: number, wanted: NumberFit): void {
     const state = this.#state;
-    let mode = state.modes[series]!;
+    let mode = state.traits[series * TRAITS + NUMBER_MODE]!;
     const calm = (state.recents[series]! & 0xfe00) === 0 ? 1 : 0;
     const escaped = this.#coder.bit(ESCAPED + ((mode << 1) | calm), wanted.escaped);
     if (escaped === 1) {
       mode = codeTree(this.#coder, MODE, 6, wanted.mode);
-      state.modes[series] = mode;
+      state.traits[series * TRAITS + NUMBER_MODE] = mode;
     }
     if (!isNumeric(mode)) {
       this.#codeSpecial(series, escaped === 1 ? mode : NO_MODE, wanted);
@@ -110,7 +129,7 @@ export class SampleModel {
     } else if (mode === RAW) {
       state.bits[series * 2 + 1] = this.#codeUint32(wanted.bitsHigh);
       state.bits[series * 2] = this.#codeUint32(wanted.bitsLow);
-      state.deltas[series] = 0;
+      state.numbers[series * NUMBERS + DELTA] = 0;
     } else {
       throw new DecodeError(`samples: a value in number mode ${mode}`);
     }
@@ -123,24 +142,28 @@ export class SampleModel {
 
   #codeMantissa(series: number, mode: number, escaped: number, wanted: NumberFit): void {
     const state = this.#state;
-    const from = state.mantissas[series]!;
+    const from = state.numbers[series * NUMBERS + MANTISSA]!;
     const mantissa = from + this.#deltas.code(series, mode, from, escaped, wanted.mantissa - from);
     if (!isMantissa(mantissa)) throw new DecodeError(`samples: a mantissa of ${mantissa}`);
-    state.mantissas[series] = mantissa;
-    state.meanMantissas[series]! += (mantissa - state.meanMantissas[series]!) * 0.125;
+    state.numbers[series * NUMBERS + MANTISSA] = mantissa;
+    state.numbers[series * NUMBERS + MEAN_MANTISSA]! +=
+      (mantissa - state.numbers[series * NUMBERS + MEAN_MANTISSA]!) * 0.125;
     state.values[series] = mantissaValue(mantissa, mode);
   }
 
   #codeAccumulated(series: number, mode: number, escaped: number, wanted: NumberFit): void {
     const state = this.#state;
     const delta = this.#deltas.code(series, mode, 0, escaped, wanted.mantissa);
-    const contexts = CORRECTION + state.correctionLengths[series]! * 128;
+    const contexts = CORRECTION + state.traits[series * TRAITS + CORRECTION_LENGTH]! * 128;
     const correction = unzigzag(codeTree(this.#coder, contexts, 7, zigzag(wanted.correction)));
     const value = state.values[series]! + delta / ACCUMULATED_SCALES[mode - ACCUMULATED]!;
     if (!isMantissa(delta) || Math.abs(correction) > CORRECTION_MAX || !Number.isFinite(value)) {
       throw new DecodeError(`samples: a sum moved by ${delta} and ${correction} ulps`);
     }
-    state.correctionLengths[series] = Math.min(7, bitLength(Math.abs(correction)));
+    state.traits[series * TRAITS + CORRECTION_LENGTH] = Math.min(
+      7,
+      bitLength(Math.abs(correction)),
+    );
     state.values[series] = value;
     addUlps(state.bits, series * 2, correction);
   }

@@ -47,7 +47,7 @@ export class SamplesDecoder {
     const blocks = this.#blocks;
     const rows = into.count;
     this.#probabilitiesBefore.set(this.#probabilities);
-    this.#undo.clear();
+    this.#undo.begin();
     into.reserve(rows + count);
     try {
       this.#coder.begin(section);
@@ -94,6 +94,7 @@ export class SamplesDecoder {
     this.#decodeNew(members, into);
     // Such blocks would cost nearly no bits: a short section could keep the decoder busy for ever.
     if (into.count === rows) throw new DecodeError('samples: a block of no samples');
+    this.#finishRows(rows, into);
   }
 
   #decodeMembers(
@@ -119,7 +120,6 @@ export class SamplesDecoder {
         if (into.count === rowsEnd) throw new DecodeError('samples: too many');
         this.#decodeSample(series, into);
       } else if (expected) {
-        this.#undo.saveTouched(series);
         state.miss(series);
       }
     }
@@ -146,18 +146,28 @@ export class SamplesDecoder {
   }
 
   #decodeSample(series: number, into: SampleColumns): void {
-    const state = this.#state;
-    this.#undo.saveTouched(series);
     if (this.#model.codeChanged(series, this.#blocks, 0) === 1) {
       this.#undo.saveChanged(series);
       this.#model.codeValue(series, NOTHING_WANTED);
     }
-    // Not `into.push`: room is there, and this is the hottest line of the hub.
-    const row = into.count;
-    into.ids[row] = this.#series.ids[series]!;
-    into.timestamps[row] = this.#head.timestamp;
-    into.valueBits[row * 2] = state.bits[series * 2]!;
-    into.valueBits[row * 2 + 1] = state.bits[series * 2 + 1]!;
-    into.count = row + 1;
+    // Not `into.push`: room is there, and #finishRows does the rest.
+    into.ids[into.count++] = series;
+  }
+
+  /**
+   * Completes the rows of a block, which so far have the series' number in the place of its id: a
+   * series has one sample in a block, so its value is still there. A loop of its own keeps the
+   * columns in registers.
+   */
+  #finishRows(from: number, { ids, timestamps, valueBits, count }: SampleColumns): void {
+    const { bits } = this.#state;
+    const seriesIds = this.#series.ids;
+    timestamps.fill(this.#head.timestamp, from, count);
+    for (let row = from; row < count; row++) {
+      const series = ids[row]!;
+      ids[row] = seriesIds[series]!;
+      valueBits[row * 2] = bits[series * 2]!;
+      valueBits[row * 2 + 1] = bits[series * 2 + 1]!;
+    }
   }
 }

@@ -9,6 +9,7 @@ import { NumberFit } from './number-fit.ts';
 import { NO_MODE } from './number-modes.ts';
 import { RangeEncoder } from './range-encoder.ts';
 import { SampleModel } from './sample-model.ts';
+import { NUMBER_MODE, TRAITS } from './series-columns.ts';
 import { SeriesNumbers } from './series-numbers.ts';
 import { SeriesState } from './series-state.ts';
 import { grown, Uint32List } from './typed-arrays.ts';
@@ -154,7 +155,7 @@ export class SamplesEncoder {
     const state = this.#state;
     const low = columns.valueBits[row * 2]!;
     const high = columns.valueBits[row * 2 + 1]!;
-    const mode = state.modes[series]!;
+    const mode = state.traits[series * TRAITS + NUMBER_MODE]!;
     const isEqual = state.bits[series * 2] === low && state.bits[series * 2 + 1] === high;
     const wanted = isEqual && mode !== NO_MODE ? 0 : 1;
     if (this.#model.codeChanged(series, this.#blocks, wanted) === 0) return;

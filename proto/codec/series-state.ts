@@ -1,4 +1,13 @@
 import { NO_MODE } from './number-modes.ts';
+import {
+  DELTA,
+  MANTISSA,
+  MEAN_DELTA,
+  MEAN_MANTISSA,
+  NUMBER_MODE,
+  NUMBERS,
+  TRAITS,
+} from './series-columns.ts';
 import { grown } from './typed-arrays.ts';
 
 const SERIES_MIN = 64;
@@ -8,8 +17,8 @@ const LIVES_MASK = 0xff;
 const RATE_AT_FIRST = 8000;
 
 /**
- * What the model remembers of each series, about 65 bytes in columns, by the series' number in the
- * stream. The decoder's undo log has the same columns.
+ * What the model remembers of each series, 68 bytes in columns, by the series' number in the
+ * stream. What a change of value reads together stands together; the undo log has the same columns.
  */
 export class SeriesState {
   count = 0;
@@ -28,23 +37,16 @@ export class SeriesState {
   /** The last value's bits, low half first; `values` lies over them. */
   bits = new Uint32Array(SERIES_MIN * 2);
   values = new Float64Array(this.bits.buffer);
-  mantissas = new Float64Array(SERIES_MIN);
-  deltas = new Float64Array(SERIES_MIN);
-  meanDeltas = new Float64Array(SERIES_MIN);
-  meanMantissas = new Float64Array(SERIES_MIN);
+  numbers = new Float64Array(SERIES_MIN * NUMBERS);
+  traits = new Uint8Array(SERIES_MIN * TRAITS);
+  /** Lies over `traits`, to copy them four at a time. */
+  #traitWords = new Uint32Array(this.traits.buffer);
   /** Running bit length of the residual of each of four predictors, in 32nds of a bit. */
   costs = new Int16Array(SERIES_MIN * 4);
   /** Lies over `costs`, to copy them two at a time. */
   #costPairs = new Int32Array(this.costs.buffer);
   /** A series that had the same delta in the same block; -1: none. */
   partners = new Int32Array(SERIES_MIN);
-  partnerHits = new Uint8Array(SERIES_MIN);
-  neighbourHits = new Uint8Array(SERIES_MIN);
-  modes = new Uint8Array(SERIES_MIN);
-  /** Of the last residual: 0 none yet, 1 not negative, 2 negative. */
-  signs = new Uint8Array(SERIES_MIN);
-  /** Bit length of the last correction, at most 7. */
-  correctionLengths = new Uint8Array(SERIES_MIN);
 
   /** Adds a series that has no value yet and returns its number. */
   add(): number {
@@ -56,21 +58,19 @@ export class SeriesState {
     this.bits[series * 2] = 0;
     this.bits[series * 2 + 1] = 0;
     this.partners[series] = -1;
-    this.partnerHits[series] = 0;
-    this.neighbourHits[series] = 0;
-    this.modes[series] = NO_MODE;
-    this.signs[series] = 0;
-    this.correctionLengths[series] = 0;
+    this.#traitWords[series * 2] = 0;
+    this.#traitWords[series * 2 + 1] = 0;
+    this.traits[series * TRAITS + NUMBER_MODE] = NO_MODE;
     this.beginMode(series, 0);
     return series;
   }
 
   /** Forgets what was learned of deltas; the values in the new mode begin near `mantissa`. */
   beginMode(series: number, mantissa: number): void {
-    this.mantissas[series] = mantissa;
-    this.deltas[series] = 0;
-    this.meanDeltas[series] = 0;
-    this.meanMantissas[series] = mantissa;
+    this.numbers[series * NUMBERS + MANTISSA] = mantissa;
+    this.numbers[series * NUMBERS + DELTA] = 0;
+    this.numbers[series * NUMBERS + MEAN_DELTA] = 0;
+    this.numbers[series * NUMBERS + MEAN_MANTISSA] = mantissa;
     this.costs[series * 4] = 256;
     this.costs[series * 4 + 1] = 288;
     this.costs[series * 4 + 2] = 320;
@@ -107,22 +107,21 @@ export class SeriesState {
     return (this.recents[series]! & LIVES_MASK) !== 0 && this.lastBlocks[series]! < firstBlock;
   }
 
-  /** Row `from` of `other` to row `to`: what a change touches. */
+  /** Row `from` of `other` to row `to`: what a change touches. Every changed sample runs this. */
   copyChanged(other: SeriesState, from: number, to: number): void {
     this.bits[to * 2] = other.bits[from * 2]!;
     this.bits[to * 2 + 1] = other.bits[from * 2 + 1]!;
-    this.mantissas[to] = other.mantissas[from]!;
-    this.deltas[to] = other.deltas[from]!;
-    this.meanDeltas[to] = other.meanDeltas[from]!;
-    this.meanMantissas[to] = other.meanMantissas[from]!;
+    const mine = to * NUMBERS;
+    const theirs = from * NUMBERS;
+    this.numbers[mine] = other.numbers[theirs]!;
+    this.numbers[mine + 1] = other.numbers[theirs + 1]!;
+    this.numbers[mine + 2] = other.numbers[theirs + 2]!;
+    this.numbers[mine + 3] = other.numbers[theirs + 3]!;
+    this.#traitWords[to * 2] = other.#traitWords[from * 2]!;
+    this.#traitWords[to * 2 + 1] = other.#traitWords[from * 2 + 1]!;
     this.#costPairs[to * 2] = other.#costPairs[from * 2]!;
     this.#costPairs[to * 2 + 1] = other.#costPairs[from * 2 + 1]!;
     this.partners[to] = other.partners[from]!;
-    this.partnerHits[to] = other.partnerHits[from]!;
-    this.neighbourHits[to] = other.neighbourHits[from]!;
-    this.modes[to] = other.modes[from]!;
-    this.signs[to] = other.signs[from]!;
-    this.correctionLengths[to] = other.correctionLengths[from]!;
   }
 
   #reserve(count: number): void {
@@ -136,21 +135,15 @@ export class SeriesState {
 
   /** Makes room for `count` rows of what a change touches. */
   reserveChanged(count: number): void {
-    if (count <= this.mantissas.length) return;
-    const capacity = Math.max(count, this.mantissas.length * 2);
+    if (count <= this.partners.length) return;
+    const capacity = Math.max(count, this.partners.length * 2);
     this.bits = grown(this.bits, new Uint32Array(capacity * 2));
     this.values = new Float64Array(this.bits.buffer);
-    this.mantissas = grown(this.mantissas, new Float64Array(capacity));
-    this.deltas = grown(this.deltas, new Float64Array(capacity));
-    this.meanDeltas = grown(this.meanDeltas, new Float64Array(capacity));
-    this.meanMantissas = grown(this.meanMantissas, new Float64Array(capacity));
+    this.numbers = grown(this.numbers, new Float64Array(capacity * NUMBERS));
+    this.traits = grown(this.traits, new Uint8Array(capacity * TRAITS));
+    this.#traitWords = new Uint32Array(this.traits.buffer);
     this.costs = grown(this.costs, new Int16Array(capacity * 4));
     this.#costPairs = new Int32Array(this.costs.buffer);
     this.partners = grown(this.partners, new Int32Array(capacity));
-    this.partnerHits = grown(this.partnerHits, new Uint8Array(capacity));
-    this.neighbourHits = grown(this.neighbourHits, new Uint8Array(capacity));
-    this.modes = grown(this.modes, new Uint8Array(capacity));
-    this.signs = grown(this.signs, new Uint8Array(capacity));
-    this.correctionLengths = grown(this.correctionLengths, new Uint8Array(capacity));
   }
 }

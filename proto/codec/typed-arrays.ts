@@ -24,15 +24,16 @@ export class Uint32List {
     this.values[this.length++] = value;
   }
 
-  push3(first: number, second: number, third: number): void {
-    const at = this.length;
-    if (at + 3 > this.values.length) {
-      this.values = grown(this.values, new Uint32Array(this.values.length * 2));
-    }
-    this.values[at] = first;
-    this.values[at + 1] = second;
-    this.values[at + 2] = third;
-    this.length = at + 3;
+  /** The first `count` elements of `source` in the place of what there is. */
+  copy(source: Uint32Array, count: number): void {
+    if (count > this.values.length) this.values = new Uint32Array(source.length);
+    this.values.set(source.subarray(0, count));
+    this.length = count;
+  }
+
+  /** A view of what is there. */
+  elements(): Uint32Array {
+    return this.values.subarray(0, this.length);
   }
 
   /** Sets an element there is, or pushes the one behind the last. */
@@ -43,7 +44,7 @@ export class Uint32List {
 
   /** Ascending, if it is not already. */
   sort(): void {
-    this.values.subarray(0, this.length).sort();
+    this.elements().sort();
   }
 
   clear(): void {

@@ -3,14 +3,16 @@ import { SeriesState } from './series-state.ts';
 import { Uint32List } from './typed-arrays.ts';
 
 /**
- * What a batch has overwritten in a decoder's state, in the order of the writes, so that a batch
- * which fails half-way leaves no trace. Room is kept for the largest batch, not for the stream.
+ * What a batch has overwritten in a decoder's state, so that a batch which fails half-way leaves no
+ * trace. It is logged in the order of the writes: room is kept for the largest batch, not for the
+ * stream. Only the two columns that every sample writes are copied whole, 8 bytes a series, which
+ * costs less than logging them sample by sample.
  */
 export class UndoLog {
   readonly #state: SeriesState;
   readonly #groups: GroupTable;
-  /** Three elements each: series, block, recent. */
-  readonly #touched = new Uint32List();
+  readonly #lastBlocks = new Uint32List();
+  readonly #recents = new Uint32List();
   readonly #changed = new Uint32List();
   readonly #changedRows = new SeriesState();
   readonly #heads = new Uint32List();
@@ -22,17 +24,14 @@ export class UndoLog {
     this.#groups = groups;
   }
 
-  clear(): void {
-    this.#touched.clear();
+  /** From now on the state can be put back to what it is now. */
+  begin(): void {
+    const { count, lastBlocks, recents } = this.#state;
+    this.#lastBlocks.copy(lastBlocks, count);
+    this.#recents.copy(recents, count);
     this.#changed.clear();
     this.#heads.clear();
     this.#memberCounts.clear();
-  }
-
-  /** Before a sample or a miss of the series. */
-  saveTouched(series: number): void {
-    const { lastBlocks, recents } = this.#state;
-    this.#touched.push3(series, lastBlocks[series]!, recents[series]!);
   }
 
   /** Before a change of the series' value. */
@@ -54,12 +53,8 @@ export class UndoLog {
 
   /** Puts back what was saved, newest first. */
   undo(): void {
-    const touched = this.#touched.values;
-    const { lastBlocks, recents } = this.#state;
-    for (let at = this.#touched.length - 3; at >= 0; at -= 3) {
-      lastBlocks[touched[at]!] = touched[at + 1]!;
-      recents[touched[at]!] = touched[at + 2]!;
-    }
+    this.#state.lastBlocks.set(this.#lastBlocks.elements());
+    this.#state.recents.set(this.#recents.elements());
     for (let row = this.#changed.length - 1; row >= 0; row--) {
       this.#state.copyChanged(this.#changedRows, row, this.#changed.values[row]!);
     }
@@ -68,6 +63,5 @@ export class UndoLog {
       this.#groups.copyRow(this.#groupRows, row, group);
       this.#groups.members(group).length = this.#memberCounts.values[row]!;
     }
-    this.clear();
   }
 }
