@@ -35,6 +35,7 @@ export interface AgentConfig {
     requestTimeoutMs: number;
   };
   batch: { maxDelayMs: number; samplesMax: number };
+  order: 'oldest_first' | 'live_first';
   buffer: {
     bytesMax: number;
     /** 0: no limit. */
@@ -180,6 +181,12 @@ export function agentSchema(folder: string, host: AgentHost) {
     log_level: choice(LOG_LEVELS).prefault('info').describe('The least important lines to log.'),
     hub: hubSection(folder),
     batch: batchSection.prefault({}),
+    order: choice(['oldest_first', 'live_first'])
+      .prefault('oldest_first')
+      .describe(
+        '`oldest_first` keeps the order within each series; with `live_first` fresh samples ' +
+          'overtake a backlog, which the destination must accept (an out-of-order window).',
+      ),
     buffer: bufferSection.prefault({}),
     ingest: ingestSection.prefault({}),
   }).superRefine(({ hub }, context) => {
@@ -214,6 +221,7 @@ function toConfig(file: AgentFile): AgentConfig {
       requestTimeoutMs: hub.request_timeout,
     },
     batch: { maxDelayMs: batch.max_delay, samplesMax: batch.max_samples },
+    order: file.order,
     buffer: {
       bytesMax: buffer.max_bytes,
       ageMaxMs: buffer.max_age,

@@ -8,10 +8,10 @@ import { Buffer } from './buffer/buffer.ts';
 import { DamagedBufferError } from './buffer/dictionary.ts';
 import { GroupCommit } from './buffer/group-commit.ts';
 import type { AgentConfig } from './config.ts';
-import { encodeDictionaryBatch, encodeHeartbeat, StreamEncoder } from './encode/stream-encoder.ts';
+import { Outbound } from './outbound.ts';
+import { PACKING } from './packing.ts';
 import { HubClient } from './ship/hub-client.ts';
-import { Shipper } from './ship/shipper.ts';
-import { TargetKeys } from './target-keys.ts';
+import type { Shipper } from './ship/shipper.ts';
 import type { FromWorker, ToWorker, WorkerStart, WorkerStats } from './worker-messages.ts';
 
 /*
@@ -54,28 +54,15 @@ function start(config: AgentConfig, log: Log): void {
     },
     clock,
   );
-  const targets = new TargetKeys(buffer);
-  const shipper = new Shipper(config.batch, {
-    samples: buffer,
-    storedBefore: buffer.storedBefore,
-    link,
-    encoding: {
-      openStream: (keyframe) =>
-        new StreamEncoder(random.id64(), buffer.run, keyframe, targets.keysOf(keyframe.epoch)),
-      dictionaryBatch: (epoch, epochsInUse, part) =>
-        encodeDictionaryBatch(
-          { run: buffer.run, epoch, epochsInUse, dictionary: part },
-          clock.now(),
-        ),
-      heartbeat: () => encodeHeartbeat(buffer.run, clock.now()),
-    },
-    clock,
-    random,
-    log,
-  });
+  const ship = { ...config.batch, order: config.order };
+  const outbound = new Outbound(
+    { ship, packing: PACKING },
+    { buffer, samples: buffer, link, clock, random, log },
+  );
+  const { shipper } = outbound;
   const ending = new AbortController();
   const commits = new GroupCommit(buffer, () => shipper.wake());
-  const loops = Promise.all([shipper.run(ending.signal), housekeep(buffer, ending.signal)]);
+  const loops = Promise.all([outbound.run(ending.signal), housekeep(buffer, ending.signal)]);
   listen({ buffer, shipper, link, commits, ending, loops, epochNumber: 0 });
   say({ kind: 'ready', run: buffer.run.toString(16) });
 }

@@ -47,6 +47,15 @@ export interface TenantState {
   /** The answer to the batch before `nextSequence`; absent while that is being written. */
   lastAnswer?: Answer;
   answered: PositionRange[];
+  /** The row of packs that is open. */
+  packs?: PackRowState;
+}
+
+export interface PackRowState {
+  stream: bigint;
+  /** What was taken in before it is being written, unless its answer is there. */
+  nextSequence: number;
+  answers: { sequence: number; answer: Answer }[];
 }
 
 const AnswerMessage = borderType('Answer');
@@ -114,27 +123,49 @@ export function encodeHubState(state: HubState): Uint8Array {
       offset,
       hash: toLong(hash),
     })),
-    tenants: state.tenants.map(({ tenant, stream, nextSequence, lastAnswer, answered }) => ({
-      tenant,
-      stream: toLong(stream),
-      nextSequence,
-      ...(lastAnswer === undefined ? {} : { lastAnswer: answerFields(lastAnswer) }),
-      answered: positionMessages(answered, NO_RUN),
-    })),
+    tenants: state.tenants.map(tenantMessage),
   }).finish();
+}
+
+function tenantMessage(state: TenantState): object {
+  const { tenant, stream, nextSequence, lastAnswer, answered, packs } = state;
+  return {
+    tenant,
+    stream: toLong(stream),
+    nextSequence,
+    ...(lastAnswer === undefined ? {} : { lastAnswer: answerFields(lastAnswer) }),
+    answered: positionMessages(answered, NO_RUN),
+    ...(packs === undefined ? {} : packsMessage(packs)),
+  };
+}
+
+function packsMessage({ stream, nextSequence, answers }: PackRowState): object {
+  return {
+    packStream: toLong(stream),
+    packNextSequence: nextSequence,
+    packAnswers: answers.map(({ sequence, answer }) => ({
+      sequence,
+      answer: answerFields(answer),
+    })),
+  };
+}
+
+interface TenantFields {
+  tenant: string;
+  stream: LongLike;
+  nextSequence: number;
+  lastAnswer: AnswerFields | null;
+  answered: { run: LongLike; first: LongLike; more: LongLike }[];
+  packStream: LongLike;
+  packNextSequence: number;
+  packAnswers: { sequence: number; answer: AnswerFields | null }[];
 }
 
 interface HubStateFields {
   reason: string;
   hub: LongLike;
   epochs: { epoch: LongLike; offset: number; hash: LongLike }[];
-  tenants: {
-    tenant: string;
-    stream: LongLike;
-    nextSequence: number;
-    lastAnswer: AnswerFields | null;
-    answered: { run: LongLike; first: LongLike; more: LongLike }[];
-  }[];
+  tenants: TenantFields[];
   currentRun: LongLike;
   currentAddress: string;
   formats: number[];
@@ -154,18 +185,34 @@ export function decodeHubState(bytes: Uint8Array): HubState {
       offset,
       hash: fromLong(hash),
     })),
-    tenants: fields.tenants.map(({ tenant, stream, nextSequence, lastAnswer, answered }) => ({
-      tenant,
-      stream: fromLong(stream),
-      nextSequence,
-      ...(lastAnswer === null ? {} : { lastAnswer: readAnswer(lastAnswer) }),
-      answered: readPositions(answered, NO_RUN),
-    })),
+    tenants: fields.tenants.map(readTenant),
     currentRun: fromLong(fields.currentRun),
     currentAddress: fields.currentAddress,
     formats: fields.formats,
     hubClockMs: safeNumber(fields.hubClockMs, 'hub_clock_ms'),
   };
+}
+
+function readTenant(fields: TenantFields): TenantState {
+  const { tenant, nextSequence, lastAnswer } = fields;
+  return {
+    tenant,
+    stream: fromLong(fields.stream),
+    nextSequence,
+    ...(lastAnswer === null ? {} : { lastAnswer: readAnswer(lastAnswer) }),
+    answered: readPositions(fields.answered, NO_RUN),
+    ...readPackRow(fields),
+  };
+}
+
+function readPackRow({ packStream, packNextSequence, packAnswers }: TenantFields) {
+  const stream = fromLong(packStream);
+  if (stream === 0n) return {};
+  const answers = packAnswers.map(({ sequence, answer }) => {
+    if (answer === null) throw new DecodeError('HubState: an answer to a pack that is none');
+    return { sequence, answer: readAnswer(answer) };
+  });
+  return { packs: { stream, nextSequence: packNextSequence, answers } };
 }
 
 function decodeWith(type: ReturnType<typeof borderType>, bytes: Uint8Array): unknown {

@@ -5,7 +5,7 @@ import { fromLong, type LongLike, safeNumber, toLong } from './long.ts';
 import type { PositionRange } from './position-ranges.ts';
 
 /** What an agent sends over the border, see batch.proto and docs/wire-format.md. */
-export type Batch = LiveBatch | DictionaryBatch | Heartbeat;
+export type Batch = LiveBatch | PackBatch | DictionaryBatch | Heartbeat;
 
 /** The next part of a stream: samples of one tenant in the codec state both ends share. */
 export interface LiveBatch {
@@ -30,6 +30,24 @@ export interface Keyframe {
   samplesFormat: number;
   epoch: bigint;
   epochsInUse: bigint[];
+}
+
+/** Part of a backlog: samples of one tenant that stand for themselves, see pack.ts. */
+export interface PackBatch {
+  lane: 'pack';
+  run: bigint;
+  sentAtMs: number;
+  /** Names a row of packs, which are written in the order of `sequence`, from 0. */
+  stream: bigint;
+  sequence: number;
+  keyframe: Keyframe;
+  dictionary: DictionaryPart;
+  positions: PositionRange[];
+  samplesCount: number;
+  samples: Uint8Array;
+  mayBeRedelivered: boolean;
+  /** No order is kept between these and the live stream. */
+  unordered: boolean;
 }
 
 /** A bounded part of the dictionary log alone, sent first when much is missing at the hub. */
@@ -61,7 +79,7 @@ export interface DictionaryPart {
 
 const { root } = protobuf.parse(readFileSync(new URL('./batch.proto', import.meta.url), 'utf8'));
 const BatchMessage = root.lookupType('starferry.Batch');
-const LANES = ['live', 'dictionary', 'heartbeat'] as const;
+const LANES = ['live', 'dictionary', 'heartbeat', 'pack'] as const;
 
 /** The protobuf message types of the border, for proto/answer.ts. */
 export function borderType(name: 'Answer' | 'HubState'): protobuf.Type {
@@ -92,18 +110,27 @@ function toMessage(batch: Batch): Record<string, unknown> {
         dictionary: partMessage(batch.dictionary),
       };
     case 'live':
+      return { ...common, ...samplesMessage(batch) };
+    case 'pack':
       return {
         ...common,
-        ...(batch.keyframe === undefined ? {} : keyframeMessage(batch.keyframe)),
-        ...(batch.dictionary === undefined ? {} : { dictionary: partMessage(batch.dictionary) }),
-        stream: toLong(batch.stream),
-        ...(batch.sequence === 0 ? {} : { sequence: batch.sequence }),
-        positions: positionMessages(batch.positions, batch.run),
-        samplesCount: batch.samplesCount,
-        samples: batch.samples,
-        ...(batch.mayBeRedelivered ? { mayBeRedelivered: true } : {}),
+        ...samplesMessage(batch),
+        ...(batch.unordered ? { unordered: true } : {}),
       };
   }
+}
+
+function samplesMessage(batch: LiveBatch | PackBatch): object {
+  return {
+    ...(batch.keyframe === undefined ? {} : keyframeMessage(batch.keyframe)),
+    ...(batch.dictionary === undefined ? {} : { dictionary: partMessage(batch.dictionary) }),
+    stream: toLong(batch.stream),
+    ...(batch.sequence === 0 ? {} : { sequence: batch.sequence }),
+    positions: positionMessages(batch.positions, batch.run),
+    samplesCount: batch.samplesCount,
+    samples: batch.samples,
+    ...(batch.mayBeRedelivered ? { mayBeRedelivered: true } : {}),
+  };
 }
 
 function keyframeMessage({ tenant, samplesFormat, epoch, epochsInUse }: Keyframe): object {
@@ -157,6 +184,7 @@ interface BatchFields {
   samplesCount: number;
   samples: Uint8Array;
   mayBeRedelivered: boolean;
+  unordered: boolean;
 }
 
 /**
@@ -189,6 +217,8 @@ export function decodeBatch(bytes: Uint8Array): Batch {
     }
     case 'live':
       return { lane, ...common, ...readLive(fields, common.run) };
+    case 'pack':
+      return { lane, ...common, ...readPack(fields, common.run) };
     default:
       throw new DecodeError(`batch: unknown lane ${fields.lane}`);
   }
@@ -201,25 +231,32 @@ export function withRun(batch: LiveBatch, run: bigint): LiveBatch {
 }
 
 function readLive(fields: BatchFields, run: bigint): Omit<LiveBatch, 'lane' | 'run' | 'sentAtMs'> {
+  const samples = readSamples(fields, run);
+  const dictionary = readPart(fields);
+  if (fields.sequence > 0)
+    return { ...samples, ...(dictionary === undefined ? {} : { dictionary }) };
+  return { ...samples, keyframe: readKeyframe(fields), dictionary: stated(dictionary) };
+}
+
+function readPack(fields: BatchFields, run: bigint): Omit<PackBatch, 'lane' | 'run' | 'sentAtMs'> {
+  const { unordered } = fields;
+  const dictionary = stated(readPart(fields));
+  return { ...readSamples(fields, run), keyframe: readKeyframe(fields), dictionary, unordered };
+}
+
+function readSamples(fields: BatchFields, run: bigint) {
+  const { sequence, samplesCount, samples, mayBeRedelivered } = fields;
   const stream = fromLong(fields.stream);
   const positions = readPositions(fields.positions, run);
   if (stream === 0n) throw new DecodeError('batch: no stream');
   if (positions.length === 0) throw new DecodeError('batch: no positions');
-  const dictionary = readPart(fields);
-  // Without it nobody could tell whether both ends speak of the same dictionary.
-  if (fields.sequence === 0 && dictionary === undefined) {
-    throw new DecodeError('batch: a keyframe that does not state its dictionary');
-  }
-  return {
-    stream,
-    sequence: fields.sequence,
-    ...(fields.sequence === 0 ? { keyframe: readKeyframe(fields) } : {}),
-    ...(dictionary === undefined ? {} : { dictionary }),
-    positions,
-    samplesCount: fields.samplesCount,
-    samples: fields.samples,
-    mayBeRedelivered: fields.mayBeRedelivered,
-  };
+  return { stream, sequence, positions, samplesCount, samples, mayBeRedelivered };
+}
+
+/** Without it nobody could tell whether both ends speak of the same dictionary. */
+function stated(dictionary: DictionaryPart | undefined): DictionaryPart {
+  if (dictionary !== undefined) return dictionary;
+  throw new DecodeError('batch: a keyframe that does not state its dictionary');
 }
 
 function readKeyframe(fields: BatchFields): Keyframe {

@@ -4,7 +4,7 @@ import type { StoredSegment } from './database.ts';
  * What one batch may span. The hub writes a batch over several lanes at once: were one of them far
  * ahead, a destination that refuses samples an hour behind its newest would refuse the others'.
  */
-const BATCH_SPAN_MAX_MS = 600_000;
+export const BATCH_SPAN_MAX_MS = 600_000;
 
 export interface BatchSelection {
   segments: StoredSegment[];

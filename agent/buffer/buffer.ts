@@ -7,12 +7,22 @@ import type { Random } from '../../base/random.ts';
 import type { PositionRange } from '../../proto/position-ranges.ts';
 import type { SampleColumns } from '../../proto/sample-columns.ts';
 import { selectBatch } from './batch-selection.ts';
-import { BufferDatabase, hex, type SegmentRow, type StoredSegment } from './database.ts';
+import {
+  BufferDatabase,
+  hex,
+  type SegmentHead,
+  type SegmentRow,
+  type StoredSegment,
+} from './database.ts';
 import { Dictionary } from './dictionary.ts';
 import { isDiskFault } from './disk-fault.ts';
 import { FreeDisk } from './free-disk.ts';
 import { reportVanished, writeHighWater } from './high-water.ts';
-import { emptyLosses, type Losses, recordLosses } from './losses.ts';
+import { emptyLosses, type Losses, type LostSegment, recordLosses } from './losses.ts';
+import { type PackLimits, type Surroundings, selectPack } from './pack-selection.ts';
+import { PackShelf } from './pack-shelf.ts';
+import { headOf, type PackHead, type PackPart, type PackRow } from './pack-table.ts';
+import { Pins } from './pins.ts';
 import { segmentRows } from './segment-rows.ts';
 
 /** What one remote-write request asks to keep: samples of one tenant and the entries they need. */
@@ -36,7 +46,7 @@ export type Unavailable = 'buffer_full' | 'disk_full' | 'disk_failing';
 
 /** Row and page overhead of a segment, for the estimate before it is written. */
 const ROW_BYTES = 160;
-/** Segments evicted in one go, between two looks at what that has freed. */
+/** Segments and packs evicted in one go, between two looks at what that has freed. */
 const EVICTED_AT_ONCE = 16;
 /** Entries of a dead epoch deleted by one `housekeep`. */
 const ENTRIES_DELETED_AT_ONCE = 10_000;
@@ -46,11 +56,12 @@ const SHRUNK_PAGES = 64;
 /**
  * The durable sample log and dictionary log of one agent, on SQLite.
  *
- * Order: segments of a tenant come back in the order in which they were appended.
+ * Order: the sample log of a tenant is its segments and packs by their ids, in the order in which
+ * the samples were appended.
  * Durability: what `append` returned from survives `kill -9` and a power cut.
- * Loss: a segment leaves only by `acknowledge`, by a limit (counted in `losses`), or set aside as
- * damaged (counted likewise). Segments in a batch that waits for its answer are pinned: no limit
- * takes them away.
+ * Loss: a segment leaves only by `acknowledge`, by a limit (counted in `losses`), set aside as
+ * damaged (counted likewise), or into a pack, which leaves in the same ways. What waits for its
+ * answer is pinned: no limit takes it away.
  */
 export class Buffer {
   /** Drawn at every start: positions of this process can never be confused with others. */
@@ -74,7 +85,8 @@ export class Buffer {
   /** Last sequence of this run, by tenant. */
   readonly #heads = new Map<string, number>();
   readonly #backlog = new Map<string, number>();
-  readonly #pinned = new Map<string, number>();
+  readonly #packs: PackShelf;
+  readonly #pins = new Pins();
 
   /**
    * Opens or creates the buffer in `dataDir`.
@@ -96,7 +108,9 @@ export class Buffer {
     this.#db = new BufferDatabase(join(options.dataDir, 'buffer.db'), options.bytesMax);
     this.#dictionaries = this.#db.epochs().map((epoch) => new Dictionary(this.#db, epoch));
     if (this.#dictionaries.length === 0) this.openEpoch();
-    for (const { tenant, samples } of this.#db.backlog()) this.#backlog.set(tenant, samples);
+    for (const { tenant, samples } of this.#db.backlog()) this.#addBacklog(tenant, samples);
+    this.#packs = new PackShelf(this.#db.packs.heads());
+    for (const { tenant, samples } of this.#packs.all()) this.#addBacklog(tenant, samples);
     this.storedBefore = this.#db.lastSegmentId();
     this.losses.vanishedSegments = reportVanished(this.#highWaterPath, this.#db.heads(), log);
     this.#db.forgetHeads();
@@ -122,6 +136,16 @@ export class Buffer {
   /** Samples that wait, by tenant. */
   get backlog(): ReadonlyMap<string, number> {
     return this.#backlog;
+  }
+
+  /** Samples of a tenant that wait in segments, not in packs. */
+  unpackedSamples(tenant: string): number {
+    return (this.#backlog.get(tenant) ?? 0) - this.#packs.samples(tenant);
+  }
+
+  /** Packs of a tenant, oldest first. */
+  packs(tenant: string): readonly PackHead[] {
+    return this.#packs.ofTenant(tenant);
   }
 
   /**
@@ -176,63 +200,198 @@ export class Buffer {
     return this.#freeDisk.bytes() < freeDiskBytesMin ? 'disk_full' : undefined;
   }
 
-  /** Evicts the oldest unpinned segments as long as `wanted` says so; returns how many. */
+  /** Evicts the oldest unpinned segments and packs while `wanted` says so; returns how many. */
   #evict(
     reason: 'age' | 'bytes',
-    wanted: (segment: { storedAt: number }, index: number) => boolean,
+    wanted: (stored: { storedAt: number }, index: number) => boolean,
   ): number {
-    const evicted: Omit<StoredSegment, 'body' | 'isIntact'>[] = [];
-    for (const segment of this.#db.oldestSegments()) {
-      if (segment.id <= (this.#pinned.get(segment.tenant) ?? 0)) continue;
-      if (!wanted(segment, evicted.length)) break;
-      evicted.push(segment);
+    const segments: SegmentHead[] = [];
+    const packs: PackHead[] = [];
+    for (const stored of this.#oldestFirst()) {
+      if (!wanted(stored, segments.length + packs.length)) break;
+      if ('positions' in stored) packs.push(stored);
+      else segments.push(stored);
     }
     this.#db.transaction(() => {
-      for (const { id } of evicted) this.#db.removeSegment(id);
+      for (const { id } of segments) this.#db.removeSegment(id);
+      for (const { id } of packs) this.#db.packs.remove(id);
     });
-    for (const { tenant, samples } of evicted) this.#addBacklog(tenant, -samples);
-    recordLosses(this.losses, this.#log, reason, evicted);
-    return evicted.length;
+    for (const pack of packs) this.#packs.remove(pack);
+    this.#lose(reason, [...segments, ...packs]);
+    return segments.length + packs.length;
+  }
+
+  /** What is not pinned, over all tenants. */
+  *#oldestFirst(): Generator<SegmentHead | PackHead> {
+    const packs = this.#packs.all().filter(({ id }) => !this.#pins.holdsPack(id));
+    for (const segment of this.#db.oldestSegments()) {
+      while (packs.length > 0 && packs[0]!.id < segment.id) yield packs.shift()!;
+      if (!this.#pins.holdsSegment(segment)) yield segment;
+    }
+    yield* packs;
+  }
+
+  #lose(reason: keyof Losses['samples'], lost: readonly LostSegment[]): void {
+    for (const { tenant, samples } of lost) this.#addBacklog(tenant, -samples);
+    recordLosses(this.losses, this.#log, reason, lost);
   }
 
   /**
-   * The oldest segments of a tenant: at least one if there is any, then as many of the same epoch
-   * as one batch may hold. They stay pinned until `unpin`. A damaged one is set
-   * aside and accounted for. None as long as the disk does not let go of what was answered for.
+   * The oldest segments of a tenant from id `from` on and before the first pack behind it: at least
+   * one if there is any, then as many of the same epoch as one batch may hold. They stay pinned
+   * until `unpin`. A damaged one is set aside and accounted for. None as long as the disk does not
+   * let go of what was answered for.
    */
-  read(tenant: string, samplesMax: number): StoredSegment[] {
+  read(tenant: string, samplesMax: number, from = 0): StoredSegment[] {
     this.#forget();
     if (this.#unforgotten.length > 0) return [];
-    const { segments, damaged } = selectBatch(this.#db.segments(tenant), samplesMax);
+    const pack = this.#packs.ofTenant(tenant).find(({ id }) => id >= from);
+    const below = pack?.id ?? Number.MAX_SAFE_INTEGER;
+    const stored = this.#db.segments(tenant, from, below);
+    const { segments, damaged } = selectBatch(stored, samplesMax);
     for (const segment of damaged) this.#setAside(segment);
-    const last = segments.at(-1);
-    if (last !== undefined) this.#pinned.set(tenant, last.id);
+    this.#pins.pinSegments(tenant, segments);
     return segments;
   }
 
+  /** Whether the tenant has a segment with an id below `id`. */
+  hasSegmentBefore(tenant: string, id: number): boolean {
+    const [first] = this.#db.segmentHeads(tenant, 0, 'ASC');
+    return first !== undefined && first.id < id;
+  }
+
+  /** Whether the tenant has a segment with an id above `id`. */
+  hasSegmentBehind(tenant: string, id: number): boolean {
+    const [next] = this.#db.segmentHeads(tenant, id + 1, 'ASC');
+    return next !== undefined;
+  }
+
+  /** Id of the first of the tenant's newest segments, those stored at `sinceMs` and later. */
+  firstStoredSince(tenant: string, sinceMs: number): number {
+    let first = this.#db.lastSegmentId() + 1;
+    for (const { id, storedAt } of this.#db.segmentHeads(tenant, 0, 'DESC')) {
+      if (storedAt < sinceMs) break;
+      first = id;
+    }
+    return first;
+  }
+
   /**
-   * The dictionary log that a tenant's oldest segment refers to: the oldest intact one, since ids
-   * looked up in another log would put samples under wrong labels.
+   * The log that ids of segments and packs refer to: looked up in another one they would put
+   * samples under wrong labels.
+   *
+   * @param key as segments and packs name their epoch
    */
-  dictionaryOf(tenant: string): Dictionary {
-    const [oldest] = this.read(tenant, 1);
-    this.unpin(tenant);
-    if (oldest === undefined) return this.dictionary;
-    const dictionary = this.#dictionaries.find(({ key }) => key === oldest.epoch);
-    assert(dictionary !== undefined, `a segment of the forgotten epoch ${oldest.epoch}`);
+  dictionaryOfEpoch(key: number): Dictionary {
+    const dictionary = this.#dictionaries.find((log) => log.key === key);
+    assert(dictionary !== undefined, `samples of the forgotten epoch ${key}`);
     return dictionary;
   }
 
   unpin(tenant: string): void {
-    this.#pinned.delete(tenant);
+    this.#pins.pinSegments(tenant, []);
+  }
+
+  /** The body of a pack, which stays pinned until `unpinPack`; undefined when it was damaged. */
+  readPack(pack: PackHead): Uint8Array | undefined {
+    const body = this.#db.packs.body(pack.id);
+    if (body === undefined) {
+      this.#onDisk(() => {
+        this.#db.transaction(() => this.#db.packs.setAside(pack.id));
+        this.#packs.remove(pack);
+        this.#lose('damaged', [pack]);
+        return undefined;
+      });
+    } else {
+      this.#pins.pinPack(pack.id);
+    }
+    return body;
+  }
+
+  unpinPack({ id }: PackHead): void {
+    this.#pins.unpinPack(id);
+  }
+
+  /** Segments of a tenant that should become a pack now, oldest first; none as a rule. */
+  packable(tenant: string, limits: PackLimits): SegmentHead[] {
+    const stored = this.#db.segmentHeads(tenant, 0, 'ASC');
+    const packs = this.#packs.ofTenant(tenant);
+    const around: Surroundings = {
+      isPinned: (segment) => this.#pins.holdsSegment(segment),
+      isPackBetween: (one, other) => packs.some(({ id }) => one.id < id && id < other.id),
+    };
+    return selectPack(stored, around, limits);
+  }
+
+  /** An intact segment that is still there; a damaged one is set aside and accounted for. */
+  readSegment({ id }: SegmentHead): StoredSegment | undefined {
+    const segment = this.#db.segment(id);
+    if (segment === undefined || segment.isIntact) return segment;
+    this.#setAside(segment);
+    return undefined;
+  }
+
+  /**
+   * Puts a pack in the place of the segments whose samples it holds. Not when one of them is gone
+   * or about to be sent meanwhile: then nothing has changed.
+   */
+  storePack(segments: readonly SegmentHead[], pack: PackRow): boolean {
+    const isThere = (segment: SegmentHead): boolean =>
+      !this.#pins.holdsSegment(segment) && this.#db.hasSegment(segment.id);
+    if (!segments.every(isThere)) return false;
+    const unavailable = this.#onDisk(() => {
+      this.#db.transaction(() => {
+        for (const { id } of segments) this.#db.removeSegment(id);
+        this.#db.packs.add(pack);
+      });
+      return undefined;
+    });
+    if (unavailable !== undefined) return false;
+    this.#packs.add(headOf(pack));
+    return true;
+  }
+
+  /**
+   * Puts packs of fewer samples in the place of one. They have positions of their own: what was
+   * answered for of the old ones says nothing of them. Not when the pack is gone, or has not the
+   * ids for so many.
+   */
+  replacePack(pack: PackHead, parts: readonly PackPart[]): boolean {
+    const { tenant, id, lastId } = pack;
+    const idsEach = Math.floor((lastId - id + 1) / parts.length);
+    if (idsEach < 1 || !this.#packs.ofTenant(tenant).includes(pack)) return false;
+    let sequence = this.#heads.get(tenant) ?? 0;
+    const rows = parts.map((part, index): PackRow => {
+      sequence++;
+      const first = id + index * idsEach;
+      return {
+        ...pack,
+        ...part,
+        id: first,
+        lastId: index === parts.length - 1 ? lastId : first + idsEach - 1,
+        positions: [{ run: this.run, first: sequence, last: sequence }],
+      };
+    });
+    const unavailable = this.#onDisk(() => {
+      this.#db.transaction(() => {
+        this.#db.packs.remove(id);
+        for (const row of rows) this.#db.packs.add(row);
+        this.#db.setHead(hex(this.run), tenant, sequence);
+      });
+      return undefined;
+    });
+    if (unavailable !== undefined) return false;
+    this.#heads.set(tenant, sequence);
+    this.#packs.remove(pack);
+    for (const row of rows) this.#packs.add(headOf(row));
+    return true;
   }
 
   /** Keeps a segment that cannot be read for inspection, out of the way of the others. */
   #setAside(segment: Omit<StoredSegment, 'body'>): void {
     this.#onDisk(() => {
       this.#db.setAside(segment.id);
-      this.#addBacklog(segment.tenant, -segment.samples);
-      recordLosses(this.losses, this.#log, 'damaged', [segment]);
+      this.#lose('damaged', [segment]);
       return undefined;
     });
   }
@@ -251,9 +410,13 @@ export class Buffer {
     this.#onDisk(() => {
       for (let [next] = this.#unforgotten; next !== undefined; [next] = this.#unforgotten) {
         const { tenant, ranges } = next;
-        const samples = this.#db.transaction(() =>
-          ranges.reduce((sum, range) => sum + this.#db.removeRange(tenant, range), 0),
-        );
+        const packs = this.#packs.coveredBy(tenant, ranges);
+        const inSegments = this.#db.transaction(() => {
+          for (const { id } of packs) this.#db.packs.remove(id);
+          return ranges.reduce((sum, range) => sum + this.#db.removeRange(tenant, range), 0);
+        });
+        for (const pack of packs) this.#packs.remove(pack);
+        const samples = packs.reduce((sum, pack) => sum + pack.samples, inSegments);
         this.#unforgotten.shift();
         if (samples > 0) this.#addBacklog(tenant, -samples);
         forgotten += samples;
@@ -285,7 +448,7 @@ export class Buffer {
   /** A log that no segment refers to any more goes bit by bit: it may have a million entries. */
   #dropDeadEpoch(): void {
     const [oldest] = this.#dictionaries;
-    if (oldest !== undefined && oldest !== this.dictionary && !this.#db.isEpochInUse(oldest.key)) {
+    if (oldest !== undefined && oldest !== this.dictionary && !this.#isInUse(oldest)) {
       this.#dying.push(oldest.key);
       this.#dictionaries.shift();
     }
@@ -294,12 +457,19 @@ export class Buffer {
     if (this.#db.removeEpoch(key, ENTRIES_DELETED_AT_ONCE) === 'gone') this.#dying.shift();
   }
 
+  #isInUse({ key }: Dictionary): boolean {
+    return this.#packs.all().some(({ epoch }) => epoch === key) || this.#db.isEpochInUse(key);
+  }
+
   usedBytes(): number {
     return this.#db.usedBytes();
   }
 
   oldestTimestamp(): number | undefined {
-    return this.#db.oldestTimestamp();
+    const [pack] = this.#packs.all();
+    const segment = this.#db.oldestTimestamp();
+    if (pack === undefined) return segment;
+    return segment === undefined ? pack.oldest : Math.min(pack.oldest, segment);
   }
 
   close(): void {

@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib';
 import Database from 'better-sqlite3';
 import type { PositionRange } from '../../proto/position-ranges.ts';
+import { PackTable } from './pack-table.ts';
 
 const PAGE_BYTES = 16_384;
 /** The latency of a commit grows with the write-ahead log: checkpoint at 4 MiB. */
@@ -28,6 +29,8 @@ const SCHEMA = `
   ) WITHOUT ROWID;
 `;
 
+const HEAD = 'id, tenant, epoch, run, sequence, stored_at AS storedAt, samples, oldest, newest';
+
 /** A segment as it is stored; `run` in hexadecimal, times in ms since the Unix epoch. */
 export interface SegmentRow {
   tenant: string;
@@ -48,6 +51,9 @@ export interface StoredSegment extends SegmentRow {
   isIntact: boolean;
 }
 
+export type SegmentHead = Omit<StoredSegment, 'body' | 'isIntact'>;
+type StoredRow = Omit<StoredSegment, 'isIntact'> & { crc: number };
+
 /** 64-bit numbers are kept as text: readable in the sqlite3 shell, no sign to think of. */
 export const hex = (id: bigint): string => id.toString(16).padStart(16, '0');
 
@@ -56,6 +62,7 @@ export const hex = (id: bigint): string => id.toString(16).padStart(16, '0');
  * buffer's worker thread. A method that throws has changed nothing.
  */
 export class BufferDatabase {
+  readonly packs: PackTable;
   readonly #db: Database.Database;
   readonly #statements;
 
@@ -71,6 +78,7 @@ export class BufferDatabase {
     this.#db.pragma(`journal_size_limit = ${WAL_PAGES_MAX * PAGE_BYTES}`);
     this.#db.pragma(`max_page_count = ${Math.ceil(bytesMax / PAGE_BYTES) + SPARE_PAGES}`);
     this.#db.exec(SCHEMA);
+    this.packs = new PackTable(this.#db);
     this.#statements = prepare(this.#db);
   }
 
@@ -148,15 +156,32 @@ export class BufferDatabase {
 
   addSegment(row: SegmentRow): void {
     this.#statements.addSegment.run({ ...row, crc: rowChecksum(row) });
-    this.#statements.setHead.run(row.run, row.tenant, row.sequence);
+    this.setHead(row.run, row.tenant, row.sequence);
   }
 
-  /** Segments of a tenant in the order in which they were stored, oldest first. */
-  *segments(tenant: string): Generator<StoredSegment> {
-    for (const row of this.#statements.segments.iterate(tenant)) {
-      const segment = row as Omit<StoredSegment, 'isIntact'> & { crc: number };
+  /** The last sequence that a run has given out for a tenant. */
+  setHead(run: string, tenant: string, sequence: number): void {
+    this.#statements.setHead.run(run, tenant, sequence);
+  }
+
+  /** Segments of a tenant with ids [from, below) in the order in which they were stored. */
+  *segments(tenant: string, from: number, below: number): Generator<StoredSegment> {
+    for (const row of this.#statements.segments.iterate(tenant, from, below)) {
+      const segment = row as StoredRow;
       yield { ...segment, isIntact: rowChecksum(segment) === segment.crc };
     }
+  }
+
+  /** The same without their bodies, newest first where `order` is `DESC`. */
+  *segmentHeads(tenant: string, from: number, order: 'ASC' | 'DESC'): Generator<SegmentHead> {
+    const statement = this.#statements[order === 'ASC' ? 'headsUp' : 'headsDown'];
+    for (const row of statement.iterate(tenant, from)) yield row as SegmentHead;
+  }
+
+  /** One segment; undefined when it is gone. */
+  segment(id: number): StoredSegment | undefined {
+    const row = this.#statements.segment.get(id) as StoredRow | undefined;
+    return row && { ...row, isIntact: rowChecksum(row) === row.crc };
   }
 
   /** Tenants with segments: how many samples each has. */
@@ -169,12 +194,21 @@ export class BufferDatabase {
     return this.#statements.segmentOfEpoch.get(key) !== undefined;
   }
 
+  /** The highest id that any segment has had, one that is gone or in a pack included. */
   lastSegmentId(): number {
-    return (this.#statements.lastSegmentId.get() as { id: number | null }).id ?? 0;
+    return (this.#statements.lastSegmentId.get() as { id: number } | undefined)?.id ?? 0;
   }
 
   oldestTimestamp(): number | undefined {
     return (this.#statements.oldest.get() as { oldest: number } | undefined)?.oldest;
+  }
+
+  hasSegment(id: number): boolean {
+    return this.#statements.hasSegment.get(id) !== undefined;
+  }
+
+  removeSegment(id: number): void {
+    this.#statements.removeSegment.run(id);
   }
 
   /** Removes segments; returns how many samples they held. */
@@ -183,10 +217,6 @@ export class BufferDatabase {
     const { samples } = this.#statements.rangeSamples.get(...args) as { samples: number };
     this.#statements.removeRange.run(...args);
     return samples;
-  }
-
-  removeSegment(id: number): void {
-    this.#statements.removeSegment.run(id);
   }
 
   /** Moves a row whose checksum does not fit aside, where it is kept for inspection. */
@@ -198,10 +228,8 @@ export class BufferDatabase {
   }
 
   /** Oldest segments over all tenants; the body is not read. */
-  *oldestSegments(): Generator<Omit<StoredSegment, 'body' | 'isIntact'>> {
-    for (const row of this.#statements.oldestSegments.iterate()) {
-      yield row as Omit<StoredSegment, 'body' | 'isIntact'>;
-    }
+  *oldestSegments(): Generator<SegmentHead> {
+    for (const row of this.#statements.oldestSegments.iterate()) yield row as SegmentHead;
   }
 
   // What former runs left: last sequences, to be compared with the high-water file.
@@ -253,11 +281,14 @@ function prepare(db: Database.Database) {
         'ON CONFLICT DO UPDATE SET last = excluded.last',
     ),
     segments: sql(
-      'SELECT id, tenant, epoch, run, sequence, stored_at AS storedAt, samples, oldest, newest, ' +
-        'crc, body FROM segments WHERE tenant = ? ORDER BY id',
+      `SELECT ${HEAD}, crc, body FROM segments WHERE tenant = ? AND id >= ? AND id < ? ORDER BY id`,
     ),
+    segment: sql(`SELECT ${HEAD}, crc, body FROM segments WHERE id = ?`),
+    hasSegment: sql('SELECT id FROM segments WHERE id = ?'),
+    headsUp: sql(`SELECT ${HEAD} FROM segments WHERE tenant = ? AND id >= ? ORDER BY id`),
+    headsDown: sql(`SELECT ${HEAD} FROM segments WHERE tenant = ? AND id >= ? ORDER BY id DESC`),
     backlog: sql('SELECT tenant, sum(samples) AS samples FROM segments GROUP BY tenant'),
-    lastSegmentId: sql('SELECT max(id) AS id FROM segments'),
+    lastSegmentId: sql("SELECT seq AS id FROM sqlite_sequence WHERE name = 'segments'"),
     oldest: sql('SELECT oldest FROM segments ORDER BY id LIMIT 1'),
     rangeSamples: sql(
       'SELECT coalesce(sum(samples), 0) AS samples FROM segments ' +
@@ -268,10 +299,7 @@ function prepare(db: Database.Database) {
     ),
     removeSegment: sql('DELETE FROM segments WHERE id = ?'),
     copyDamaged: sql('INSERT INTO damaged_segments SELECT * FROM segments WHERE id = ?'),
-    oldestSegments: sql(
-      'SELECT id, tenant, epoch, run, sequence, stored_at AS storedAt, samples, oldest, newest ' +
-        'FROM segments ORDER BY id',
-    ),
+    oldestSegments: sql(`SELECT ${HEAD} FROM segments ORDER BY id`),
     heads: sql('SELECT run, tenant, last FROM heads'),
     forgetHeads: sql('DELETE FROM heads'),
   };

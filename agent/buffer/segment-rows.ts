@@ -1,5 +1,6 @@
 import { SampleColumns } from '../../proto/sample-columns.ts';
 import { encodeSegment, SEGMENT_SAMPLES_MAX } from '../../proto/segment.ts';
+import { timeRange } from '../../proto/time-range.ts';
 import type { SegmentRow } from './database.ts';
 
 /** The rows of a group of samples, tenant by tenant: what comes together shares segments. */
@@ -46,15 +47,4 @@ function* splitIntoSegments(parts: readonly { columns: SampleColumns }[]) {
     }
   }
   if (segment.count > 0) yield segment;
-}
-
-function timeRange({ timestamps, count }: SampleColumns): { oldest: number; newest: number } {
-  let oldest = Number.POSITIVE_INFINITY;
-  let newest = Number.NEGATIVE_INFINITY;
-  for (let row = 0; row < count; row++) {
-    const timestamp = timestamps[row]!;
-    if (timestamp < oldest) oldest = timestamp;
-    if (timestamp > newest) newest = timestamp;
-  }
-  return { oldest, newest };
 }

@@ -1,31 +1,11 @@
 import { assert } from '../../base/assert.ts';
 import type { DictionaryBatch, DictionaryPart, Keyframe } from '../../proto/batch.ts';
 import { encodeBatch } from '../../proto/batch.ts';
-import type { PositionRange } from '../../proto/position-ranges.ts';
 import { SampleColumns } from '../../proto/sample-columns.ts';
 import { type SampleEncoder, sampleFormats } from '../../proto/sample-format.ts';
 import { decodeSegment } from '../../proto/segment.ts';
 import { compressFrame } from '../../proto/zstd.ts';
-
-const ZSTD_LEVEL = 3;
-
-/** A stored segment as the encoder needs it. */
-export interface EncodableSegment {
-  /** In hexadecimal. */
-  run: string;
-  sequence: number;
-  samples: number;
-  body: Uint8Array;
-}
-
-/** A batch ready for the link: a resend sends the same bytes. */
-export interface EncodedBatch {
-  frame: Uint8Array;
-  stream: bigint;
-  sequence: number;
-  positions: PositionRange[];
-  samples: number;
-}
+import { type EncodableSegment, type EncodedBatch, positionRanges, ZSTD_LEVEL } from './frames.ts';
 
 /**
  * One live stream of one tenant towards one hub: the codec state both ends share. Every batch
@@ -98,15 +78,4 @@ export function encodeDictionaryBatch(
 /** A sign of life. */
 export function encodeHeartbeat(run: bigint, sentAtMs: number): Uint8Array {
   return compressFrame(encodeBatch({ lane: 'heartbeat', run, sentAtMs }), ZSTD_LEVEL);
-}
-
-function positionRanges(segments: readonly EncodableSegment[]): PositionRange[] {
-  const ranges: PositionRange[] = [];
-  for (const { run: runHex, sequence } of segments) {
-    const run = BigInt(`0x${runHex}`);
-    const last = ranges.at(-1);
-    if (last !== undefined && last.run === run && last.last + 1 === sequence) last.last = sequence;
-    else ranges.push({ run, first: sequence, last: sequence });
-  }
-  return ranges;
 }

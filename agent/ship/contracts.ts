@@ -13,6 +13,8 @@ import type { ShipStats } from './ship-stats.ts';
 export interface ShippableSegment {
   /** Grows in the order of storing. */
   id: number;
+  /** As the buffer names it. */
+  epoch: number;
   /** Run that stored it, in hexadecimal. */
   run: string;
   sequence: number;
@@ -20,15 +22,40 @@ export interface ShippableSegment {
   body: Uint8Array;
 }
 
-/** The sample log of the buffer. */
-export interface SampleLog {
+/** A stored pack, as far as shipping looks at it. */
+export interface ShippablePack {
+  /** Ids of its first and last segment. */
+  id: number;
+  lastId: number;
+  /** As the buffer names it. */
+  epoch: number;
+  positions: PositionRange[];
+  samples: number;
+  format: number;
+  bytes: number;
+}
+
+/** The sample log of the buffer: segments and packs, in the order of their ids. */
+export interface SampleLog<Pack extends ShippablePack = ShippablePack> {
   /** Samples that wait, by tenant. */
   readonly backlog: ReadonlyMap<string, number>;
-  /** The oldest segments of a tenant; they stay pinned until `unpin`. */
-  read(tenant: string, samplesMax: number): ShippableSegment[];
+  /** Those of a tenant that are not in packs. */
+  unpackedSamples(tenant: string): number;
+  /** The oldest segments of a tenant from id `from` on; they stay pinned until `unpin`. */
+  read(tenant: string, samplesMax: number, from: number): ShippableSegment[];
   unpin(tenant: string): void;
-  /** The dictionary log that the ids in a tenant's oldest segment refer to. */
-  dictionaryOf(tenant: string): DictionaryLog;
+  /** Whether the tenant has a segment with an id below `id`, or one above it. */
+  hasSegmentBefore(tenant: string, id: number): boolean;
+  hasSegmentBehind(tenant: string, id: number): boolean;
+  /** Id of the first of the tenant's newest segments, those stored at `sinceMs` and later. */
+  firstStoredSince(tenant: string, sinceMs: number): number;
+  /** Packs of a tenant, oldest first. */
+  packs(tenant: string): readonly Pack[];
+  /** The body of a pack, pinned until `unpinPack`; undefined when it was damaged and is gone. */
+  readPack(pack: Pack): Uint8Array | undefined;
+  unpinPack(pack: Pack): void;
+  /** @param key as segments and packs name their epoch */
+  dictionaryOfEpoch(key: number): DictionaryLog;
   /** Of every epoch that a segment may name, oldest first. */
   readonly dictionaries: readonly DictionaryLog[];
   /** Forgets what was answered for; returns how many samples that were. */
@@ -55,9 +82,23 @@ export interface Stream {
   ): EncodedBatch;
 }
 
+/** What a pack needs around it to become a batch. */
+export interface PackParts {
+  stream: bigint;
+  sequence: number;
+  keyframe: Keyframe;
+  dictionary: DictionaryPart;
+  positions: PositionRange[];
+  samples: number;
+  body: Uint8Array;
+  mayBeRedelivered: boolean;
+  unordered: boolean;
+}
+
 /** Makes what goes over the link. */
 export interface BatchEncoding {
   openStream(keyframe: Keyframe): Stream;
+  packBatch(pack: PackParts): EncodedBatch;
   dictionaryBatch(epoch: bigint, epochsInUse: bigint[], part: DictionaryPart): Uint8Array;
   heartbeat(): Uint8Array;
 }
@@ -67,11 +108,15 @@ export interface ShipOptions {
   maxDelayMs: number;
   /** Samples of one batch. */
   samplesMax: number;
+  /** Whether what waits goes first, or fresh samples overtake it. */
+  order: 'oldest_first' | 'live_first';
 }
 
 /** What the loops of all tenants share. */
 export interface ShipTools {
   samples: SampleLog;
+  /** Puts two packs in the place of one; false when there is no way. */
+  splitPack(tenant: string, id: number): boolean;
   session: HubSession;
   encoding: BatchEncoding;
   link: HubLink;

@@ -21,9 +21,12 @@ export type HubReply =
   /** Repeating it will not help until somebody changes a configuration. */
   | { kind: 'misconfigured'; message: string };
 
+/** Whose turn it is where the link is narrow: what is fresh, or what has waited. */
+export type Traffic = 'live' | 'backlog';
+
 /** The link to the hub, an argument of the shipping loop so that faults can be injected. */
 export interface HubLink {
-  postBatch(frame: Uint8Array, signal: AbortSignal): Promise<HubReply>;
+  postBatch(frame: Uint8Array, signal: AbortSignal, traffic: Traffic): Promise<HubReply>;
   askPositions(signal: AbortSignal): Promise<HubReply>;
 }
 
@@ -72,7 +75,7 @@ export class HubClient implements HubLink {
     return this.#options.urls[this.#current]!;
   }
 
-  postBatch(frame: Uint8Array, signal: AbortSignal): Promise<HubReply> {
+  postBatch(frame: Uint8Array, signal: AbortSignal, _traffic: Traffic): Promise<HubReply> {
     return this.#exchange('POST', '/v1/batch', frame, signal);
   }
 

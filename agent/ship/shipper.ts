@@ -2,6 +2,8 @@ import { boundedLog, type Log } from '../../base/log.ts';
 import { Wakeup } from '../../base/wakeup.ts';
 import type { ShipOptions, ShipTools } from './contracts.ts';
 import { HubSession } from './hub-session.ts';
+import { PackLoop } from './pack-loop.ts';
+import { SentSegments } from './sent-segments.ts';
 import { emptyShipStats, type ShipStats } from './ship-stats.ts';
 import { TenantLoop } from './tenant-loop.ts';
 
@@ -15,16 +17,22 @@ export interface ShipperDeps extends Omit<ShipTools, 'session' | 'stats' | 'log'
   log: Log;
 }
 
+/** The loops of one tenant. */
+interface TenantLoops {
+  live: TenantLoop;
+  packs: PackLoop;
+}
+
 /**
- * Takes the backlog across the border: one loop a tenant, so that a slow tenant does not hold up
- * the others, and a heartbeat while there is nothing to say.
+ * Takes what is stored across the border: each tenant has loops of its own, so that a slow one does
+ * not hold up the others; and a heartbeat while there is nothing to say.
  */
 export class Shipper {
   readonly stats: ShipStats = emptyShipStats();
   readonly #options: ShipOptions;
   readonly #deps: ShipperDeps;
   readonly #tools: ShipTools;
-  readonly #loops = new Map<string, TenantLoop>();
+  readonly #loops = new Map<string, TenantLoops>();
   readonly #wakeup = new Wakeup();
   #isDraining = false;
   /** What ended the loop of a tenant: a bug, and so the end of all of them. */
@@ -39,7 +47,7 @@ export class Shipper {
       dictionaries: () => samples.dictionaries,
       // Not what waits for an answer of its own, which says more: it would be counted twice.
       acknowledge: (tenant, ranges) =>
-        this.#loops.get(tenant)?.isAnswerDue === true ? 0 : samples.acknowledge(tenant, ranges),
+        this.#isAnswerDue(tenant) ? 0 : samples.acknowledge(tenant, ranges),
       random,
       stats: this.stats,
       clock,
@@ -48,9 +56,19 @@ export class Shipper {
     this.#tools = { ...deps, stats: this.stats, session, log };
   }
 
-  /** Samples were appended. */
+  /** Segments of the tenant with lower ids wait for packs to take them. */
+  backlogEnd(tenant: string): number {
+    const { storedBefore } = this.#deps;
+    if (this.#options.order === 'oldest_first') return 0;
+    return this.#loops.get(tenant)?.live.backlogEnd ?? storedBefore + 1;
+  }
+
+  /** Samples were appended or packed. */
   wake(): void {
-    for (const loop of this.#loops.values()) loop.wake({ drain: this.#isDraining });
+    for (const { live, packs } of this.#loops.values()) {
+      live.wake({ drain: this.#isDraining });
+      packs.wake();
+    }
     if (this.#loops.size < this.#deps.samples.backlog.size) this.#wakeup.wake();
   }
 
@@ -66,16 +84,32 @@ export class Shipper {
     while (!signal.aborted && this.#failure === undefined) {
       for (const tenant of this.#deps.samples.backlog.keys()) {
         if (this.#loops.has(tenant)) continue;
-        const loop = new TenantLoop(tenant, this.#deps.storedBefore, this.#options, this.#tools);
-        loop.wake({ drain: this.#isDraining });
-        this.#loops.set(tenant, loop);
-        running.push(this.#watch(loop.run(signal)));
+        const { live, packs } = this.#createLoops(tenant);
+        running.push(this.#watch(live.run(signal)));
+        if (this.#options.order === 'live_first') running.push(this.#watch(packs.run(signal)));
       }
       await this.#wakeup.wait(this.#deps.clock, HEARTBEAT_MS, signal);
       await this.#beat(signal);
     }
     if (this.#failure === undefined) await Promise.all(running);
     if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  #createLoops(tenant: string): TenantLoops {
+    const { storedBefore } = this.#deps;
+    const sent = new SentSegments(storedBefore);
+    const common = { tenant, options: this.#options, tools: this.#tools, sent };
+    const packs = new PackLoop(common);
+    const live = new TenantLoop({ ...common, packs, storedBefore });
+    live.wake({ drain: this.#isDraining });
+    const loops = { live, packs };
+    this.#loops.set(tenant, loops);
+    return loops;
+  }
+
+  #isAnswerDue(tenant: string): boolean {
+    const loops = this.#loops.get(tenant);
+    return loops !== undefined && (loops.live.isAnswerDue || loops.packs.isAnswerDue);
   }
 
   async #watch(loop: Promise<void>): Promise<void> {
@@ -91,7 +125,7 @@ export class Shipper {
     const { clock, link, encoding } = this.#deps;
     const heardAtMs = this.stats.lastAnswerAtMs ?? Number.NEGATIVE_INFINITY;
     if (signal.aborted || Math.abs(clock.now() - heardAtMs) < HEARTBEAT_MS) return;
-    const reply = await link.postBatch(encoding.heartbeat(), signal);
+    const reply = await link.postBatch(encoding.heartbeat(), signal, 'live');
     if (reply.kind === 'answer') this.stats.lastAnswerAtMs = clock.now();
   }
 }

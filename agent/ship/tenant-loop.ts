@@ -1,53 +1,71 @@
 import { Wakeup } from '../../base/wakeup.ts';
 import type { Answer } from '../../proto/answer.ts';
 import type { DictionaryPart } from '../../proto/batch.ts';
-import { settledCount } from '../../proto/settlement.ts';
-import type { EncodedBatch, ShipOptions, ShipTools, Stream } from './contracts.ts';
-import type { HubReply } from './hub-client.ts';
+import { BatchDelivery } from './batch-delivery.ts';
+import type {
+  EncodedBatch,
+  ShipOptions,
+  ShippableSegment,
+  ShipTools,
+  Stream,
+} from './contracts.ts';
+import { Groundwork } from './groundwork.ts';
 import type { DictionaryLog } from './hub-session.ts';
+import type { PackLoop } from './pack-loop.ts';
 import { Replies } from './replies.ts';
+import type { SentSegments } from './sent-segments.ts';
 import { countOne, recordAnswer } from './ship-stats.ts';
+import { findLive } from './whereabouts.ts';
 
-/** More of the dictionary than this goes ahead in batches of its own. */
-const DICTIONARY_PART_BYTES_MAX = 1 << 20;
-/** Asking what became of a batch is cheaper than sending more than this again. */
-const LARGE_FRAME_BYTES = 4096;
+export interface TenantLoopDeps {
+  tenant: string;
+  options: ShipOptions;
+  tools: ShipTools;
+  /** Packs of the same tenant. */
+  packs: PackLoop;
+  sent: SentSegments;
+  /** Segments up to this one were left by an earlier run. */
+  storedBefore: number;
+}
 
 /**
- * Ships the samples of one tenant, oldest first, one batch in flight.
+ * Ships the segments of one tenant, one batch in flight.
  *
  *     due ─▶ build ─▶ send ─┬─ answered ─▶ forget the segments ─▶ due
  *                      ▲    ├─ not now, no answer ─▶ back off, ask, send the same bytes
  *                      └────┤
  *                           └─ does not fit (409) ─▶ take over the hub's state, new stream ─▶ due
  *
+ * Oldest first: what is in packs goes before the segments behind it. Live first: where one batch
+ * cannot take all there is, the older segments are left behind for packs to take.
+ *
  * It never gives up: what is not answered stays in the buffer.
  */
 export class TenantLoop {
-  readonly #tenant: string;
-  readonly #options: ShipOptions;
-  readonly #tools: ShipTools;
+  readonly #deps: TenantLoopDeps;
   readonly #replies: Replies;
+  readonly #groundwork: Groundwork;
+  readonly #delivery: BatchDelivery;
   readonly #wakeup = new Wakeup();
   #stream: OpenStream | undefined;
   #samplesMax: number;
-  #partBytesMax = DICTIONARY_PART_BYTES_MAX;
   #sentAtMs = Number.NEGATIVE_INFINITY;
-  /** Highest segment that has been in a batch, or was stored by an earlier run. */
-  #sentUpToId: number;
+  /** The first segment that is not left to packs. */
+  #from: number;
   /** The last batch could not take all there was: the next one need not wait for more. */
   #isBehind = false;
   #isDraining = false;
   #isAnswerDue = false;
 
-  /** @param storedBefore highest segment that an earlier run left: it may have been sent already */
-  constructor(tenant: string, storedBefore: number, options: ShipOptions, tools: ShipTools) {
-    this.#tenant = tenant;
-    this.#options = options;
-    this.#tools = tools;
+  constructor(deps: TenantLoopDeps) {
+    const { tenant, options, tools, storedBefore } = deps;
+    this.#deps = deps;
     this.#replies = new Replies(tools);
+    this.#groundwork = new Groundwork(tools, this.#replies);
+    const replies = this.#replies;
+    this.#delivery = new BatchDelivery({ tenant, traffic: 'live', find: findLive, tools, replies });
     this.#samplesMax = options.samplesMax;
-    this.#sentUpToId = storedBefore;
+    this.#from = options.order === 'live_first' ? storedBefore + 1 : 0;
   }
 
   /** Whether a batch is on its way: what became of its samples is counted when it is answered. */
@@ -55,101 +73,120 @@ export class TenantLoop {
     return this.#isAnswerDue;
   }
 
+  /** Segments with lower ids are left to packs. */
+  get backlogEnd(): number {
+    return this.#from;
+  }
+
   /** Something was appended, or the loop should drain. */
   wake({ drain }: { drain: boolean }): void {
     this.#isDraining ||= drain;
-    if (this.#isDraining || this.#backlog() >= this.#samplesMax) this.#wakeup.wake();
+    if (this.#isDraining || this.#waiting() >= this.#samplesMax) this.#wakeup.wake();
   }
 
   /** Runs until `signal` is aborted. */
   async run(signal: AbortSignal): Promise<void> {
+    const { options, packs, tools, tenant } = this.#deps;
     while (!signal.aborted) {
+      if (options.order === 'oldest_first') await packs.drain(signal);
       const waitMs = this.#dueInMs();
-      if (waitMs > 0) await this.#wakeup.wait(this.#tools.clock, waitMs, signal);
+      if (waitMs > 0) await this.#wakeup.wait(tools.clock, waitMs, signal);
       else await this.#shipOne(signal);
     }
-    this.#tools.samples.unpin(this.#tenant);
+    tools.samples.unpin(tenant);
   }
 
-  #backlog(): number {
-    return this.#tools.samples.backlog.get(this.#tenant) ?? 0;
+  /** Samples in segments; while some are on their way into packs, more than are its own. */
+  #waiting(): number {
+    const { tools, tenant } = this.#deps;
+    return tools.samples.unpackedSamples(tenant);
   }
 
   #dueInMs(): number {
-    const { maxDelayMs } = this.#options;
-    const backlog = this.#backlog();
-    if (backlog === 0) return maxDelayMs;
-    if (this.#isDraining || this.#isBehind || backlog >= this.#samplesMax) return 0;
-    const elapsedMs = this.#tools.clock.now() - this.#sentAtMs;
+    const { maxDelayMs } = this.#deps.options;
+    const waiting = this.#waiting();
+    if (waiting === 0) return maxDelayMs;
+    if (this.#isDraining || this.#isBehind || waiting >= this.#samplesMax) return 0;
+    const elapsedMs = this.#deps.tools.clock.now() - this.#sentAtMs;
     // A clock that was set back must not stop the shipping.
     return elapsedMs < 0 ? 0 : Math.max(0, maxDelayMs - elapsedMs);
   }
 
   async #shipOne(signal: AbortSignal): Promise<void> {
-    const { session, samples, link, encoding } = this.#tools;
+    const { samples } = this.#deps.tools;
+    const { tenant } = this.#deps;
     // Nothing is sent before the hub has said what it holds.
-    if (session.hub === undefined) return await this.#ask(signal);
-    if (session.format === undefined) {
-      await this.#replies.waitForFormat(signal);
-      return await this.#ask(signal);
+    if (!(await this.#groundwork.isLaid(signal))) return;
+    const segments = this.#read();
+    const [first] = segments;
+    if (first === undefined) return await this.#waitForSegments(signal);
+    const log = samples.dictionaryOfEpoch(first.epoch);
+    const missing = await this.#groundwork.dictionary(log, this.#dictionaryFrom(log), signal);
+    if (missing !== undefined) {
+      const batch = this.#build(segments, log, missing);
+      this.#isAnswerDue = true;
+      await this.#deliver(log, batch, signal);
+      this.#isAnswerDue = false;
     }
-    const log = samples.dictionaryOf(this.#tenant);
-    const from = this.#dictionaryFrom(log);
-    const { part, end } = session.part(log, from, this.#partBytesMax);
-    if (end < log.length) {
-      const frame = encoding.dictionaryBatch(log.epoch, session.epochsInUse, part);
-      const reply = await link.postBatch(frame, signal);
-      if (reply.kind === 'answer') {
-        session.advance(log, reply.answer.dictionaryOffset, reply.answer.hub);
-      }
-      if (reply.kind === 'too_large') this.#shrink(0, reply.message);
-      await this.#replies.settle(reply, signal);
-      return;
-    }
-    const batch = this.#build(log, part, end);
-    if (batch === undefined) return await this.#replies.pause(signal);
-    this.#isAnswerDue = true;
-    await this.#deliver(log, batch, signal);
-    this.#isAnswerDue = false;
-    samples.unpin(this.#tenant);
+    samples.unpin(tenant);
   }
 
-  async #ask(signal: AbortSignal): Promise<void> {
-    await this.#replies.settle(await this.#tools.link.askPositions(signal), signal);
+  /** All there is waits for packs to take it, or the disk does not let go of what was answered. */
+  async #waitForSegments(signal: AbortSignal): Promise<void> {
+    const { options, tools } = this.#deps;
+    if (options.order === 'oldest_first') return await this.#replies.pause(signal);
+    await this.#wakeup.wait(tools.clock, options.maxDelayMs, signal);
   }
 
-  /** The next batch of the stream; `part` is what the hub lacks of the dictionary. */
+  /** The next batch of the stream; `part` is what the hub lacks of the dictionary, up to `end`. */
   #build(
+    segments: readonly ShippableSegment[],
     log: DictionaryLog,
-    part: DictionaryPart,
-    dictionaryEnd: number,
-  ): EncodedBatch | undefined {
-    const { samples, clock } = this.#tools;
-    const segments = samples.read(this.#tenant, this.#samplesMax);
-    const first = segments[0];
-    if (first === undefined) return undefined;
-    this.#isBehind = segments.reduce((sum, segment) => sum + segment.samples, 0) < this.#backlog();
+    { part, end }: { part: DictionaryPart; end: number },
+  ): EncodedBatch {
+    const { sent, tools } = this.#deps;
+    const first = segments[0]!;
+    const last = segments.at(-1)!;
     const stream = this.#openStream(log);
     const isStated = stream.encoder.isFresh || part.entries.length > 0;
-    const nowMs = clock.now();
+    const nowMs = tools.clock.now();
     const batch = stream.encoder.encode(segments, isStated ? part : undefined, {
       sentAtMs: nowMs,
-      mayBeRedelivered: first.id <= this.#sentUpToId,
+      mayBeRedelivered: sent.mayHold(first.id, last.id),
     });
-    stream.dictionaryEnd = dictionaryEnd;
-    this.#sentUpToId = Math.max(this.#sentUpToId, segments.at(-1)!.id);
+    stream.dictionaryEnd = end;
+    sent.add(first.id, last.id);
     this.#sentAtMs = nowMs;
     return batch;
   }
 
+  /** The segments of the next batch, of one epoch, and whether there are more; they are pinned. */
+  #read(): ShippableSegment[] {
+    const { options, tools, tenant } = this.#deps;
+    const { samples } = tools;
+    const read = (): ShippableSegment[] => samples.read(tenant, this.#samplesMax, this.#from);
+    const isBehind = (segments: readonly ShippableSegment[]): boolean => {
+      const last = segments.at(-1);
+      return last !== undefined && samples.hasSegmentBehind(tenant, last.id);
+    };
+    let segments = read();
+    if (options.order === 'live_first' && isBehind(segments)) {
+      const since = tools.clock.now() - options.maxDelayMs;
+      this.#from = Math.max(this.#from, samples.firstStoredSince(tenant, since));
+      segments = read();
+    }
+    this.#isBehind = isBehind(segments);
+    return segments;
+  }
+
   #dictionaryFrom(log: DictionaryLog): number {
     const sent = this.#currentStream(log)?.dictionaryEnd ?? 0;
-    return Math.min(log.length, Math.max(this.#tools.session.reliableOffset(log), sent));
+    return Math.min(log.length, Math.max(this.#deps.tools.session.reliableOffset(log), sent));
   }
 
   /** The stream there is, unless hub or epoch have changed under it. */
   #currentStream({ epoch }: DictionaryLog): OpenStream | undefined {
-    const { session } = this.#tools;
+    const { session } = this.#deps.tools;
     const stream = this.#stream;
     const isCurrent = stream?.hub === session.hub && stream?.epoch === epoch;
     return isCurrent && !session.isFlapping ? stream : undefined;
@@ -158,10 +195,10 @@ export class TenantLoop {
   #openStream(log: DictionaryLog): OpenStream {
     const current = this.#currentStream(log);
     if (current !== undefined) return current;
-    const { session, encoding } = this.#tools;
+    const { session, encoding } = this.#deps.tools;
     const { epoch } = log;
     const encoder = encoding.openStream({
-      tenant: this.#tenant,
+      tenant: this.#deps.tenant,
       samplesFormat: session.format!,
       epoch,
       epochsInUse: session.epochsInUse,
@@ -172,54 +209,21 @@ export class TenantLoop {
 
   /** Sends one batch until it is answered or turns out not to fit what the hub holds. */
   async #deliver(log: DictionaryLog, batch: EncodedBatch, signal: AbortSignal): Promise<void> {
-    let mayBeThere = false;
-    while (!signal.aborted) {
-      const reply: HubReply | 'not there' | 'being written' =
-        mayBeThere && isWorthAsking(batch)
-          ? await this.#askFor(batch, signal)
-          : await this.#tools.link.postBatch(batch.frame, signal);
-      if (reply === 'not there') {
-        mayBeThere = false;
-        continue;
-      }
-      mayBeThere ||= !isTurnedAway(reply);
-      if (reply === 'being written') {
-        await this.#replies.pause(signal);
-        continue;
-      }
-      if (reply.kind === 'answer' && settledCount(reply.answer.settlement) === batch.samples) {
-        return this.#accept(log, batch, reply.answer);
-      }
-      if (reply.kind === 'too_large') this.#shrink(batch.samples, reply.message);
-      // A state that does not fit the batch says itself what was answered for.
-      this.#isAnswerDue = reply.kind !== 'state' && reply.kind !== 'unreadable_format';
-      const next = await this.#replies.settle(withoutFalseAnswer(reply), signal);
-      if (next === 'again') continue;
-      this.#stream = undefined;
-      return;
-    }
-  }
-
-  /** What became of a batch whose answer did not arrive. */
-  async #askFor(
-    batch: EncodedBatch,
-    signal: AbortSignal,
-  ): Promise<HubReply | 'not there' | 'being written'> {
-    const reply = await this.#tools.link.askPositions(signal);
-    if (reply.kind !== 'state') return reply;
-    const ours = reply.state.tenants.find(({ tenant }) => tenant === this.#tenant);
-    if (ours?.stream !== batch.stream) return reply;
-    if (ours.nextSequence === batch.sequence) return 'not there';
-    if (ours.nextSequence !== batch.sequence + 1) return reply;
-    return ours.lastAnswer === undefined
-      ? 'being written'
-      : { kind: 'answer', answer: ours.lastAnswer };
+    const delivered = await this.#delivery.deliver(batch, signal);
+    if (delivered.kind === 'answered') return this.#accept(log, batch, delivered.answer);
+    this.#stream = undefined;
+    if (delivered.kind === 'given up') return;
+    const { reply } = delivered;
+    if (reply.kind === 'too_large') this.#shrink(batch.samples, reply.message);
+    // A state that does not fit the batch says itself what was answered for.
+    this.#isAnswerDue = reply.kind !== 'state' && reply.kind !== 'unreadable_format';
+    await this.#replies.settle(reply, signal);
   }
 
   #accept(log: DictionaryLog, batch: EncodedBatch, answer: Answer): void {
-    const { samples, session, stats, clock } = this.#tools;
+    const { samples, session, stats, clock } = this.#deps.tools;
     this.#replies.succeeded();
-    samples.acknowledge(this.#tenant, batch.positions);
+    samples.acknowledge(this.#deps.tenant, batch.positions);
     session.advance(log, answer.dictionaryOffset, answer.hub);
     recordAnswer(stats, answer.settlement, clock.now());
     countOne(stats.replies, 'answer');
@@ -227,11 +231,9 @@ export class TenantLoop {
 
   /** @param samples of the batch that was refused; it may also be its dictionary that is large */
   #shrink(samples: number, message: string): void {
-    this.#partBytesMax = Math.max(1, Math.floor(this.#partBytesMax / 2));
-    if (samples > 0) {
-      this.#samplesMax = Math.max(1, Math.floor(Math.min(this.#samplesMax, samples) / 2));
-    }
-    this.#tools.log.warn(
+    this.#groundwork.shrink();
+    this.#samplesMax = Math.max(1, Math.floor(Math.min(this.#samplesMax, samples) / 2));
+    this.#deps.tools.log.warn(
       'too large',
       { samples, samplesMax: this.#samplesMax, answer: message },
       'the hub refuses a batch as too large: smaller ones from now on',
@@ -245,26 +247,4 @@ interface OpenStream {
   epoch: bigint;
   /** Entries of the dictionary that the batches of this stream reach up to. */
   dictionaryEnd: number;
-}
-
-/**
- * A keyframe is asked for whatever its size: a hub that was killed while it wrote the batch would
- * take the same bytes for new, and count what it writes twice as refused instead of redelivered.
- */
-function isWorthAsking({ sequence, frame }: EncodedBatch): boolean {
-  return sequence === 0 || frame.length > LARGE_FRAME_BYTES;
-}
-
-/**
- * An answer that does not account for every sample comes from something else than a hub: an empty
- * body with status 200, as some proxies send it, reads as an answer of zeros.
- */
-function withoutFalseAnswer(reply: HubReply): HubReply {
-  if (reply.kind !== 'answer') return reply;
-  return { kind: 'misconfigured', message: 'an answer that does not account for every sample' };
-}
-
-/** A hub that names a time to come back has not taken the batch; a gateway that timed out may. */
-function isTurnedAway(reply: HubReply | 'being written'): boolean {
-  return reply !== 'being written' && reply.kind === 'busy' && reply.retryAfterMs !== undefined;
 }

@@ -5,6 +5,7 @@ import { PositionSet } from '../../proto/position-ranges.ts';
 import { type SampleDecoder, sampleFormats } from '../../proto/sample-format.ts';
 import type { AgentStore } from './agent-store.ts';
 import { DictionaryLog, type SeriesCopy } from './dictionary-log.ts';
+import type { PackRow } from './pack-row.ts';
 import type { Reply } from './reply.ts';
 import { RunRegistry } from './run-registry.ts';
 import type { TenantWriter } from './tenant-writer.ts';
@@ -35,6 +36,9 @@ export interface TenantSession<Copy extends SeriesCopy> {
   writer: TenantWriter<Copy>;
   answered: PositionSet;
   stream?: OpenStream<Copy>;
+  packs?: PackRow;
+  /** Writes packs beside the live stream, for an agent that sends live samples first. */
+  besideWriter?: TenantWriter<Copy>;
 }
 
 export interface SessionDeps<Copy extends SeriesCopy> {
@@ -128,6 +132,13 @@ export class AgentSession<Copy extends SeriesCopy> {
     return session;
   }
 
+  /** The road of packs to the destination: that of the live stream, unless order is not wanted. */
+  writer(session: TenantSession<Copy>, { unordered }: { unordered: boolean }): TenantWriter<Copy> {
+    if (!unordered) return session.writer;
+    session.besideWriter ??= this.#deps.createWriter(session.tenant);
+    return session.besideWriter;
+  }
+
   /** What is known of the metric families of each tenant, over all epochs in use. */
   *metadata(): Generator<{ named: string; records: ReadonlyMap<string, Uint8Array> }> {
     for (const named of this.#tenants.keys()) {
@@ -167,12 +178,13 @@ export class AgentSession<Copy extends SeriesCopy> {
         offset: log.offset,
         hash: log.hashAt(log.offset),
       })),
-      tenants: Array.from(this.#tenants.values(), ({ tenant, stream, answered }) => ({
+      tenants: Array.from(this.#tenants.values(), ({ tenant, stream, packs, answered }) => ({
         tenant,
         stream: stream?.id ?? 0n,
         nextSequence: stream?.nextSequence ?? 0,
         ...(stream?.answer === undefined ? {} : { lastAnswer: stream.answer }),
         answered: [...answered.ranges()],
+        ...(packs === undefined ? {} : { packs: packs.state() }),
       })),
       currentRun: this.runs.current,
       currentAddress: this.runs.address,

@@ -7,6 +7,11 @@ export interface KnownAgent {
   tenants: readonly string[];
 }
 
+/** @param named a tenant as the agent names it: empty for its default */
+export function mayWriteInto({ tenants }: KnownAgent, named: string): boolean {
+  return named === '' || tenants.includes(named);
+}
+
 export interface ReceiveLimits {
   decodedBytesMax: number;
   /** Decoded batches that wait for the destination, over all agents. */

@@ -3,8 +3,11 @@ import type { LiveBatch } from '../../proto/batch.ts';
 import { SampleColumns } from '../../proto/sample-columns.ts';
 import { sampleFormats } from '../../proto/sample-format.ts';
 import { emptySettlement, type Settlement } from '../../proto/settlement.ts';
+import { timeRange } from '../../proto/time-range.ts';
+import type { Admission } from './admission.ts';
 import type { AgentSession, OpenStream, TenantSession } from './agent-session.ts';
-import type { KnownAgent, ReceiveLimits, ReceiveMetrics } from './contracts.ts';
+import { type KnownAgent, mayWriteInto, type ReceiveMetrics } from './contracts.ts';
+import { coverage } from './coverage.ts';
 import type { DictionaryIntake } from './dictionary-intake.ts';
 import type { SeriesCopy } from './dictionary-log.ts';
 import { type Reply, textReply } from './reply.ts';
@@ -14,14 +17,12 @@ import type { PreparedWrite } from './tenant-writer.ts';
 export interface LiveIntakeDeps<Copy extends SeriesCopy> {
   /** Id of this hub. */
   hub: bigint;
-  limits: ReceiveLimits;
+  seriesPerAgentMax: number;
+  admission: Admission;
   metrics: ReceiveMetrics;
   replies: ReplyMaker;
   dictionary: DictionaryIntake<Copy>;
 }
-
-/** A decoded sample in columns. */
-const SAMPLE_BYTES = 20;
 
 /**
  * Takes batches of samples in: `admitted → decoded → writing → answered`.
@@ -33,15 +34,9 @@ const SAMPLE_BYTES = 20;
  */
 export class LiveIntake<Copy extends SeriesCopy> {
   readonly #deps: LiveIntakeDeps<Copy>;
-  #heldBytes = 0;
 
   constructor(deps: LiveIntakeDeps<Copy>) {
     this.#deps = deps;
-  }
-
-  /** Bytes of decoded batches that wait for the destination. */
-  get heldBytes(): number {
-    return this.#heldBytes;
   }
 
   /** Takes one batch in; resolves with the reply, which may take as long as the destination does. */
@@ -60,7 +55,7 @@ export class LiveIntake<Copy extends SeriesCopy> {
     const opened = session.tenant(keyframe.tenant);
     const log = session.log(keyframe.epoch);
     session.keepEpochs(new Set([keyframe.epoch, ...keyframe.epochsInUse]));
-    const decoder = format.createDecoder(this.#deps.limits.seriesPerAgentMax);
+    const decoder = format.createDecoder(this.#deps.seriesPerAgentMax);
     const stream = {
       id: batch.stream,
       run: batch.run,
@@ -93,18 +88,10 @@ export class LiveIntake<Copy extends SeriesCopy> {
     stream: OpenStream<Copy>,
     batch: LiveBatch,
   ): Promise<Reply> {
-    const { limits } = this.#deps;
-    if (coverage(tenant, batch) === 'some')
+    if (coverage(tenant.answered, batch.positions) === 'some')
       return this.#deps.replies.mismatch(session, 'partly answered');
-    const bytes = batch.samplesCount * SAMPLE_BYTES;
-    if (bytes > limits.decodedBytesMax) {
-      return textReply(413, `${batch.samplesCount} samples are more than a batch may hold`);
-    }
-    if (this.#heldBytes > 0 && this.#heldBytes + bytes > limits.heldBytesMax) {
-      return this.#deps.replies.busy(
-        'the hub holds too much that the destination has not taken yet',
-      );
-    }
+    const refusal = this.#deps.admission.refuse(batch.samplesCount);
+    if (refusal !== undefined) return refusal;
     if (batch.dictionary !== undefined) {
       const misfit = this.#deps.dictionary.take(session, stream, batch.dictionary);
       if (misfit !== undefined) return misfit;
@@ -123,7 +110,7 @@ export class LiveIntake<Copy extends SeriesCopy> {
     tenant.stream = stream;
     stream.nextSequence = batch.sequence + 1;
     delete stream.answer;
-    const write = { ...prepared.write, isNew, newestTimestamp: newest(columns) };
+    const write = { ...prepared.write, isNew, newestTimestamp: timeRange(columns).newest };
     stream.reply = this.#write(session, tenant, stream, batch, write);
     return await stream.reply;
   }
@@ -136,7 +123,7 @@ export class LiveIntake<Copy extends SeriesCopy> {
     batch: LiveBatch,
     write: PreparedWrite & { isNew: boolean; newestTimestamp: number },
   ): Promise<Reply> {
-    this.#heldBytes += write.heldBytes;
+    this.#deps.admission.heldBytes += write.heldBytes;
     try {
       if (write.isNew) await tenant.writer.idle();
       if (tenant.stream !== stream) return this.#deps.replies.mismatch(session, 'unknown stream');
@@ -155,7 +142,7 @@ export class LiveIntake<Copy extends SeriesCopy> {
       stream.answer = answer;
       return reply;
     } finally {
-      this.#heldBytes -= write.heldBytes;
+      this.#deps.admission.heldBytes -= write.heldBytes;
       // Given up, whatever the reason: the agent has to open another stream.
       if (stream.answer === undefined) closeStream(tenant, stream);
     }
@@ -168,7 +155,7 @@ export class LiveIntake<Copy extends SeriesCopy> {
     write: PreparedWrite,
   ): Promise<Settlement | StateReason> {
     // Asked again: while we waited, the old stream may have been answered for the same segments.
-    switch (coverage(tenant, batch)) {
+    switch (coverage(tenant.answered, batch.positions)) {
       case 'some':
         return 'partly answered';
       case 'all':
@@ -187,25 +174,4 @@ function closeStream<Copy extends SeriesCopy>(
   stream: OpenStream<Copy>,
 ): void {
   if (tenant.stream === stream) delete tenant.stream;
-}
-
-/** @param named a tenant as the agent names it: empty for its default */
-export function mayWriteInto({ tenants }: KnownAgent, named: string): boolean {
-  return named === '' || tenants.includes(named);
-}
-
-/** How much of a batch has been answered for already. */
-function coverage<Copy extends SeriesCopy>(
-  { answered }: TenantSession<Copy>,
-  { positions }: LiveBatch,
-): 'none' | 'some' | 'all' {
-  const found = new Set(positions.map((range) => answered.coverage(range)));
-  if (found.has('some') || found.size > 1) return 'some';
-  return found.has('all') ? 'all' : 'none';
-}
-
-function newest({ timestamps, count }: SampleColumns): number {
-  let newestMs = Number.NEGATIVE_INFINITY;
-  for (let row = 0; row < count; row++) newestMs = Math.max(newestMs, timestamps[row]!);
-  return newestMs;
 }

@@ -5,11 +5,18 @@ import { type Batch, type DictionaryBatch, decodeBatch, withRun } from '../../pr
 import { DecodeError } from '../../proto/bytes.ts';
 import { emptySettlement } from '../../proto/settlement.ts';
 import { decompressFrame, FrameError, FrameTooLargeError } from '../../proto/zstd.ts';
+import { Admission } from './admission.ts';
 import { AgentSession, type SessionDeps } from './agent-session.ts';
-import type { KnownAgent, ReceiveLimits, ReceiveMetrics } from './contracts.ts';
+import {
+  type KnownAgent,
+  mayWriteInto,
+  type ReceiveLimits,
+  type ReceiveMetrics,
+} from './contracts.ts';
 import { DictionaryIntake } from './dictionary-intake.ts';
 import type { SeriesCopy } from './dictionary-log.ts';
-import { LiveIntake, mayWriteInto } from './live-intake.ts';
+import { LiveIntake } from './live-intake.ts';
+import { PackIntake } from './pack-intake.ts';
 import { type Reply, textReply } from './reply.ts';
 import { ReplyMaker } from './reply-maker.ts';
 
@@ -35,7 +42,9 @@ export class Receiver<Copy extends SeriesCopy> {
   readonly #agents = new Map<string, KnownAgent>();
   readonly #replies: ReplyMaker;
   readonly #dictionary: DictionaryIntake<Copy>;
+  readonly #admission: Admission;
   readonly #live: LiveIntake<Copy>;
+  readonly #packs: PackIntake<Copy>;
   #isClosed = false;
 
   constructor(deps: ReceiverDeps<Copy>) {
@@ -44,17 +53,22 @@ export class Receiver<Copy extends SeriesCopy> {
     this.#replies = new ReplyMaker(deps);
     const replies = this.#replies;
     this.#dictionary = new DictionaryIntake({ ...deps, ...limits, replies });
-    this.#live = new LiveIntake({
+    this.#admission = new Admission(limits, replies);
+    const tools = {
       ...deps,
+      ...limits,
       hub: deps.store.hub,
+      admission: this.#admission,
       replies,
       dictionary: this.#dictionary,
-    });
+    };
+    this.#live = new LiveIntake(tools);
+    this.#packs = new PackIntake(tools);
   }
 
   /** Bytes of decoded batches that wait for the destination. */
   get heldBytes(): number {
-    return this.#live.heldBytes;
+    return this.#admission.heldBytes;
   }
 
   /** Everything the hub holds of an agent, for GET /v1/positions. */
@@ -117,6 +131,8 @@ export class Receiver<Copy extends SeriesCopy> {
         return this.#receiveDictionary(session, batch);
       case 'live':
         return this.#live.receive(session, agent, batch);
+      case 'pack':
+        return this.#packs.receive(session, agent, batch);
     }
   }
 

@@ -1,12 +1,14 @@
 import { Buffer as SampleBuffer } from '../../agent/buffer/buffer.ts';
+import { Outbound } from '../../agent/outbound.ts';
+import type { PackingOptions } from '../../agent/packing.ts';
+import type { ShipOptions } from '../../agent/ship/contracts.ts';
 import {
-  encodeDictionaryBatch,
-  encodeHeartbeat,
-  StreamEncoder,
-} from '../../agent/encode/stream-encoder.ts';
-import { HubClient, type HubLink, type HubReply } from '../../agent/ship/hub-client.ts';
-import { Shipper } from '../../agent/ship/shipper.ts';
-import { TargetKeys } from '../../agent/target-keys.ts';
+  HubClient,
+  type HubLink,
+  type HubReply,
+  type Traffic,
+} from '../../agent/ship/hub-client.ts';
+import type { Shipper } from '../../agent/ship/shipper.ts';
 import type { Clock } from '../../base/clock.ts';
 import { type HttpServer, startHttpServer } from '../../base/http-server.ts';
 import { Agents } from '../../hub/agents.ts';
@@ -96,9 +98,9 @@ export class FickleLink implements HubLink {
     this.client = client;
   }
 
-  postBatch(frame: Uint8Array, signal: AbortSignal): Promise<HubReply> {
+  postBatch(frame: Uint8Array, signal: AbortSignal, traffic: Traffic): Promise<HubReply> {
     this.frameBytes.push(frame.length);
-    return this.#exchange(() => this.client.postBatch(frame, signal));
+    return this.#exchange(() => this.client.postBatch(frame, signal, traffic));
   }
 
   askPositions(signal: AbortSignal): Promise<HubReply> {
@@ -145,7 +147,7 @@ export function startAgent(
   link: HubLink,
   clock: Clock,
   seed: string,
-  options: { samplesMax?: number } = {},
+  options: Partial<ShipOptions> & { packing?: Partial<PackingOptions> } = {},
 ): RunningAgent {
   const { log, lines } = memoryLog();
   const random = seededRandom(seed);
@@ -156,36 +158,19 @@ export function startAgent(
     freeDiskBytesMin: 0,
   } as const;
   const buffer = new SampleBuffer({ dataDir, ...limits }, { clock, random, log });
-  const shipper = new Shipper(
-    { maxDelayMs: 1000, samplesMax: options.samplesMax ?? 1000 },
+  const outbound = new Outbound(
     {
-      samples: buffer,
-      storedBefore: buffer.storedBefore,
-      link,
-      encoding: {
-        openStream: (keyframe) =>
-          new StreamEncoder(
-            random.id64(),
-            buffer.run,
-            keyframe,
-            new TargetKeys(buffer).keysOf(keyframe.epoch),
-          ),
-        dictionaryBatch: (epoch, epochsInUse, part) =>
-          encodeDictionaryBatch(
-            { run: buffer.run, epoch, epochsInUse, dictionary: part },
-            clock.now(),
-          ),
-        heartbeat: () => encodeHeartbeat(buffer.run, clock.now()),
-      },
-      clock,
-      random,
-      log,
+      ship: { maxDelayMs: 1000, samplesMax: 1000, order: 'oldest_first', ...options },
+      // No packs unless a test asks for them.
+      packing: { samplesMax: 1e9, ageMinMs: 1e15, checkEveryMs: 1000, ...options.packing },
     },
+    { buffer, samples: buffer, link, clock, random, log },
   );
+  const { shipper } = outbound;
   const ids = new Map<string, number>();
   for (const entry of buffer.dictionary.entries()) ids.set(hex(entry), ids.size);
   const ending = new AbortController();
-  const running = shipper.run(ending.signal);
+  const running = outbound.run(ending.signal);
 
   function append(tenant: string, rows: readonly (readonly [string, number, number])[]): void {
     const firstId = ids.size;

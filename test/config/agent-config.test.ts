@@ -41,6 +41,7 @@ test('a hub on this machine is all an agent needs to be told', () => {
       requestTimeoutMs: 60_000,
     },
     batch: { maxDelayMs: 5000, samplesMax: 100_000 },
+    order: 'oldest_first',
     buffer: {
       bytesMax: 10 * 1024 ** 3,
       ageMaxMs: 0,
@@ -68,6 +69,7 @@ data_dir: /var/lib/agent
 log_level: debug
 hub: {urls: ["https://hub.example:9202"], token_file: token, request_timeout: 10s}
 batch: {max_delay: 500ms, max_samples: 10}
+order: live_first
 buffer: {max_bytes: 1GiB, max_age: 2d, when_full: drop_oldest, min_free_disk: 0, max_series: 7}
 ingest: {default_tenant: overseas, max_body: 1MiB, max_decoded: 2MiB, request_timeout: 1s,
   max_connection_age: 1m, max_in_flight: 3MiB}`;
@@ -84,6 +86,7 @@ ingest: {default_tenant: overseas, max_body: 1MiB, max_decoded: 2MiB, request_ti
       requestTimeoutMs: 10_000,
     },
     batch: { maxDelayMs: 500, samplesMax: 10 },
+    order: 'live_first',
     buffer: {
       bytesMax: 1024 ** 3,
       ageMaxMs: 172_800_000,

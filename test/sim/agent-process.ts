@@ -1,15 +1,10 @@
 import { existsSync, rmSync, statSync } from 'node:fs';
 import type { Buffer as SampleBuffer } from '../../agent/buffer/buffer.ts';
 import type { GroupCommit } from '../../agent/buffer/group-commit.ts';
-import {
-  encodeDictionaryBatch,
-  encodeHeartbeat,
-  StreamEncoder,
-} from '../../agent/encode/stream-encoder.ts';
+import { Outbound } from '../../agent/outbound.ts';
 import { SeriesTable } from '../../agent/series/series-table.ts';
 import type { HubLink } from '../../agent/ship/hub-client.ts';
-import { Shipper } from '../../agent/ship/shipper.ts';
-import { TargetKeys } from '../../agent/target-keys.ts';
+import type { Shipper } from '../../agent/ship/shipper.ts';
 import type { Log } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import { SampleColumns } from '../../proto/sample-columns.ts';
@@ -25,7 +20,14 @@ const SERIES_MAX = 100_000;
 
 /** A moment between two steps of the buffer; after an append, what that added to the WAL. */
 export type Moment =
-  | { kind: 'before append' | 'before acknowledge' | 'after acknowledge' }
+  | {
+      kind:
+        | 'before append'
+        | 'before acknowledge'
+        | 'after acknowledge'
+        | 'before pack'
+        | 'after pack';
+    }
   | { kind: 'after append'; walBytesBefore: number; walBytesAfter: number };
 
 export interface AgentProcessDeps {
@@ -72,35 +74,26 @@ export class AgentProcess {
     let id = 0;
     for (const entry of this.buffer.dictionary.entries()) this.#series.restore(entry, id++);
     this.#foundSamples = this.waiting();
-    this.#shipper = this.#createShipper(log);
+    const outbound = this.#createOutbound(log);
+    this.#shipper = outbound.shipper;
     this.#commits = parts.groupCommit(this.buffer, () => this.#shipper.wake(), clock);
-    this.#loops = Promise.all([this.#shipper.run(this.#ending.signal), this.#housekeep()]);
+    this.#loops = Promise.all([outbound.run(this.#ending.signal), this.#housekeep()]);
     surroundings.spawn(this.#loops);
   }
 
-  #createShipper(log: Log): Shipper {
+  #createOutbound(log: Log): Outbound {
     const { surroundings, clock, random, connect } = this.#deps;
     const { plan, parts } = surroundings;
     const { buffer } = this;
-    const targets = new TargetKeys(buffer);
-    return new Shipper(plan.batch, {
-      samples: parts.sampleLog(buffer),
-      storedBefore: buffer.storedBefore,
-      link: parts.link(
-        connect(() => this.isDead),
-        buffer,
-      ),
-      encoding: {
-        openStream: (keyframe) =>
-          new StreamEncoder(random.id64(), buffer.run, keyframe, targets.keysOf(keyframe.epoch)),
-        dictionaryBatch: (epoch, epochsInUse, dictionary) =>
-          encodeDictionaryBatch({ run: buffer.run, epoch, epochsInUse, dictionary }, clock.now()),
-        heartbeat: () => encodeHeartbeat(buffer.run, clock.now()),
-      },
-      clock,
-      random,
-      log,
-    });
+    const link = parts.link(
+      connect(() => this.isDead),
+      buffer,
+    );
+    const ship = { ...plan.batch, order: plan.order };
+    return new Outbound(
+      { ship, packing: plan.packing },
+      { buffer, samples: parts.sampleLog(buffer), link, clock, random, log },
+    );
   }
 
   /** Samples in the buffer. */
@@ -189,7 +182,7 @@ export class AgentProcess {
   /** Tells of every moment between two steps of the buffer, and counts what it has kept. */
   #watch(): void {
     const { buffer, dataDir } = this;
-    const { onMoment } = this.#deps;
+    const { onMoment, surroundings } = this.#deps;
     const append = buffer.append.bind(buffer);
     const acknowledge = buffer.acknowledge.bind(buffer);
     buffer.append = (group) => {
@@ -203,6 +196,16 @@ export class AgentProcess {
       }
       onMoment({ kind: 'after append', walBytesBefore, walBytesAfter: walBytes(dataDir) });
       return unavailable;
+    };
+    const storePack = buffer.storePack.bind(buffer);
+    buffer.storePack = (segments, pack) => {
+      onMoment({ kind: 'before pack' });
+      // The dead write nothing.
+      const isStored = !this.isDead && storePack(segments, pack);
+      if (isStored)
+        surroundings.note(`packed ${segments.length} segments, ${pack.samples} samples`);
+      onMoment({ kind: 'after pack' });
+      return isStored;
     };
     buffer.acknowledge = (tenant, ranges) => {
       onMoment({ kind: 'before acknowledge' });

@@ -48,8 +48,8 @@ const acknowledgeBeforeCommit: Mistake = {
 const deleteBeforeAcknowledge: Mistake = {
   parts: {
     sampleLog: (buffer) =>
-      logWith(buffer, (tenant, samplesMax) => {
-        const segments = buffer.read(tenant, samplesMax);
+      logWith(buffer, (tenant, samplesMax, from) => {
+        const segments = buffer.read(tenant, samplesMax, from);
         for (const { run, sequence } of segments) {
           const range = { run: BigInt(`0x${run}`), first: sequence, last: sequence };
           buffer.acknowledge(tenant, [range]);
@@ -64,8 +64,8 @@ const deleteBeforeAcknowledge: Mistake = {
 const skipChecksum: Mistake = {
   install() {
     const { segments } = BufferDatabase.prototype;
-    BufferDatabase.prototype.segments = function* (tenant) {
-      for (const segment of segments.call(this, tenant)) yield { ...segment, isIntact: true };
+    BufferDatabase.prototype.segments = function* (...range) {
+      for (const segment of segments.call(this, ...range)) yield { ...segment, isIntact: true };
     };
     return () => {
       BufferDatabase.prototype.segments = segments;
@@ -79,8 +79,8 @@ const resendReordered: Mistake = {
   parts: {
     sampleLog: (buffer) => {
       const sent = new Set<number>();
-      return logWith(buffer, (tenant, samplesMax) => {
-        const segments = buffer.read(tenant, samplesMax);
+      return logWith(buffer, (tenant, samplesMax, from) => {
+        const segments = buffer.read(tenant, samplesMax, from);
         const isResend = segments.some(({ id }) => sent.has(id));
         for (const { id } of segments) sent.add(id);
         return isResend ? segments.reverse() : segments;
@@ -120,7 +120,7 @@ const ignoreHashChain: Mistake = {
         return { ...reply, state: { ...reply.state, epochs } };
       };
       return {
-        postBatch: async (frame, signal) => believe(await link.postBatch(frame, signal)),
+        postBatch: async (...request) => believe(await link.postBatch(...request)),
         askPositions: async (signal) => believe(await link.askPositions(signal)),
       };
     },
@@ -242,20 +242,16 @@ export const MISTAKES: ReadonlyMap<string, Mistake> = new Map([
   ['forgets to undo a decoding that failed', forgetUndo],
 ]);
 
+/** The buffer, but for how it is read. */
 function logWith(
   buffer: ReturnType<Parts['openBuffer']>,
-  read: (tenant: string, samplesMax: number) => ShippableSegment[],
+  read: (tenant: string, samplesMax: number, from: number) => ShippableSegment[],
 ): SampleLog {
-  return {
-    read,
-    get backlog() {
-      return buffer.backlog;
+  return new Proxy(buffer, {
+    get(target, name) {
+      if (name === 'read') return read;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
     },
-    get dictionaries() {
-      return buffer.dictionaries;
-    },
-    unpin: (tenant) => buffer.unpin(tenant),
-    dictionaryOf: (tenant) => buffer.dictionaryOf(tenant),
-    acknowledge: (tenant, ranges) => buffer.acknowledge(tenant, ranges),
-  };
+  });
 }

@@ -62,6 +62,7 @@ function missing({ plan, ledger, samples, settled }: Evidence): string[] {
  * turns: the agent goes on without it while somebody else still holds it.
  */
 function outOfOrder({ plan, ledger, samples }: Evidence): string[] {
+  if (plan.order === 'live_first') return [];
   const mayBeHeld =
     plan.link.late > 0 || plan.link.twice > 0 || hasAny(plan, ['two hubs', 'clone']);
   const found: string[] = [];

@@ -138,7 +138,7 @@ function unreachable(message: string): HubReply {
 /** The batch with its samples section cut short, in a frame that is in order again. */
 function damaged(frame: Uint8Array, chance: Chance): Uint8Array {
   const batch = decodeBatch(decompressFrame(frame, FRAME_BYTES_MAX));
-  if (batch.lane !== 'live') return frame;
+  if (batch.lane !== 'live' && batch.lane !== 'pack') return frame;
   const samples = batch.samples.subarray(0, chance.whole(0, batch.samples.length - 1));
   return compressFrame(encodeBatch({ ...batch, samples }), 1);
 }

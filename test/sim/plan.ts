@@ -58,6 +58,8 @@ export interface Plan {
   tenants: string[];
   sendEveryMs: number;
   batch: { maxDelayMs: number; samplesMax: number };
+  order: 'oldest_first' | 'live_first';
+  packing: { samplesMax: number; ageMinMs: number; checkEveryMs: number };
   buffer: { bytesMax: number; ageMaxMs: number; whenFull: 'reject' | 'drop_oldest' };
   hub: {
     decodedBytesMax: number;
@@ -90,6 +92,13 @@ export function drawPlan(chance: Chance): Plan {
     tenants: ['', 'second', 'third'].slice(0, chance.whole(1, 3)),
     sendEveryMs: chance.between(500, 3000),
     batch: { maxDelayMs: chance.between(200, 5000), samplesMax: chance.whole(10, 300) },
+    // No order can be expected of a destination that refuses what is out of order.
+    order: semantics === 'accepting' ? chance.pick(['oldest_first', 'live_first']) : 'oldest_first',
+    packing: {
+      samplesMax: chance.whole(5, 200),
+      ageMinMs: chance.pick([500, 5000, 30_000]),
+      checkEveryMs: chance.between(200, 3000),
+    },
     buffer: drawBufferLimits(chance),
     hub: {
       decodedBytesMax: chance.pick([2 ** 20, 8000]),

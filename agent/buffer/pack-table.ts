@@ -1,0 +1,121 @@
+import { crc32 } from 'node:zlib';
+import type Database from 'better-sqlite3';
+import type { PositionRange } from '../../proto/position-ranges.ts';
+
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS packs (
+    id INTEGER PRIMARY KEY, last_id INTEGER NOT NULL, tenant TEXT NOT NULL,
+    epoch INTEGER NOT NULL, positions TEXT NOT NULL, stored_at INTEGER NOT NULL,
+    samples INTEGER NOT NULL, oldest REAL NOT NULL, newest REAL NOT NULL,
+    format INTEGER NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL
+  );
+  CREATE TABLE IF NOT EXISTS damaged_packs AS SELECT * FROM packs WHERE 0;
+`;
+const HEAD =
+  'id, last_id AS lastId, tenant, epoch, positions, stored_at AS storedAt, samples, oldest, ' +
+  'newest, format, length(body) AS bytes, crc';
+
+/** What is known of a pack without reading its body; times in ms since the Unix epoch. */
+export interface PackHead {
+  /** Ids of the first and the last segment in it: its place in the sample log. */
+  id: number;
+  lastId: number;
+  tenant: string;
+  /** Local key of the epoch whose ids the samples carry. */
+  epoch: number;
+  /** Of the segments in it, in order. */
+  positions: PositionRange[];
+  /** When the newest of its segments was stored. */
+  storedAt: number;
+  samples: number;
+  oldest: number;
+  newest: number;
+  /** Samples format of the body, see proto/pack.ts. */
+  format: number;
+  bytes: number;
+}
+
+export type PackRow = Omit<PackHead, 'bytes'> & { body: Uint8Array };
+
+/** What differs between the packs that one pack is split into. */
+export type PackPart = Pick<PackRow, 'samples' | 'oldest' | 'newest' | 'format' | 'body'>;
+
+export function headOf({ body, ...head }: PackRow): PackHead {
+  return { ...head, bytes: body.length };
+}
+
+interface StoredHead extends Omit<PackHead, 'positions'> {
+  positions: string;
+  crc: number;
+}
+
+/** SQL of the packs; the transactions are those of BufferDatabase. */
+export class PackTable {
+  readonly #statements;
+
+  constructor(db: Database.Database) {
+    db.exec(SCHEMA);
+    const sql = (text: string): Database.Statement<unknown[]> => db.prepare(text);
+    this.#statements = {
+      heads: sql(`SELECT ${HEAD} FROM packs ORDER BY id`),
+      row: sql(`SELECT ${HEAD}, body FROM packs WHERE id = ?`),
+      add: sql(
+        'INSERT INTO packs (id, last_id, tenant, epoch, positions, stored_at, samples, oldest, ' +
+          'newest, format, crc, body) VALUES (:id, :lastId, :tenant, :epoch, :positions, ' +
+          ':storedAt, :samples, :oldest, :newest, :format, :crc, :body)',
+      ),
+      remove: sql('DELETE FROM packs WHERE id = ?'),
+      copyDamaged: sql('INSERT INTO damaged_packs SELECT * FROM packs WHERE id = ?'),
+    };
+  }
+
+  /** All packs in the order of the sample log. */
+  heads(): PackHead[] {
+    return (this.#statements.heads.all() as StoredHead[]).map(({ crc: _, ...head }) => {
+      return { ...head, positions: readPositions(head.positions) };
+    });
+  }
+
+  add(pack: PackRow): void {
+    const positions = writePositions(pack.positions);
+    const crc = checksum({ ...pack, positions }, pack.body);
+    this.#statements.add.run({ ...pack, positions, crc });
+  }
+
+  /** The body of a pack; undefined when row and checksum do not agree. */
+  body(id: number): Uint8Array | undefined {
+    const row = this.#statements.row.get(id) as (StoredHead & { body: Buffer }) | undefined;
+    return row !== undefined && checksum(row, row.body) === row.crc ? row.body : undefined;
+  }
+
+  remove(id: number): void {
+    this.#statements.remove.run(id);
+  }
+
+  /** Moves a pack whose checksum does not fit aside, where it is kept for inspection. */
+  setAside(id: number): void {
+    this.#statements.copyDamaged.run(id);
+    this.#statements.remove.run(id);
+  }
+}
+
+/** Over everything that decides what the samples mean and what their answer is for. */
+function checksum(
+  head: Pick<StoredHead, 'tenant' | 'epoch' | 'positions' | 'samples' | 'format'>,
+  body: Uint8Array,
+): number {
+  const { tenant, epoch, positions, samples, format } = head;
+  return crc32(body, crc32(`${tenant}\0${epoch}\0${positions}\0${samples}\0${format}`));
+}
+
+/** `run:first-last`, separated by blanks: readable in the sqlite3 shell. */
+function writePositions(ranges: readonly PositionRange[]): string {
+  return ranges.map(({ run, first, last }) => `${run.toString(16)}:${first}-${last}`).join(' ');
+}
+
+/** A damaged text gives no positions: the pack is then damaged as a whole, says its checksum. */
+function readPositions(text: string): PositionRange[] {
+  return Array.from(text.matchAll(/([0-9a-f]{1,16}):(\d{1,15})-(\d{1,15})/g), (match) => {
+    return { run: BigInt(`0x${match[1]}`), first: Number(match[2]), last: Number(match[3]) };
+  });
+}

@@ -1,0 +1,33 @@
+import type { PositionRange } from '../../proto/position-ranges.ts';
+
+export const ZSTD_LEVEL = 3;
+
+/** A stored segment as encoders need it; its body is intact: a row is checked when it is read. */
+export interface EncodableSegment {
+  /** In hexadecimal. */
+  run: string;
+  sequence: number;
+  samples: number;
+  body: Uint8Array;
+}
+
+/** A batch ready for the link: a resend sends the same bytes. */
+export interface EncodedBatch {
+  frame: Uint8Array;
+  stream: bigint;
+  sequence: number;
+  positions: PositionRange[];
+  samples: number;
+}
+
+/** Positions of segments in their order, as few ranges as that takes. */
+export function positionRanges(segments: readonly EncodableSegment[]): PositionRange[] {
+  const ranges: PositionRange[] = [];
+  for (const { run: runHex, sequence } of segments) {
+    const run = BigInt(`0x${runHex}`);
+    const last = ranges.at(-1);
+    if (last !== undefined && last.run === run && last.last + 1 === sequence) last.last = sequence;
+    else ranges.push({ run, first: sequence, last: sequence });
+  }
+  return ranges;
+}

@@ -1,0 +1,70 @@
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import type { Buffer } from './buffer/buffer.ts';
+import { encodePackBatch } from './encode/pack-maker.ts';
+import { encodeDictionaryBatch, encodeHeartbeat, StreamEncoder } from './encode/stream-encoder.ts';
+import { splitPack } from './pack-split.ts';
+import { type PackingOptions, packBacklog } from './packing.ts';
+import type { SampleLog, ShipOptions } from './ship/contracts.ts';
+import type { HubLink } from './ship/hub-client.ts';
+import { Shipper } from './ship/shipper.ts';
+import { TargetKeys } from './target-keys.ts';
+
+export interface OutboundDeps {
+  buffer: Buffer;
+  /** The buffer as shipping sees it. */
+  samples: SampleLog;
+  link: HubLink;
+  clock: Clock;
+  random: Random;
+  log: Log;
+}
+
+/** Joins buffer, encode and ship: all that happens to samples once they are stored. */
+export class Outbound {
+  readonly shipper: Shipper;
+  readonly #packing: PackingOptions;
+  readonly #deps: OutboundDeps;
+  readonly #targets: TargetKeys;
+
+  constructor(options: { ship: ShipOptions; packing: PackingOptions }, deps: OutboundDeps) {
+    const { buffer, clock, random } = deps;
+    const { run } = buffer;
+    this.#deps = deps;
+    this.#packing = options.packing;
+    this.#targets = new TargetKeys(buffer);
+    this.shipper = new Shipper(options.ship, {
+      ...deps,
+      storedBefore: buffer.storedBefore,
+      splitPack: (tenant, id) => {
+        const pack = buffer.packs(tenant).find((one) => one.id === id);
+        return pack !== undefined && splitPack(pack, { ...deps, targets: this.#targets });
+      },
+      encoding: {
+        openStream: (keyframe) =>
+          new StreamEncoder(random.id64(), run, keyframe, this.#targets.keysOf(keyframe.epoch)),
+        packBatch: (pack) => encodePackBatch({ run, ...pack }, clock.now()),
+        dictionaryBatch: (epoch, epochsInUse, dictionary) =>
+          encodeDictionaryBatch({ run, epoch, epochsInUse, dictionary }, clock.now()),
+        heartbeat: () => encodeHeartbeat(run, clock.now()),
+      },
+    });
+  }
+
+  /** Ships and packs until `signal` is aborted. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { shipper } = this;
+    const packing = packBacklog(
+      this.#packing,
+      {
+        ...this.#deps,
+        targets: this.#targets,
+        backlogEnd: (tenant) => shipper.backlogEnd(tenant),
+        onPacked: () => shipper.wake(),
+      },
+      signal,
+    );
+    await Promise.all([shipper.run(signal), packing]);
+  }
+}

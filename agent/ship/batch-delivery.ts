@@ -1,0 +1,105 @@
+import type { Answer } from '../../proto/answer.ts';
+import { settledCount } from '../../proto/settlement.ts';
+import type { EncodedBatch, ShipTools } from './contracts.ts';
+import type { HubReply, Traffic } from './hub-client.ts';
+import type { Replies } from './replies.ts';
+import type { Find } from './whereabouts.ts';
+
+/** Asking what became of a batch is cheaper than sending more than this again. */
+const LARGE_FRAME_BYTES = 4096;
+
+export type Delivered =
+  | { kind: 'answered'; answer: Answer }
+  /** It does not fit what the hub holds; `reply` says why and is yet to be settled. */
+  | { kind: 'misfit'; reply: HubReply }
+  | { kind: 'given up' };
+
+export interface BatchDeliveryDeps {
+  tenant: string;
+  traffic: Traffic;
+  find: Find;
+  tools: Pick<ShipTools, 'link'>;
+  replies: Replies;
+}
+
+/** Sends the bytes of a batch until it is answered, or turns out not to fit what the hub holds. */
+export class BatchDelivery {
+  readonly #deps: BatchDeliveryDeps;
+
+  constructor(deps: BatchDeliveryDeps) {
+    this.#deps = deps;
+  }
+
+  async deliver(batch: EncodedBatch, signal: AbortSignal): Promise<Delivered> {
+    const { tools, replies, traffic } = this.#deps;
+    let mayBeThere = false;
+    while (!signal.aborted) {
+      const reply: HubReply | 'not there' | 'being written' =
+        mayBeThere && isWorthAsking(batch)
+          ? await this.#askFor(batch, signal)
+          : await tools.link.postBatch(batch.frame, signal, traffic);
+      if (reply === 'not there') {
+        mayBeThere = false;
+        continue;
+      }
+      mayBeThere ||= !isTurnedAway(reply);
+      if (reply === 'being written') {
+        await replies.pause(signal);
+        continue;
+      }
+      if (reply.kind === 'answer' && settledCount(reply.answer.settlement) === batch.samples) {
+        return { kind: 'answered', answer: reply.answer };
+      }
+      if (isMisfit(reply)) return { kind: 'misfit', reply };
+      await replies.settle(withoutFalseAnswer(reply), signal);
+    }
+    return { kind: 'given up' };
+  }
+
+  /** What became of a batch whose answer did not arrive. */
+  async #askFor(
+    batch: EncodedBatch,
+    signal: AbortSignal,
+  ): Promise<HubReply | 'not there' | 'being written'> {
+    const { tools, tenant, find } = this.#deps;
+    const reply = await tools.link.askPositions(signal);
+    if (reply.kind !== 'state') return reply;
+    const ours = reply.state.tenants.find((state) => state.tenant === tenant);
+    const found = ours && find(ours, batch);
+    if (found === undefined) return reply;
+    return typeof found === 'string' ? found : { kind: 'answer', answer: found };
+  }
+}
+
+/**
+ * The first batch of a stream is asked for whatever its size: a hub that was killed while it wrote
+ * the batch would take the same bytes for new, and count what it writes twice as refused instead of
+ * redelivered.
+ */
+function isWorthAsking({ sequence, frame }: EncodedBatch): boolean {
+  return sequence === 0 || frame.length > LARGE_FRAME_BYTES;
+}
+
+/** Whether the same bytes will never do. */
+function isMisfit({ kind }: HubReply): boolean {
+  return (
+    kind === 'state' ||
+    kind === 'unreadable_format' ||
+    kind === 'too_large' ||
+    kind === 'unreadable'
+  );
+}
+
+/**
+ * An answer that does not account for every sample comes from something else than a hub: an empty
+ * body with status 200, as some proxies send it, reads as an answer of zeros.
+ */
+function withoutFalseAnswer(reply: HubReply): HubReply {
+  if (reply.kind !== 'answer') return reply;
+  return { kind: 'misconfigured', message: 'an answer that does not account for every sample' };
+}
+
+/** A hub that names a time to come back has not taken the batch; a gateway that timed out may. */
+function isTurnedAway(reply: HubReply | 'being written'): boolean {
+  return reply !== 'being written' && reply.kind === 'busy' && reply.retryAfterMs !== undefined;
+}

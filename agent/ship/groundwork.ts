@@ -1,0 +1,55 @@
+import type { DictionaryPart } from '../../proto/batch.ts';
+import type { ShipTools } from './contracts.ts';
+import type { DictionaryLog } from './hub-session.ts';
+import type { Replies } from './replies.ts';
+
+/** More of the dictionary than this goes ahead in batches of its own. */
+const PART_BYTES_MAX = 1 << 20;
+
+/** What has to be so before samples can be sent: the hub is known, and knows the dictionary. */
+export class Groundwork {
+  readonly #tools: ShipTools;
+  readonly #replies: Replies;
+  #partBytesMax = PART_BYTES_MAX;
+
+  constructor(tools: ShipTools, replies: Replies) {
+    this.#tools = tools;
+    this.#replies = replies;
+  }
+
+  /** Whether the hub has said what it holds and reads; if not, asks it, and waits where it must. */
+  async isLaid(signal: AbortSignal): Promise<boolean> {
+    const { session, link } = this.#tools;
+    if (session.hub !== undefined && session.format !== undefined) return true;
+    if (session.hub !== undefined) await this.#replies.waitForFormat(signal);
+    await this.#replies.settle(await link.askPositions(signal), signal);
+    return false;
+  }
+
+  /**
+   * What the hub lacks of a log from entry `from` on, to go with the samples; `end` is the entry
+   * behind it. Undefined when that is too much: then a part of it was sent ahead.
+   */
+  async dictionary(
+    log: DictionaryLog,
+    from: number,
+    signal: AbortSignal,
+  ): Promise<{ part: DictionaryPart; end: number } | undefined> {
+    const { session, encoding, link } = this.#tools;
+    const { part, end } = session.part(log, from, this.#partBytesMax);
+    if (end === log.length) return { part, end };
+    const frame = encoding.dictionaryBatch(log.epoch, session.epochsInUse, part);
+    const reply = await link.postBatch(frame, signal, 'live');
+    if (reply.kind === 'answer') {
+      session.advance(log, reply.answer.dictionaryOffset, reply.answer.hub);
+    }
+    if (reply.kind === 'too_large') this.shrink();
+    await this.#replies.settle(reply, signal);
+    return undefined;
+  }
+
+  /** Parts of the dictionary were too large: smaller ones from now on. */
+  shrink(): void {
+    this.#partBytesMax = Math.max(1, Math.floor(this.#partBytesMax / 2));
+  }
+}

@@ -1,0 +1,218 @@
+import { Wakeup } from '../../base/wakeup.ts';
+import type { Answer } from '../../proto/answer.ts';
+import { BatchDelivery } from './batch-delivery.ts';
+import type { EncodedBatch, ShipOptions, ShippablePack, ShipTools } from './contracts.ts';
+import { Groundwork } from './groundwork.ts';
+import type { HubReply } from './hub-client.ts';
+import type { DictionaryLog } from './hub-session.ts';
+import { PackWindow } from './pack-window.ts';
+import { Replies } from './replies.ts';
+import type { SentSegments } from './sent-segments.ts';
+import { countOne, recordAnswer } from './ship-stats.ts';
+import { findPack } from './whereabouts.ts';
+
+/** How often to look for packs that nobody has told of. */
+const LOOK_EVERY_MS = 1000;
+
+export interface PackLoopDeps {
+  tenant: string;
+  options: ShipOptions;
+  tools: ShipTools;
+  sent: SentSegments;
+}
+
+interface Misfit {
+  pack: ShippablePack;
+  reply: HubReply;
+}
+
+/** A row of packs: the hub takes them in by their sequence. */
+interface Row {
+  stream: bigint;
+  nextSequence: number;
+  window: PackWindow;
+  /** Why the row cannot go on. */
+  misfit?: Misfit;
+  /** Gives up what is under way. */
+  ending: AbortController;
+  underWay: Map<ShippablePack, Promise<void>>;
+}
+
+/**
+ * Ships the packs of one tenant, oldest first, several under way at a time. They are rows: a reply
+ * that does not fit ends the row, and the next one begins with the oldest pack there is.
+ */
+export class PackLoop {
+  readonly #deps: PackLoopDeps;
+  readonly #replies: Replies;
+  readonly #groundwork: Groundwork;
+  readonly #delivery: BatchDelivery;
+  readonly #wakeup = new Wakeup();
+  #row: Row | undefined;
+
+  constructor(deps: PackLoopDeps) {
+    const { tenant, tools } = deps;
+    this.#deps = deps;
+    this.#replies = new Replies(tools);
+    this.#groundwork = new Groundwork(tools, this.#replies);
+    const replies = this.#replies;
+    const traffic = 'backlog';
+    this.#delivery = new BatchDelivery({ tenant, traffic, find: findPack, tools, replies });
+  }
+
+  /** Whether packs are on their way: what became of their samples is counted then. */
+  get isAnswerDue(): boolean {
+    return (this.#row?.underWay.size ?? 0) > 0;
+  }
+
+  /** There may be a pack. */
+  wake(): void {
+    this.#wakeup.wake();
+  }
+
+  /** Live first: ships packs beside everything else until `signal` is aborted. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.drain(signal);
+      await this.#wakeup.wait(this.#deps.tools.clock, LOOK_EVERY_MS, signal);
+    }
+  }
+
+  /** Ships packs as long as there is one that may go now. */
+  async drain(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && this.#next() !== undefined) {
+      if (!(await this.#groundwork.isLaid(signal))) continue;
+      const misfit = await this.#ship(signal);
+      if (misfit !== undefined) await this.#settle(misfit, signal);
+    }
+  }
+
+  /** Ships one row; resolves when nothing of it is under way. */
+  async #ship(signal: AbortSignal): Promise<Misfit | undefined> {
+    const { clock, random } = this.#deps.tools;
+    const row: Row = {
+      stream: random.id64(),
+      nextSequence: 0,
+      window: new PackWindow(clock),
+      ending: new AbortController(),
+      underWay: new Map(),
+    };
+    this.#row = row;
+    const giveUp = AbortSignal.any([signal, row.ending.signal]);
+    while (!giveUp.aborted) {
+      const pack = this.#next();
+      if (pack !== undefined && this.#mayStart(row, pack)) await this.#start(row, pack, giveUp);
+      else if (row.underWay.size > 0) await Promise.race(row.underWay.values());
+      else break;
+    }
+    await Promise.all(row.underWay.values());
+    this.#row = undefined;
+    return row.misfit;
+  }
+
+  /** The oldest pack that is not under way, unless something older has to go first. */
+  #next(): ShippablePack | undefined {
+    const { tools, tenant, options } = this.#deps;
+    const { samples } = tools;
+    const pack = samples.packs(tenant).find((one) => this.#row?.underWay.has(one) !== true);
+    if (pack === undefined || options.order === 'live_first') return pack;
+    return samples.hasSegmentBefore(tenant, pack.id) ? undefined : pack;
+  }
+
+  #mayStart({ window, underWay }: Row, pack: ShippablePack): boolean {
+    // While hubs take turns no row can live: each pack is the first of its own.
+    if (this.#deps.tools.session.isFlapping) return underWay.size === 0;
+    return window.hasRoom(pack.bytes);
+  }
+
+  async #start(row: Row, pack: ShippablePack, signal: AbortSignal): Promise<void> {
+    const { samples } = this.#deps.tools;
+    const log = samples.dictionaryOfEpoch(pack.epoch);
+    const batch = await this.#build(row, pack, log, signal);
+    if (batch === undefined) return;
+    row.window.add(pack.bytes);
+    const shipping = this.#deliver(row, batch, { pack, log }, signal).finally(() => {
+      row.underWay.delete(pack);
+      row.window.remove(pack.bytes);
+      samples.unpinPack(pack);
+    });
+    row.underWay.set(pack, shipping);
+  }
+
+  /** The batch of a pack; undefined when it has to be looked at anew. */
+  async #build(
+    row: Row,
+    pack: ShippablePack,
+    log: DictionaryLog,
+    signal: AbortSignal,
+  ): Promise<EncodedBatch | undefined> {
+    const { tools, sent, tenant, options } = this.#deps;
+    const { samples, session, encoding } = tools;
+    const from = Math.min(log.length, session.reliableOffset(log));
+    const missing = await this.#groundwork.dictionary(log, from, signal);
+    // Others may have changed both while a part of the dictionary was sent.
+    if (missing === undefined || signal.aborted || this.#next() !== pack) return undefined;
+    const body = samples.readPack(pack);
+    // Damaged; where the disk does not let it be set aside, it comes again.
+    if (body === undefined) {
+      await this.#replies.pause(signal);
+      return undefined;
+    }
+    const { epoch } = log;
+    const { epochsInUse } = session;
+    const batch = encoding.packBatch({
+      stream: row.stream,
+      sequence: row.nextSequence++,
+      keyframe: { tenant, samplesFormat: pack.format, epoch, epochsInUse },
+      dictionary: missing.part,
+      positions: pack.positions,
+      samples: pack.samples,
+      body,
+      mayBeRedelivered: sent.mayHold(pack.id, pack.lastId),
+      unordered: options.order === 'live_first',
+    });
+    sent.add(pack.id, pack.lastId);
+    return batch;
+  }
+
+  async #deliver(
+    row: Row,
+    batch: EncodedBatch,
+    { pack, log }: { pack: ShippablePack; log: DictionaryLog },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const delivered = await this.#delivery.deliver(batch, signal);
+    if (delivered.kind === 'answered') {
+      row.window.answered(pack.bytes);
+      this.#accept(log, batch, delivered.answer);
+      if (!this.#deps.tools.session.isFlapping) return;
+    }
+    if (delivered.kind === 'misfit') row.misfit ??= { pack, reply: delivered.reply };
+    row.ending.abort();
+  }
+
+  #accept(log: DictionaryLog, batch: EncodedBatch, answer: Answer): void {
+    const { samples, session, stats, clock } = this.#deps.tools;
+    this.#replies.succeeded();
+    samples.acknowledge(this.#deps.tenant, batch.positions);
+    session.advance(log, answer.dictionaryOffset, answer.hub);
+    recordAnswer(stats, answer.settlement, clock.now());
+    countOne(stats.replies, 'answer');
+  }
+
+  async #settle({ pack, reply }: Misfit, signal: AbortSignal): Promise<void> {
+    const { splitPack, log } = this.#deps.tools;
+    if (reply.kind === 'too_large') {
+      this.#groundwork.shrink();
+      if (!splitPack(this.#deps.tenant, pack.id)) {
+        log.error(
+          'pack too large',
+          { samples: pack.samples, bytes: pack.bytes, answer: reply.message },
+          'the hub refuses a pack as too large that cannot be split: raise limits.max_batch or ' +
+            'limits.max_decoded_batch of the hub; samples are kept here',
+        );
+      }
+    }
+    await this.#replies.settle(reply, signal);
+  }
+}

@@ -1,0 +1,21 @@
+import type { Answer, TenantState } from '../../proto/answer.ts';
+
+/** What became of a batch at the hub; undefined: the hub no longer knows its stream. */
+export type Whereabouts = Answer | 'not there' | 'being written' | undefined;
+
+/** Finds a batch in what the hub says of its tenant. */
+export type Find = (state: TenantState, batch: { stream: bigint; sequence: number }) => Whereabouts;
+
+/** A live stream has one batch under way. */
+export const findLive: Find = (state, { stream, sequence }) => {
+  if (state.stream !== stream) return undefined;
+  if (state.nextSequence === sequence) return 'not there';
+  if (state.nextSequence !== sequence + 1) return undefined;
+  return state.lastAnswer ?? 'being written';
+};
+
+export const findPack: Find = ({ packs }, { stream, sequence }) => {
+  if (packs?.stream !== stream) return sequence === 0 ? 'not there' : undefined;
+  if (packs.nextSequence <= sequence) return 'not there';
+  return packs.answers.find((pack) => pack.sequence === sequence)?.answer ?? 'being written';
+};
