@@ -36,6 +36,7 @@ export interface WorkerStats {
   epoch: string;
   dictionaryLength: number;
   backlog: Map<string, number>;
+  packedSamples: number;
   bufferBytes: number;
   oldestTimestamp: number | undefined;
   losses: Losses;

@@ -161,6 +161,7 @@ function statsOf({ buffer, shipper, link }: Running): WorkerStats {
     epoch: buffer.dictionary.epoch.toString(16),
     dictionaryLength: buffer.dictionary.length,
     backlog: new Map(buffer.backlog),
+    packedSamples: buffer.packedSamples,
     bufferBytes: buffer.usedBytes(),
     oldestTimestamp: buffer.oldestTimestamp(),
     losses: buffer.losses,

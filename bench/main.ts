@@ -7,6 +7,7 @@ const BENCHMARKS = new Map<
 >([
   ['wire', () => import('./wire.ts')],
   ['resync', () => import('./resync.ts')],
+  ['outage', () => import('./outage.ts')],
   ['ingest', () => import('./ingest.ts')],
   ['codec', () => import('./codec.ts')],
 ]);

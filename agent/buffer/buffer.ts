@@ -143,6 +143,11 @@ export class Buffer {
     return (this.#backlog.get(tenant) ?? 0) - this.#packs.samples(tenant);
   }
 
+  /** Samples in packs, over all tenants. */
+  get packedSamples(): number {
+    return this.#packs.all().reduce((sum, { samples }) => sum + samples, 0);
+  }
+
   /** Packs of a tenant, oldest first. */
   packs(tenant: string): readonly PackHead[] {
     return this.#packs.ofTenant(tenant);

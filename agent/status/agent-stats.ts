@@ -7,6 +7,7 @@ export interface AgentStats {
   dictionaryLength: number;
   /** Samples that wait, by tenant. */
   backlog: ReadonlyMap<string, number>;
+  packedSamples: number;
   bufferBytes: number;
   /** Milliseconds since the Unix epoch. */
   oldestTimestamp: number | undefined;
