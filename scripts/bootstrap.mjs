@@ -20,6 +20,7 @@ const modes = {
   starferry: () => [['cli/main.ts']],
   bench: () => [['bench/main.ts']],
   sim: () => [['test/sim/main.ts']],
+  faults: () => [['test/faults/main.ts']],
   docs: () => [['scripts/generate-config-docs.ts']],
   build: () => [[...tsc, '-p', 'tsconfig.build.json'], ['scripts/copy-assets.mjs']],
   check: () => [biome, tsc, [...vitest, '--exclude', 'test/e2e/**']],

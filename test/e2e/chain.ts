@@ -1,6 +1,7 @@
 import { startTcpProxy, type TcpProxy } from '../tools/tcp-proxy.ts';
 import type { Workspace } from '../tools/workspace.ts';
 import {
+  type AgentOptions,
   type HubOptions,
   type Settings,
   type StarferryProcess,
@@ -16,6 +17,7 @@ export interface ChainOptions {
   destination: HubOptions['destination'];
   /** Over or beside the agent's usual ones. */
   agentSettings?: Settings;
+  agent?: Pick<AgentOptions, 'prepare' | 'environment'>;
 }
 
 /** The whole path as processes of their own: agent, a link that tests can spoil, hub. */
@@ -44,6 +46,7 @@ export async function startChain(workspace: Workspace, options: ChainOptions): P
     tokenFile,
     hubUrl: `http://127.0.0.1:${proxy.port}`,
     settings: options.agentSettings ?? {},
+    ...options.agent,
   });
   return { agent, proxy, hub, writeUrl: `${agent.url}/api/v1/write`, tokenFile };
 }

@@ -18,6 +18,8 @@ export interface StarferryProcess {
   /** Address without a path; every route is served there. */
   readonly url: string;
   readonly port: number;
+  /** Holds the configuration; the working folder of the process. */
+  readonly folder: string;
   readonly dataFolder: string;
   /** The one that runs, or ran last. */
   readonly process: RunningProcess;
@@ -33,6 +35,15 @@ export interface AgentOptions {
   hubUrl: string;
   /** Over or beside what is set here. */
   settings?: Settings;
+  /** Done once its folders are there, before it starts. */
+  prepare?(folders: Folders): void;
+  /** Added to its environment. */
+  environment?(folders: Folders): Record<string, string>;
+}
+
+export interface Folders {
+  folder: string;
+  dataFolder: string;
 }
 
 export interface HubOptions {
@@ -55,12 +66,13 @@ export function startAgentProcess(
   workspace: Workspace,
   options: AgentOptions,
 ): Promise<StarferryProcess> {
-  return startStarferry(workspace, 'agent', options.id, {
+  const settings = {
     agent_id: options.id,
     hub: { urls: [options.hubUrl], token_file: options.tokenFile },
     batch: { max_delay: '500ms' },
     ...options.settings,
-  });
+  };
+  return startStarferry(workspace, 'agent', { ...options, name: options.id, settings });
 }
 
 /** Starts a hub; resolves when it answers `/-/ready`. */
@@ -68,7 +80,7 @@ export function startHubProcess(
   workspace: Workspace,
   options: HubOptions,
 ): Promise<StarferryProcess> {
-  return startStarferry(workspace, 'hub', options.name, {
+  const settings = {
     agents: options.agents.map(({ id, tokenFile, tenants }) => ({
       id,
       token_file: tokenFile,
@@ -76,33 +88,37 @@ export function startHubProcess(
     })),
     destination: options.destination,
     ...options.settings,
-  });
+  };
+  return startStarferry(workspace, 'hub', { name: options.name, settings });
 }
 
 async function startStarferry(
   workspace: Workspace,
   command: 'agent' | 'hub',
-  name: string,
-  settings: Settings,
+  options: { name: string; settings: Settings } & Pick<AgentOptions, 'prepare' | 'environment'>,
 ): Promise<StarferryProcess> {
+  const { name, settings, prepare, environment } = options;
   const port = await freePort();
   const folder = workspace.subfolder(name);
   const dataFolder = workspace.subfolder(join(name, 'data'));
+  const folders = { folder, dataFolder };
   const address = `127.0.0.1:${port}`;
   const configFile = join(folder, `${command}.yml`);
   writeFileSync(configFile, stringify({ listen: address, data_dir: dataFolder, ...settings }));
+  prepare?.(folders);
   const launch = () =>
     startProcess(workspace, {
       name,
       folder,
       readyUrl: `http://${address}/-/ready`,
       command: [node, main, command, `--config.file=${configFile}`],
+      environment: environment?.(folders) ?? {},
     });
   let process = await launch();
   return {
     url: `http://${address}`,
     port,
-    dataFolder,
+    ...folders,
     get process() {
       return process;
     },

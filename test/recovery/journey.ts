@@ -1,4 +1,4 @@
-import { type Chain, startChain } from '../e2e/chain.ts';
+import { type Chain, type ChainOptions, startChain } from '../e2e/chain.ts';
 import {
   type CheckingDestination,
   startCheckingDestination,
@@ -16,7 +16,11 @@ export interface Journey extends Chain {
   writer: NumberedWriter;
 }
 
-export async function startJourney(workspace: Workspace): Promise<Journey> {
+/** @param options of the agent */
+export async function startJourney(
+  workspace: Workspace,
+  { agent = {}, agentSettings = {} }: Pick<ChainOptions, 'agent' | 'agentSettings'> = {},
+): Promise<Journey> {
   const destination = await startCheckingDestination();
   workspace.onClose(() => destination.close());
   const chain = await startChain(workspace, {
@@ -27,7 +31,8 @@ export async function startJourney(workspace: Workspace): Promise<Journey> {
       // A backlog becomes several requests on each lane, whose order then matters.
       max_samples_per_request: 50,
     },
-    agentSettings: { batch: { max_delay: '100ms' } },
+    agentSettings: { batch: { max_delay: '100ms' }, ...agentSettings },
+    agent,
   });
   const writer = new NumberedWriter(chain.writeUrl, 'steady', 0);
   return { ...chain, destination, writer };

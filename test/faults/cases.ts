@@ -1,0 +1,109 @@
+import { appendFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { systemClock } from '../../base/clock.ts';
+import { failDestination, killAgent, killHub, silenceLink } from '../recovery/faults.ts';
+import { acknowledgedMore, deliveredMore, type Journey } from '../recovery/journey.ts';
+import { readMetric } from '../recovery/read-metric.ts';
+import { seededRandom } from '../tools/seeded-random.ts';
+import { flap } from '../tools/tcp-proxy.ts';
+import { until } from '../tools/until.ts';
+import { setClock } from './clock-shift.ts';
+import type { FaultCase } from './fault-case.ts';
+
+const KILLS = 100;
+const DISK_FULL_MS_MAX = 60_000;
+const BALLAST_BYTES = 256 * 1024;
+const LINK = { upMsMax: 2000, downMsMax: 700 };
+const STEPS_MS = [3_600_000, -7_200_000, 86_400_000, -90_000_000, 0];
+
+/** All that is done to real processes, in the order of the table. */
+export function faultCases(seed: string): FaultCase[] {
+  const flapping = (journey: Journey, signal: AbortSignal): Promise<void> =>
+    flap(journey.proxy, seededRandom(`${seed}/link`), LINK, signal);
+  return [
+    {
+      name: 'kill -9 of the agent, link flapping',
+      attempts: KILLS,
+      meanwhile: flapping,
+      attempt: killAgent,
+    },
+    {
+      name: 'kill -9 of the hub, link flapping',
+      attempts: KILLS,
+      meanwhile: flapping,
+      attempt: async (journey) => {
+        await deliveredMore(journey, 1);
+        await killHub(journey);
+      },
+    },
+    {
+      name: 'destination answers 500, link flapping',
+      attempts: 10,
+      meanwhile: flapping,
+      attempt: failDestination,
+    },
+    { name: 'disk of the agent full', attempts: 5, attempt: fillDisk },
+    { name: 'hub stops reading', attempts: 5, attempt: stopHub },
+    { name: 'link silent', attempts: 5, attempt: silenceLink },
+    {
+      name: 'clock of the agent stepped',
+      attempts: STEPS_MS.length,
+      attempt: (journey, attempt) => stepClock(journey, STEPS_MS[attempt]!),
+    },
+  ];
+}
+
+/** Fills the file system of data_dir to the brim until the agent says so, then empties it again. */
+async function fillDisk(journey: Journey): Promise<void> {
+  const { agent } = journey;
+  const refusals = 'starferry_agent_requests_total{code="503"}';
+  const before = await readMetric(agent.url, refusals);
+  const ballast = join(agent.dataFolder, 'ballast');
+  const over = new AbortController();
+  const filling = fill(ballast, over.signal);
+  try {
+    await until('the agent to run out of disk', DISK_FULL_MS_MAX, async () => {
+      return (await readMetric(agent.url, refusals)) > before;
+    });
+  } finally {
+    over.abort();
+    await filling;
+    rmSync(ballast);
+  }
+  await acknowledgedMore(journey, 100);
+  await deliveredMore(journey, 1);
+}
+
+/** Takes whatever becomes free, until `signal` is aborted. */
+async function fill(path: string, signal: AbortSignal): Promise<void> {
+  writeFileSync(path, '');
+  while (!signal.aborted) {
+    for (let bytes = BALLAST_BYTES; bytes >= 1; bytes = Math.floor(bytes / 2)) {
+      try {
+        for (;;) appendFileSync(path, Buffer.alloc(bytes));
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+      }
+    }
+    if (statSync(path).size === 0) throw new Error('the disk was full before');
+    await systemClock.sleep(20, signal);
+  }
+}
+
+/** The process is there and its sockets take what fits into them, but nobody reads. */
+async function stopHub(journey: Journey): Promise<void> {
+  const { id } = journey.hub.process;
+  process.kill(id, 'SIGSTOP');
+  try {
+    await acknowledgedMore(journey, 300);
+  } finally {
+    process.kill(id, 'SIGCONT');
+  }
+  await deliveredMore(journey, 2);
+}
+
+async function stepClock(journey: Journey, ms: number): Promise<void> {
+  setClock(journey.agent, ms);
+  await acknowledgedMore(journey, 200);
+  await deliveredMore(journey, 2);
+}
