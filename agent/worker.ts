@@ -10,6 +10,8 @@ import { GroupCommit } from './buffer/group-commit.ts';
 import type { AgentConfig } from './config.ts';
 import { encodeDictionaryBatch, encodeHeartbeat, StreamEncoder } from './encode/stream-encoder.ts';
 import { HubClient } from './ship/hub-client.ts';
+import { LinkBytes } from './ship/link-bytes.ts';
+import { LinkPacer } from './ship/link-pacer.ts';
 import { Shipper } from './ship/shipper.ts';
 import { TargetKeys } from './target-keys.ts';
 import type { FromWorker, ToWorker, WorkerStart, WorkerStats } from './worker-messages.ts';
@@ -46,13 +48,16 @@ function start(config: AgentConfig, log: Log): void {
     return;
   }
   handOverDictionary(buffer);
+  const linkBytes = new LinkBytes();
+  const { dataDir } = config;
+  const pacer = new LinkPacer(config.link, { linkBytes, dataDir, clock, log });
   const link = new HubClient(
     {
       ...config.hub,
       agentId: config.agentId,
       connectionsMax: CONNECTIONS_MAX,
     },
-    clock,
+    { clock, linkBytes, pacer },
   );
   const targets = new TargetKeys(buffer);
   const shipper = new Shipper(config.batch, {
@@ -75,8 +80,8 @@ function start(config: AgentConfig, log: Log): void {
   });
   const ending = new AbortController();
   const commits = new GroupCommit(buffer, () => shipper.wake());
-  const loops = Promise.all([shipper.run(ending.signal), housekeep(buffer, ending.signal)]);
-  listen({ buffer, shipper, link, commits, ending, loops, epochNumber: 0 });
+  const loops = Promise.all([shipper.run(ending.signal), housekeep(buffer, pacer, ending.signal)]);
+  listen({ buffer, shipper, link, pacer, commits, ending, loops, epochNumber: 0 });
   say({ kind: 'ready', run: buffer.run.toString(16) });
 }
 
@@ -93,9 +98,10 @@ function handOverDictionary(buffer: Buffer): void {
   if (entries.length > 0) say({ kind: 'entries', firstId, entries });
 }
 
-async function housekeep(buffer: Buffer, signal: AbortSignal): Promise<void> {
+async function housekeep(buffer: Buffer, pacer: LinkPacer, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     buffer.housekeep();
+    pacer.housekeep();
     await clock.sleep(HOUSEKEEPING_MS, signal);
   }
 }
@@ -104,6 +110,7 @@ interface Running {
   buffer: Buffer;
   shipper: Shipper;
   link: HubClient;
+  pacer: LinkPacer;
   commits: GroupCommit;
   ending: AbortController;
   loops: Promise<unknown>;
@@ -149,7 +156,7 @@ async function append(
 }
 
 async function stop(
-  { buffer, shipper, link, ending, loops }: Running,
+  { buffer, shipper, link, pacer, ending, loops }: Running,
   deadlineMs: number,
 ): Promise<void> {
   const isOverAtMs = clock.now() + deadlineMs;
@@ -161,6 +168,7 @@ async function stop(
   buffer.housekeep();
   buffer.close();
   await link.close();
+  pacer.housekeep();
   port.close();
 }
 
@@ -168,7 +176,7 @@ function waiting(buffer: Buffer): number {
   return buffer.backlog.values().reduce((sum, samples) => sum + samples, 0);
 }
 
-function statsOf({ buffer, shipper, link }: Running): WorkerStats {
+function statsOf({ buffer, shipper, link, pacer }: Running): WorkerStats {
   return {
     run: buffer.run.toString(16),
     epoch: buffer.dictionary.epoch.toString(16),
@@ -179,6 +187,7 @@ function statsOf({ buffer, shipper, link }: Running): WorkerStats {
     losses: buffer.losses,
     ship: shipper.stats,
     linkBytes: { up: link.linkBytes.up, down: link.linkBytes.down },
+    link: pacer.stats(),
     hubUrl: link.url,
   };
 }

@@ -91,7 +91,7 @@ export class Shipper {
     const { clock, link, encoding } = this.#deps;
     const heardAtMs = this.stats.lastAnswerAtMs ?? Number.NEGATIVE_INFINITY;
     if (signal.aborted || Math.abs(clock.now() - heardAtMs) < HEARTBEAT_MS) return;
-    const reply = await link.postBatch(encoding.heartbeat(), signal);
+    const reply = await link.postBatch(encoding.heartbeat(), signal, 'live');
     if (reply.kind === 'answer') this.stats.lastAnswerAtMs = clock.now();
   }
 }

@@ -98,7 +98,7 @@ export class TenantLoop {
     const { part, end } = session.part(log, from, this.#partBytesMax);
     if (end < log.length) {
       const frame = encoding.dictionaryBatch(log.epoch, session.epochsInUse, part);
-      const reply = await link.postBatch(frame, signal);
+      const reply = await link.postBatch(frame, signal, 'live');
       if (reply.kind === 'answer') {
         session.advance(log, reply.answer.dictionaryOffset, reply.answer.hub);
       }
@@ -177,7 +177,7 @@ export class TenantLoop {
       const reply: HubReply | 'not there' | 'being written' =
         mayBeThere && isWorthAsking(batch)
           ? await this.#askFor(batch, signal)
-          : await this.#tools.link.postBatch(batch.frame, signal);
+          : await this.#tools.link.postBatch(batch.frame, signal, 'live');
       if (reply === 'not there') {
         mayBeThere = false;
         continue;

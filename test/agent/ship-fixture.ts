@@ -4,7 +4,15 @@ import {
   encodeHeartbeat,
   StreamEncoder,
 } from '../../agent/encode/stream-encoder.ts';
-import { HubClient, type HubLink, type HubReply } from '../../agent/ship/hub-client.ts';
+import {
+  HubClient,
+  type HubClientOptions,
+  type HubLink,
+  type HubReply,
+} from '../../agent/ship/hub-client.ts';
+import { LinkBytes } from '../../agent/ship/link-bytes.ts';
+import { LinkPacer } from '../../agent/ship/link-pacer.ts';
+import type { Traffic } from '../../agent/ship/link-turns.ts';
 import { Shipper } from '../../agent/ship/shipper.ts';
 import { TargetKeys } from '../../agent/target-keys.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -78,7 +86,15 @@ export async function startHub(
 /** A client as the agent makes it. */
 export function connect(url: string, clock: Clock, token = TOKEN): HubClient {
   const options = { urls: [url], agentId: 'sg', token, requestTimeoutMs: 5000, connectionsMax: 4 };
-  return new HubClient(options, clock);
+  return unlimitedClient(options, clock);
+}
+
+/** A client on a link without limits. */
+export function unlimitedClient(options: HubClientOptions, clock: Clock): HubClient {
+  const linkBytes = new LinkBytes();
+  const limits = { bytesPerSecondMax: 0, timeZone: 'UTC', schedule: [], quotas: [] };
+  const pacer = new LinkPacer(limits, { linkBytes, dataDir: '', clock, log: memoryLog().log });
+  return new HubClient(options, { clock, linkBytes, pacer });
 }
 
 export type Fate = 'delivered' | 'request lost' | 'answer lost' | 'sent twice';
@@ -96,9 +112,9 @@ export class FickleLink implements HubLink {
     this.client = client;
   }
 
-  postBatch(frame: Uint8Array, signal: AbortSignal): Promise<HubReply> {
+  postBatch(frame: Uint8Array, signal: AbortSignal, traffic: Traffic): Promise<HubReply> {
     this.frameBytes.push(frame.length);
-    return this.#exchange(() => this.client.postBatch(frame, signal));
+    return this.#exchange(() => this.client.postBatch(frame, signal, traffic));
   }
 
   askPositions(signal: AbortSignal): Promise<HubReply> {

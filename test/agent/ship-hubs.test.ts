@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { HubClient, HubLink, HubReply } from '../../agent/ship/hub-client.ts';
+import type { Traffic } from '../../agent/ship/link-turns.ts';
 import { type Batch, decodeBatch } from '../../proto/batch.ts';
 import { decompressFrame } from '../../proto/zstd.ts';
 import { RecordingDestination } from '../hub/receive-fixture.ts';
@@ -35,12 +36,12 @@ class BalancedLink implements HubLink {
     return this.batches.filter((batch) => batch.lane === 'live');
   }
 
-  async postBatch(frame: Uint8Array, signal: AbortSignal): Promise<HubReply> {
+  async postBatch(frame: Uint8Array, signal: AbortSignal, traffic: Traffic): Promise<HubReply> {
     const batch = decodeBatch(decompressFrame(frame, 2 ** 26));
     this.batches.push(batch);
     const reply = batch.lane === 'live' ? this.scripted : undefined;
     if (reply !== undefined) this.scripted = undefined;
-    return reply ?? (await this.#next().postBatch(frame, signal));
+    return reply ?? (await this.#next().postBatch(frame, signal, traffic));
   }
 
   async askPositions(signal: AbortSignal): Promise<HubReply> {

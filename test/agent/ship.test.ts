@@ -1,7 +1,8 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { HubClient, type HubLink, type HubReply } from '../../agent/ship/hub-client.ts';
+import type { HubClient, HubLink, HubReply } from '../../agent/ship/hub-client.ts';
+import type { Traffic } from '../../agent/ship/link-turns.ts';
 import { type Batch, decodeBatch } from '../../proto/batch.ts';
 import { decompressFrame } from '../../proto/zstd.ts';
 import { RecordingDestination } from '../hub/receive-fixture.ts';
@@ -14,6 +15,7 @@ import {
   type RunningHub,
   startAgent,
   startHub,
+  unlimitedClient,
   waiting,
 } from './ship-fixture.ts';
 
@@ -37,13 +39,13 @@ class WatchedLink implements HubLink {
     return this.batches.filter((batch) => batch.lane === 'live');
   }
 
-  async postBatch(frame: Uint8Array, signal: AbortSignal): Promise<HubReply> {
+  async postBatch(frame: Uint8Array, signal: AbortSignal, traffic: Traffic): Promise<HubReply> {
     const batch = decodeBatch(decompressFrame(frame, 2 ** 26));
     this.batches.push(batch);
     if (batch.lane === 'live') this.frames.push(frame);
     const reply = batch.lane === 'live' ? this.scripted.shift() : undefined;
     if (reply !== undefined && reply !== 'answer lost') return reply;
-    const answer = await this.client.postBatch(frame, signal);
+    const answer = await this.client.postBatch(frame, signal, traffic);
     return reply === undefined ? answer : { kind: 'unreachable', message: reply };
   }
 
@@ -275,7 +277,7 @@ describe('the hub’s client', () => {
     }).listen(0, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));
     const client = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, clock);
-    const reply = await client.postBatch(Buffer.from('x'), new AbortController().signal);
+    const reply = await client.postBatch(Buffer.from('x'), new AbortController().signal, 'live');
     expect(reply.kind).toBe(kind);
     if (reply.kind === 'busy') expect(reply.retryAfterMs).toBe(7000);
     await client.close();
@@ -285,7 +287,7 @@ describe('the hub’s client', () => {
   test('goes on to the next hub once, however many requests fail together', async () => {
     const urls = ['http://127.0.0.1:9', hub.url];
     const options = { agentId: 'sg', token: 'secret', requestTimeoutMs: 5000, connectionsMax: 4 };
-    const client = new HubClient({ urls, ...options }, clock);
+    const client = unlimitedClient({ urls, ...options }, clock);
     const { signal } = new AbortController();
     const ask = () => client.askPositions(signal);
     const failed = await Promise.all([ask(), ask()]);

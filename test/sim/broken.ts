@@ -120,7 +120,7 @@ const ignoreHashChain: Mistake = {
         return { ...reply, state: { ...reply.state, epochs } };
       };
       return {
-        postBatch: async (frame, signal) => believe(await link.postBatch(frame, signal)),
+        postBatch: async (...batch) => believe(await link.postBatch(...batch)),
         askPositions: async (signal) => believe(await link.askPositions(signal)),
       };
     },
