@@ -58,6 +58,7 @@ export class LinkPacer {
   readonly #turns = new LinkTurns();
   readonly #passes = new Set<LinkPass>();
   readonly #waiting = new Set<{ traffic: Traffic; hold: Hold }>();
+  /** Of bodies that may not begin. */
   readonly #wakeup = new Wakeup();
   #lastOrder = 0;
 
@@ -67,7 +68,9 @@ export class LinkPacer {
     this.#deps = deps;
     this.#schedule = new LinkSchedule(config);
     this.#quotas = new LinkQuotas(config, deps);
-    this.#bucket = new TokenBucket(deps.clock.now(), deps.linkBytes.up);
+    const nowMs = deps.clock.now();
+    const limit = this.#schedule.at(nowMs).bytesPerSecondMax;
+    this.#bucket = new TokenBucket(nowMs, deps.linkBytes.up, limit);
   }
 
   /**
@@ -83,7 +86,7 @@ export class LinkPacer {
       letPartGo: (asking, asked) => this.#letPartGo(asking, asked),
       ended: (ending) => this.#end(ending),
     });
-    await this.#wait(traffic, signal, () => {
+    await this.#wait(traffic, signal, this.#wakeup, () => {
       const hold = this.#holdOf(body, traffic);
       if (hold !== undefined) return { hold, ms: MINUTE_MS };
       this.#passes.add(pass);
@@ -129,10 +132,9 @@ export class LinkPacer {
     // Backlog goes body by body, since one that is cut off has to start again. Live ones go in
     // turns, so that a small one is not held up by another tenant's large one.
     const order = pass.traffic === 'backlog' ? pass.order : ++this.#lastOrder;
-    const turn: Turn = { traffic: pass.traffic, order };
+    const turn: Turn = { traffic: pass.traffic, order, wakeup: new Wakeup() };
     this.#turns.join(turn);
-    this.#wakeup.wake();
-    await this.#wait(pass.traffic, signal, () => {
+    await this.#wait(pass.traffic, signal, turn.wakeup, () => {
       const nowMs = this.#deps.clock.now();
       const bytesPerSecond = this.#schedule.at(nowMs).bytesPerSecondMax;
       const bytes = Math.min(pass.bytesLeft, partBytes(bytesPerSecond));
@@ -145,13 +147,13 @@ export class LinkPacer {
       return undefined;
     });
     this.#turns.leave(turn, pass.partBytes);
-    this.#wakeup.wake();
   }
 
   /** Asks again whenever something may have changed, until nothing holds the traffic any more. */
   async #wait(
     traffic: Traffic,
     signal: AbortSignal,
+    wakeup: Wakeup,
     ask: () => { hold: Hold; ms: number } | undefined,
   ): Promise<void> {
     const { clock } = this.#deps;
@@ -164,7 +166,7 @@ export class LinkPacer {
       // Hours, days and months change on full minutes; and the clock may be set at any time.
       const toNextMinuteMs = MINUTE_MS - (clock.now() % MINUTE_MS);
       const ms = Math.ceil(Math.min(answer.ms, toNextMinuteMs));
-      await this.#wakeup.wait(clock, ms, signal);
+      await wakeup.wait(clock, ms, signal);
     }
     this.#waiting.delete(wait);
   }

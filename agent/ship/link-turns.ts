@@ -1,3 +1,5 @@
+import type { Wakeup } from '../../base/wakeup.ts';
+
 /** Live samples, the dictionary they need and heartbeats; or what is sent later, beside them. */
 export type Traffic = 'live' | 'backlog';
 
@@ -6,6 +8,8 @@ export interface Turn {
   traffic: Traffic;
   /** The lowest of its traffic is first. */
   order: number;
+  /** Rung when it has become the next. */
+  wakeup: Wakeup;
 }
 
 /** Of the bandwidth, while both wait: three quarters and one. */
@@ -42,9 +46,11 @@ export class LinkTurns {
   leave(turn: Turn, bytes: number): void {
     const queue = this.#waiting[turn.traffic];
     queue.splice(queue.indexOf(turn), 1);
-    if (bytes === 0) return;
-    this.#now = this.#clocks[turn.traffic];
-    this.#clocks[turn.traffic] += bytes / SHARES[turn.traffic];
+    if (bytes > 0) {
+      this.#now = this.#clocks[turn.traffic];
+      this.#clocks[turn.traffic] += bytes / SHARES[turn.traffic];
+    }
+    this.next?.wakeup.wake();
   }
 }
 
