@@ -18,7 +18,7 @@ export interface LinkStats {
   /** Now; 0: not limited. */
   bytesPerSecondMax: number;
   /** Whether the schedule lets backlog begin now. */
-  backlog: boolean;
+  isBacklogOpen: boolean;
   /** One entry for each body that waits. */
   waiting: { traffic: Traffic; hold: Hold }[];
   quotas: QuotaStats[];
@@ -113,7 +113,7 @@ export class LinkPacer {
     return {
       isLimited: this.isLimited,
       bytesPerSecondMax,
-      backlog,
+      isBacklogOpen: backlog,
       waiting: Array.from(this.#waiting, (wait) => ({ ...wait })),
       quotas: this.#quotas.stats(nowMs),
     };

@@ -151,7 +151,7 @@ describe('a limit of 20 kB/s', () => {
     expect(link.pacer.stats()).toEqual({
       isLimited: true,
       bytesPerSecondMax: 20_000,
-      backlog: true,
+      isBacklogOpen: true,
       waiting: [{ traffic: 'live', hold: 'bandwidth' }],
       quotas: [],
     });

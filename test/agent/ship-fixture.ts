@@ -67,6 +67,7 @@ export async function startHub(
       authenticate: (authorization) => agents.authenticate(authorization),
       batchBytesMax: limits.batchBytesMax ?? 2 ** 20,
       requestTimeoutMs: 5000,
+      silenceMs: 5000,
       metrics: { heard: () => {}, settled: () => {}, event: () => {} },
     }),
     log,
