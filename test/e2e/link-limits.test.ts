@@ -1,0 +1,82 @@
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { expectDelivered } from '../recovery/delivery-check.ts';
+import { NumberedWriter } from '../recovery/numbered-writer.ts';
+import { readMetric } from '../recovery/read-metric.ts';
+import {
+  type CheckingDestination,
+  startCheckingDestination,
+} from '../tools/checking-destination.ts';
+import { until } from '../tools/until.ts';
+import { Workspace } from '../tools/workspace.ts';
+import { type Chain, startChain } from './chain.ts';
+
+const STEP_MS_MAX = 30_000;
+const BYTES_PER_SECOND = 20_000;
+const USED = 'starferry_agent_link_quota_used_bytes{period="month"}';
+const HELD = 'starferry_agent_link_waiting_batches{traffic="live",reason="monthly_quota"}';
+
+let workspace: Workspace;
+let destination: CheckingDestination;
+let chain: Chain;
+beforeEach(async () => {
+  workspace = new Workspace('link-limits');
+  destination = await startCheckingDestination();
+  workspace.onClose(() => destination.close());
+  chain = await startChain(workspace, {
+    destination: { kind: 'generic', url: destination.url },
+    agentSettings: {
+      batch: { max_delay: '100ms' },
+      link: { max_bytes_per_second: `${BYTES_PER_SECOND}`, monthly_quota: '1MB' },
+    },
+  });
+});
+afterEach(() => workspace.close());
+
+const metric = (name: string) => readMetric(chain.agent.url, name);
+const emptied = () =>
+  until('an empty buffer', STEP_MS_MAX, async () => {
+    return (await metric('starferry_agent_buffer_samples')) === 0;
+  });
+
+test('an agent counts what it uses of a quota over a kill, and keeps what it may not send', async () => {
+  const { agent, proxy, writeUrl } = chain;
+  const writer = new NumberedWriter(writeUrl, 'steady', 0);
+  await writer.write(20);
+  await emptied();
+  const carried = proxy.bytesUp + proxy.bytesDown;
+  expect(carried).toBeGreaterThan(1000);
+  const usage = join(agent.dataFolder, 'link-usage.jsonl');
+  await until('all bytes on disk', STEP_MS_MAX, () => bytesIn(usage) >= carried);
+  await agent.process.kill();
+  await agent.start();
+  expect(await metric(USED)).toBeGreaterThanOrEqual(carried);
+
+  await agent.process.kill();
+  writeFileSync(usage, usedUp());
+  await agent.start();
+  await writer.write(20);
+  await until('a batch that waits', STEP_MS_MAX, async () => (await metric(HELD)) === 1);
+  expect(await metric('starferry_agent_buffer_samples')).toBe(writer.acknowledged / 2);
+  await agent.process.kill();
+  rmSync(usage);
+  await agent.start();
+  await emptied();
+  await expectDelivered(destination, [writer]);
+});
+
+function bytesIn(usage: string): number {
+  return existsSync(usage) ? JSON.parse(readFileSync(usage, 'utf8')).bytes : 0;
+}
+
+/** This month, and the next one in case it begins meanwhile. */
+function usedUp(): string {
+  return [0, 1]
+    .map((next) => {
+      const now = new Date();
+      const month = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + next));
+      return `${JSON.stringify({ period: month.toISOString().slice(0, 7), bytes: 1_000_000 })}\n`;
+    })
+    .join('');
+}
