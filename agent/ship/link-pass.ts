@@ -47,7 +47,6 @@ export class LinkPass {
       this.#sentBytes += this.partBytes;
       this.partBytes = 0;
     }
-    limit.start();
   }
 
   /** The request is over, whatever became of it. */

@@ -44,6 +44,7 @@ export class PacedLink {
   ): Promise<number> {
     const pass = await this.pacer.begin(new Uint8Array(bytes), traffic, signal);
     if (pass === undefined) return 0;
+    signal.addEventListener('abort', () => pass.end());
     const limit = new PeerLimit(LAST_MS);
     let sentBytes = 0;
     this.linkBytes.up += overheadBytes;

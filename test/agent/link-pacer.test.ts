@@ -49,6 +49,14 @@ describe('a limit of 20 kB/s', () => {
     expect(time.elapsedMs - before).toBeGreaterThanOrEqual(1000);
   });
 
+  test('saves up no more than that, whatever goes first', async () => {
+    const link = open({ bytesPerSecondMax: 20_000 });
+    await time.run(clock.sleep(HOUR_MS));
+    link.linkBytes.up += 20_000;
+    await time.run(link.send(1000, 'live'));
+    expect(time.elapsedMs).toBe(HOUR_MS + 50);
+  });
+
   test('is kept by what goes with the bodies as well', async () => {
     const link = open({ bytesPerSecondMax: 20_000 });
     await time.run(
@@ -76,6 +84,17 @@ describe('a limit of 20 kB/s', () => {
     expect(link.sentBytes('live') / 20_000).toBeCloseTo(45, 0);
     expect(link.sentBytes('backlog') / 20_000).toBeCloseTo(15, 0);
     await time.run(backlog);
+  });
+
+  test('gives backlog its quarter at once after a time in which only backlog was sent', async () => {
+    const link = open({ bytesPerSecondMax: 20_000 });
+    const backlog = keepSending(link, 'backlog', 200_000, 2 * MINUTE_MS);
+    await time.run(clock.sleep(MINUTE_MS));
+    const before = link.sentBytes('backlog');
+    const live = keepSending(link, 'live', 100_000, 10_000);
+    await time.run(clock.sleep(10_000));
+    expect((link.sentBytes('backlog') - before) / 20_000).toBeCloseTo(2.5, 0);
+    await time.run(Promise.all([live, backlog]));
   });
 
   test('gives backlog whatever live samples leave', async () => {
@@ -141,6 +160,16 @@ describe('a limit of 20 kB/s', () => {
     giving.abort();
     expect(await time.run(second)).toBe(0);
     expect(await time.run(first)).toBe(400_000);
+    expect(link.pacer.stats().waiting).toEqual([]);
+  });
+
+  test('does not send what is left of a body that was given up on the way', async () => {
+    const link = open({ bytesPerSecondMax: 20_000 });
+    const giving = new AbortController();
+    const sending = link.send(400_000, 'backlog', { signal: giving.signal });
+    await time.run(clock.sleep(1010));
+    giving.abort();
+    expect(await time.run(sending)).toBe(20_000);
     expect(link.pacer.stats().waiting).toEqual([]);
   });
 

@@ -86,6 +86,18 @@ describe('a daily quota', () => {
     expect(await time.run(Promise.all(sending))).toEqual([250_000, 250_000, 0]);
   });
 
+  test('has room again for what a body did not send that was given up', async () => {
+    const link = open([day], { bytesPerSecondMax: 20_000 });
+    const giving = new AbortController();
+    const sending = link.send(500_000, 'backlog', { signal: giving.signal });
+    await time.run(clock.sleep(1000));
+    expect(await passes(link, 200_000, 'backlog')).toBe(false);
+    giving.abort();
+    await time.run(sending);
+    expect(await time.run(link.send(500_000, 'backlog'))).toBe(500_000);
+    expect(time.elapsedMs).toBeLessThan(30_000);
+  });
+
   test('takes a body larger than half of it while half is left', async () => {
     const link = open([day]);
     link.linkBytes.up += 200;
