@@ -34,6 +34,8 @@ export function isTimeZone(name: string): boolean {
 export class TimeZone {
   readonly #format: Intl.DateTimeFormat;
   #known: { startMinute: number; time: WallTime } | undefined;
+  /** Of the day and the month that were asked for last. */
+  readonly #ends = new Map<Period, { name: string; ms: number }>();
 
   /** @throws RangeError when the runtime knows no such zone */
   constructor(name: string) {
@@ -59,9 +61,18 @@ export class TimeZone {
 
   /** When the day or month of `ms` is over: the first moment of the next one. */
   endOf(period: Period, ms: number): number {
-    let inside = Math.floor(ms / MINUTE_MS);
+    const name = this.at(ms)[period];
+    const known = this.#ends.get(period);
+    if (known?.name === name) return known.ms;
+    const end = this.#findEnd(period, Math.floor(ms / MINUTE_MS));
+    this.#ends.set(period, { name, ms: end });
+    return end;
+  }
+
+  #findEnd(period: Period, startMinute: number): number {
+    const current = this.#read(startMinute)[period];
+    let inside = startMinute;
     let beyond = inside + PERIOD_MINUTES_MAX[period];
-    const current = this.#read(inside)[period];
     while (beyond - inside > 1) {
       const middle = Math.floor((inside + beyond) / 2);
       if (this.#read(middle)[period] === current) inside = middle;

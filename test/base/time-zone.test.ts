@@ -45,6 +45,19 @@ describe('a time zone', () => {
     expect(zone.at(at - 1).minute).toBe(599);
   });
 
+  test('ends one day after the other, whichever was asked for before', () => {
+    const zone = new TimeZone('Asia/Hong_Kong');
+    const at = iso('2026-11-30T01:00:00Z');
+    const ends = [at, at + 3_600_000, at + 86_400_000, at].map((ms) => zone.endOf('day', ms));
+    expect(ends.map((ms) => new Date(ms).toISOString().slice(0, 13))).toEqual([
+      '2026-11-30T16',
+      '2026-11-30T16',
+      '2026-12-01T16',
+      '2026-11-30T16',
+    ]);
+    expect(zone.endOf('month', at)).toBe(iso('2026-11-30T16:00:00Z'));
+  });
+
   test('is known by its IANA name or not at all', () => {
     expect(['UTC', 'Asia/Hong_Kong', 'Europe/Berlin'].map(isTimeZone)).toEqual([true, true, true]);
     expect(['', 'Hong Kong', 'Asia/Hongkong', 'CEST'].map(isTimeZone)).toEqual(
