@@ -18,6 +18,7 @@ import {
   tokenFile,
 } from '../base/settings.ts';
 import { isTenant, TENANT_FORM } from '../proto/tenant.ts';
+import { type LinkConfig, linkSection, toLinkConfig } from './link-config.ts';
 
 export interface AgentConfig {
   agentId: string;
@@ -44,6 +45,7 @@ export interface AgentConfig {
     freeDiskBytesMin: number;
     seriesMax: number;
   };
+  link: LinkConfig;
   ingest: {
     /** Empty: the first tenant that the hub knows for this agent. */
     defaultTenant: string;
@@ -92,7 +94,8 @@ const hubSection = (folder: string) =>
     request_timeout: duration({ min: 1000, max: 600_000 })
       .prefault('60s')
       .describe(
-        'How long one exchange with the hub may take, the answer of the destination included.',
+        'How long the hub may take for one exchange, the answer of the destination included. ' +
+          'With limits in `link` it counts from the last part of the body that was let go.',
       ),
   });
 
@@ -188,6 +191,7 @@ export function agentSchema(folder: string, host: AgentHost) {
           'overtake a backlog, which the destination must accept (an out-of-order window).',
       ),
     buffer: bufferSection.prefault({}),
+    link: linkSection.prefault({}),
     ingest: ingestSection.prefault({}),
   }).superRefine(({ hub }, context) => {
     hub.urls.forEach((url, index) => {
@@ -207,7 +211,7 @@ export function agentSchema(folder: string, host: AgentHost) {
 type AgentFile = z.infer<ReturnType<typeof agentSchema>>;
 
 function toConfig(file: AgentFile): AgentConfig {
-  const { hub, batch, buffer, ingest } = file;
+  const { hub, batch, buffer, link, ingest } = file;
   return {
     agentId: file.agent_id,
     listen: file.listen,
@@ -229,6 +233,7 @@ function toConfig(file: AgentFile): AgentConfig {
       freeDiskBytesMin: buffer.min_free_disk,
       seriesMax: buffer.max_series,
     },
+    link: toLinkConfig(link),
     ingest: {
       defaultTenant: ingest.default_tenant ?? '',
       bodyBytesMax: ingest.max_body,

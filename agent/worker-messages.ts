@@ -1,5 +1,6 @@
 import type { Losses } from './buffer/losses.ts';
 import type { AgentConfig } from './config.ts';
+import type { LinkStats } from './ship/link-pacer.ts';
 import type { ShipStats } from './ship/ship-stats.ts';
 
 /**
@@ -42,6 +43,7 @@ export interface WorkerStats {
   losses: Losses;
   ship: ShipStats;
   linkBytes: { up: number; down: number };
+  link: LinkStats;
   hubUrl: string;
 }
 

@@ -11,6 +11,8 @@ import type { AgentConfig } from './config.ts';
 import { Outbound } from './outbound.ts';
 import { PACKING } from './packing.ts';
 import { HubClient } from './ship/hub-client.ts';
+import { LinkBytes } from './ship/link-bytes.ts';
+import { LinkPacer } from './ship/link-pacer.ts';
 import type { Shipper } from './ship/shipper.ts';
 import type { FromWorker, ToWorker, WorkerStart, WorkerStats } from './worker-messages.ts';
 
@@ -46,13 +48,16 @@ function start(config: AgentConfig, log: Log): void {
     return;
   }
   handOverDictionary(buffer);
+  const linkBytes = new LinkBytes();
+  const { dataDir } = config;
+  const pacer = new LinkPacer(config.link, { linkBytes, dataDir, clock, log });
   const link = new HubClient(
     {
       ...config.hub,
       agentId: config.agentId,
       connectionsMax: CONNECTIONS_MAX,
     },
-    clock,
+    { clock, linkBytes, pacer },
   );
   const ship = { ...config.batch, order: config.order };
   const outbound = new Outbound(
@@ -62,8 +67,8 @@ function start(config: AgentConfig, log: Log): void {
   const { shipper } = outbound;
   const ending = new AbortController();
   const commits = new GroupCommit(buffer, () => shipper.wake());
-  const loops = Promise.all([outbound.run(ending.signal), housekeep(buffer, ending.signal)]);
-  listen({ buffer, shipper, link, commits, ending, loops, epochNumber: 0 });
+  const loops = Promise.all([outbound.run(ending.signal), housekeep(buffer, pacer, ending.signal)]);
+  listen({ buffer, shipper, link, pacer, commits, ending, loops, epochNumber: 0 });
   say({ kind: 'ready', run: buffer.run.toString(16) });
 }
 
@@ -80,9 +85,10 @@ function handOverDictionary(buffer: Buffer): void {
   if (entries.length > 0) say({ kind: 'entries', firstId, entries });
 }
 
-async function housekeep(buffer: Buffer, signal: AbortSignal): Promise<void> {
+async function housekeep(buffer: Buffer, pacer: LinkPacer, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     buffer.housekeep();
+    pacer.housekeep();
     await clock.sleep(HOUSEKEEPING_MS, signal);
   }
 }
@@ -91,6 +97,7 @@ interface Running {
   buffer: Buffer;
   shipper: Shipper;
   link: HubClient;
+  pacer: LinkPacer;
   commits: GroupCommit;
   ending: AbortController;
   loops: Promise<unknown>;
@@ -136,7 +143,7 @@ async function append(
 }
 
 async function stop(
-  { buffer, shipper, link, ending, loops }: Running,
+  { buffer, shipper, link, pacer, ending, loops }: Running,
   deadlineMs: number,
 ): Promise<void> {
   const isOverAtMs = clock.now() + deadlineMs;
@@ -148,6 +155,7 @@ async function stop(
   buffer.housekeep();
   buffer.close();
   await link.close();
+  pacer.housekeep();
   port.close();
 }
 
@@ -155,7 +163,7 @@ function waiting(buffer: Buffer): number {
   return buffer.backlog.values().reduce((sum, samples) => sum + samples, 0);
 }
 
-function statsOf({ buffer, shipper, link }: Running): WorkerStats {
+function statsOf({ buffer, shipper, link, pacer }: Running): WorkerStats {
   return {
     run: buffer.run.toString(16),
     epoch: buffer.dictionary.epoch.toString(16),
@@ -167,6 +175,7 @@ function statsOf({ buffer, shipper, link }: Running): WorkerStats {
     losses: buffer.losses,
     ship: shipper.stats,
     linkBytes: { up: link.linkBytes.up, down: link.linkBytes.down },
+    link: pacer.stats(),
     hubUrl: link.url,
   };
 }

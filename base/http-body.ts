@@ -11,14 +11,22 @@ const REST_BYTES_MAX = 64 * 1024;
 
 const refused = new WeakSet<IncomingMessage>();
 
+export interface BodyLimits {
+  bytesMax: number;
+  timeoutMs: number;
+  /** Between two parts of it; as `timeoutMs` where absent. */
+  silenceMs?: number;
+}
+
 /**
  * Reads a request's body: at most `bytesMax` bytes within `timeoutMs` of this call, however slowly
- * they trickle. A declared length beyond the limit is refused before a byte is read, a chunked
- * body as soon as it exceeds the limit. `aborted`: the client has gone, nobody reads an answer.
+ * they trickle, and without a silence of more than `silenceMs`. A declared length beyond the limit
+ * is refused before a byte is read, a chunked body as soon as it exceeds the limit. `aborted`: the
+ * client has gone, nobody reads an answer.
  */
 export function readBody(
   request: IncomingMessage,
-  { bytesMax, timeoutMs }: { bytesMax: number; timeoutMs: number },
+  { bytesMax, timeoutMs, silenceMs = timeoutMs }: BodyLimits,
 ): Promise<Body> {
   if (Number(request.headers['content-length'] ?? 0) > bytesMax) {
     return Promise.resolve(refuse(request, { kind: 'too_large', bytesMax }));
@@ -26,8 +34,11 @@ export function readBody(
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
-    const timer = setTimeout(() => settle(refuse(request, { kind: 'timed_out' })), timeoutMs);
+    const timeOut = () => settle(refuse(request, { kind: 'timed_out' }));
+    const timer = setTimeout(timeOut, timeoutMs);
+    const silence = setTimeout(timeOut, silenceMs);
     const onData = (chunk: Buffer) => {
+      silence.refresh();
       bytes += chunk.byteLength;
       if (bytes > bytesMax) settle(refuse(request, { kind: 'too_large', bytesMax }));
       else chunks.push(chunk);
@@ -41,6 +52,7 @@ export function readBody(
     const onGone = () => settle({ kind: 'aborted' });
     const settle = (body: Body) => {
       clearTimeout(timer);
+      clearTimeout(silence);
       request.off('data', onData).off('end', onEnd).off('error', onGone).off('close', onGone);
       resolve(body);
     };

@@ -21,7 +21,11 @@ export interface SettingMeta {
 }
 
 /** A value read from its text; plain numbers are text too, because YAML reads `0` as a number. */
-function setting<T>(meta: SettingMeta, expected: string, parse: (text: string) => T | undefined) {
+export function setting<T>(
+  meta: SettingMeta,
+  expected: string,
+  parse: (text: string) => T | undefined,
+) {
   return z
     .unknown()
     .transform((raw, context): T => {

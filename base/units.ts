@@ -46,6 +46,7 @@ export function formatDuration(durationMs: number): string {
 const BYTES_PER_UNIT = new Map([
   ['', 1],
   ['B', 1],
+  ['kB', 1000],
   ['KB', 1000],
   ['MB', 1000 ** 2],
   ['GB', 1000 ** 3],
@@ -58,7 +59,7 @@ const BYTES_PER_UNIT = new Map([
 
 /** Bytes of a size: a whole number and a unit, decimal (MB) or binary (MiB). Undefined otherwise. */
 export function parseSize(text: string): number | undefined {
-  const match = /^(\d+) ?([KMGT]?i?B|)$/.exec(text);
+  const match = /^(\d+) ?([kKMGT]?i?B|)$/.exec(text);
   const unitBytes = BYTES_PER_UNIT.get(match?.[2] ?? 'none');
   if (match === null || unitBytes === undefined) return undefined;
   const bytes = Number(match[1]) * unitBytes;

@@ -29,9 +29,9 @@ export interface RunningHub {
 
 const SAVE_EVERY_MS = 1000;
 const HEADER_TIMEOUT_MS = 10_000;
-const BODY_TIMEOUT_MS = 120_000;
-/** An agent's request stays open until the destination has answered; it asks again after this. */
-const REQUEST_TIMEOUT_MS = 600_000;
+/** An agent whose link is limited lets a large batch trickle; one that has gone falls silent. */
+const BODY_TIMEOUT_MS = 3_600_000;
+const BODY_SILENCE_MS = 60_000;
 const CONNECTION_AGE_MAX_MS = 3_600_000;
 const CONNECTIONS_MAX = 10_000;
 const LOG_LINES_PER_MINUTE = 10;
@@ -110,13 +110,14 @@ async function serve(
     authenticate: (authorization) => agents.authenticate(authorization),
     batchBytesMax: config.limits.batchBytesMax,
     requestTimeoutMs: BODY_TIMEOUT_MS,
+    silenceMs: BODY_SILENCE_MS,
     metrics,
   });
   const status = hubStatus(metrics, receiver, config);
   const limits = {
     log,
     headerTimeoutMs: HEADER_TIMEOUT_MS,
-    requestTimeoutMs: REQUEST_TIMEOUT_MS,
+    requestTimeoutMs: BODY_TIMEOUT_MS,
     connectionAgeMaxMs: CONNECTION_AGE_MAX_MS,
     connectionsMax: CONNECTIONS_MAX,
   };

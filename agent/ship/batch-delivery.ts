@@ -1,7 +1,8 @@
 import type { Answer } from '../../proto/answer.ts';
 import { settledCount } from '../../proto/settlement.ts';
 import type { EncodedBatch, ShipTools } from './contracts.ts';
-import type { HubReply, Traffic } from './hub-client.ts';
+import type { HubReply } from './hub-client.ts';
+import type { Traffic } from './link-turns.ts';
 import type { Replies } from './replies.ts';
 import type { Find } from './whereabouts.ts';
 

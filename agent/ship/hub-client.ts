@@ -1,9 +1,14 @@
-import { Pool } from 'undici';
+import type { Readable } from 'node:stream';
+import { type Dispatcher, Pool } from 'undici';
 import type { Clock } from '../../base/clock.ts';
 import { parseRetryAfter } from '../../base/retry-after.ts';
 import { type Answer, decodeAnswer, decodeHubState, type HubState } from '../../proto/answer.ts';
 import { DecodeError } from '../../proto/bytes.ts';
-import { LinkBytes } from './link-bytes.ts';
+import type { LinkBytes } from './link-bytes.ts';
+import type { LinkPacer } from './link-pacer.ts';
+import type { LinkPass } from './link-pass.ts';
+import type { Traffic } from './link-turns.ts';
+import { PeerLimit } from './peer-limit.ts';
 
 /** What a hub, or whatever stands in front of it, made of a request. */
 export type HubReply =
@@ -21,12 +26,11 @@ export type HubReply =
   /** Repeating it will not help until somebody changes a configuration. */
   | { kind: 'misconfigured'; message: string };
 
-/** Whose turn it is where the link is narrow: what is fresh, or what has waited. */
-export type Traffic = 'live' | 'backlog';
-
 /** The link to the hub, an argument of the shipping loop so that faults can be injected. */
 export interface HubLink {
+  /** Waits for its turn where the link is limited; what is `live` goes before `backlog`. */
   postBatch(frame: Uint8Array, signal: AbortSignal, traffic: Traffic): Promise<HubReply>;
+  /** Waits for nothing. */
   askPositions(signal: AbortSignal): Promise<HubReply>;
 }
 
@@ -37,87 +41,124 @@ export interface HubClientOptions {
   token: string;
   caPem?: string | undefined;
   requestTimeoutMs: number;
-  /** One for each tenant that may have a batch in flight, and one for questions. */
+  /** Of each traffic: one for each tenant that may have a batch in flight, and one for questions. */
   connectionsMax: number;
+}
+
+export interface HubClientTools {
+  clock: Clock;
+  linkBytes: LinkBytes;
+  pacer: LinkPacer;
+}
+
+/** What a request takes along, if anything. */
+interface Request {
+  method: 'GET' | 'POST';
+  path: string;
+  traffic: Traffic;
+  frame?: Uint8Array;
+  /** Where the link is limited. */
+  pass?: LinkPass;
 }
 
 const ANSWER_BYTES_MAX = 16 * 2 ** 20;
 
 /** The hub over HTTP. Credentials travel as Basic: the agent's id and its token in one header. */
 export class HubClient implements HubLink {
-  readonly linkBytes = new LinkBytes();
+  readonly linkBytes: LinkBytes;
   readonly #options: HubClientOptions;
-  readonly #clock: Clock;
-  readonly #pools: Pool[];
+  readonly #tools: HubClientTools;
+  /** Backlog has connections of its own, so that live samples find one. */
+  readonly #pools: Record<Traffic, Pool>[];
   readonly #authorization: string;
   #current = 0;
 
-  constructor(options: HubClientOptions, clock: Clock) {
+  constructor(options: HubClientOptions, tools: HubClientTools) {
     this.#options = options;
-    this.#clock = clock;
+    this.#tools = tools;
+    this.linkBytes = tools.linkBytes;
     const credentials = Buffer.from(`${options.agentId}:${options.token}`).toString('base64');
     this.#authorization = `Basic ${credentials}`;
-    this.#pools = options.urls.map(
-      (url) =>
-        new Pool(url, {
-          connections: options.connectionsMax,
-          connect: this.linkBytes.connector(
-            options.caPem === undefined ? {} : { ca: options.caPem },
-          ),
-          headersTimeout: options.requestTimeoutMs,
-          bodyTimeout: options.requestTimeoutMs,
-          maxResponseSize: ANSWER_BYTES_MAX,
-        }),
-    );
+    const tls = options.caPem === undefined ? {} : { ca: options.caPem };
+    const pool = (url: string): Pool =>
+      new Pool(url, {
+        connections: options.connectionsMax,
+        connect: tools.linkBytes.connector(tls),
+        // PeerLimit knows when the hub has something to do, these do not.
+        headersTimeout: 0,
+        bodyTimeout: 0,
+        maxResponseSize: ANSWER_BYTES_MAX,
+      });
+    this.#pools = options.urls.map((url) => ({ live: pool(url), backlog: pool(url) }));
   }
 
   get url(): string {
     return this.#options.urls[this.#current]!;
   }
 
-  postBatch(frame: Uint8Array, signal: AbortSignal, _traffic: Traffic): Promise<HubReply> {
-    return this.#exchange('POST', '/v1/batch', frame, signal);
+  async postBatch(frame: Uint8Array, signal: AbortSignal, traffic: Traffic): Promise<HubReply> {
+    const request = { method: 'POST', path: '/v1/batch', traffic, frame } as const;
+    const { pacer } = this.#tools;
+    if (!pacer.isLimited) return await this.#exchange(request, signal);
+    const pass = await pacer.begin(frame, traffic, signal);
+    if (pass === undefined) return { kind: 'unreachable', message: 'given up before it began' };
+    try {
+      return await this.#exchange({ ...request, pass }, signal);
+    } finally {
+      pass.end();
+    }
   }
 
   askPositions(signal: AbortSignal): Promise<HubReply> {
-    return this.#exchange('GET', '/v1/positions', undefined, signal);
+    return this.#exchange({ method: 'GET', path: '/v1/positions', traffic: 'live' }, signal);
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#pools.map((pool) => pool.destroy()));
+    const pools = this.#pools.flatMap(({ live, backlog }) => [live, backlog]);
+    await Promise.all(pools.map((pool) => pool.destroy()));
   }
 
-  async #exchange(
-    method: 'GET' | 'POST',
-    path: string,
-    body: Uint8Array | undefined,
-    signal: AbortSignal,
-  ): Promise<HubReply> {
-    const timeout = AbortSignal.timeout(this.#options.requestTimeoutMs);
+  async #exchange(request: Request, signal: AbortSignal): Promise<HubReply> {
     const tried = this.#current;
-    const base = new URL(this.url).pathname.replace(/\/$/, '');
+    const limit = new PeerLimit(this.#options.requestTimeoutMs);
     try {
-      const response = await this.#pools[tried]!.request({
-        method,
-        path: base + path,
-        headers: { authorization: this.#authorization },
-        body: body ?? null,
-        signal: AbortSignal.any([signal, timeout]),
-      });
+      const response = await this.#send(request, tried, limit, signal);
       const bytes = new Uint8Array(await response.body.arrayBuffer());
       const retryAfter = response.headers['retry-after'];
       return readReply(response.statusCode, bytes, {
-        question: method === 'GET',
+        question: request.method === 'GET',
         retryAfterMs: parseRetryAfter(
           Array.isArray(retryAfter) ? retryAfter[0] : retryAfter,
-          this.#clock.now(),
+          this.#tools.clock.now(),
         ),
       });
     } catch (error) {
       // Only once for all requests that fail together: two steps could lead back to the dead hub.
       if (this.#current === tried) this.#current = (tried + 1) % this.#pools.length;
       return { kind: 'unreachable', message: describe(error) };
+    } finally {
+      limit.end();
     }
+  }
+
+  #send(
+    { method, path, traffic, frame, pass }: Request,
+    hub: number,
+    limit: PeerLimit,
+    signal: AbortSignal,
+  ): Promise<Dispatcher.ResponseData> {
+    const base = new URL(this.#options.urls[hub]!).pathname.replace(/\/$/, '');
+    const headers = { authorization: this.#authorization };
+    // With a pass it counts when the body is asked for: connecting has a limit of its own.
+    if (pass === undefined) limit.start();
+    return this.#pools[hub]![traffic].request({
+      method,
+      path: base + path,
+      headers: pass === undefined ? headers : { ...headers, 'content-length': `${pass.bytesLeft}` },
+      // undici takes whatever can be iterated; its types do not say so.
+      body: (pass?.parts(limit) as unknown as Readable | undefined) ?? frame ?? null,
+      signal: AbortSignal.any([signal, limit.signal]),
+    });
   }
 }
 

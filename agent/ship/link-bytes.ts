@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { buildConnector } from 'undici';
 
-/** Counts what really crosses the link: bytes of the sockets, headers and TLS included. */
+/** Counts what really crosses the link: bytes of the TCP connections, headers and TLS included. */
 export class LinkBytes {
   readonly #open = new Set<Socket>();
   #closedUp = 0;
@@ -21,18 +21,27 @@ export class LinkBytes {
     return bytes;
   }
 
-  /** An undici connector whose sockets are counted. */
+  /**
+   * An undici connector whose sockets are counted. A TLS socket counts what it carries, without
+   * records and handshakes: so the TCP connection below it is made first, and counted.
+   */
   connector(options: buildConnector.BuildOptions): buildConnector.connector {
-    const connect = buildConnector(options);
-    return (target, callback) =>
-      connect(target, (error, socket) => {
+    const connectTcp = buildConnector({});
+    const connectTls = buildConnector(options);
+    return (target, callback) => {
+      const isTls = target.protocol === 'https:';
+      const port = target.port === '' && isTls ? '443' : target.port;
+      const { servername: _name, ...tcp } = target;
+      connectTcp({ ...tcp, port, protocol: 'http:' }, (error, socket) => {
         if (error !== null) {
           callback(error, null);
           return;
         }
         this.#count(socket);
-        callback(null, socket);
+        if (isTls) connectTls({ ...target, httpSocket: socket }, callback);
+        else callback(null, socket);
       });
+    };
   }
 
   #count(socket: Socket): void {

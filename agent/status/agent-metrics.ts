@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { AgentStats } from './agent-stats.ts';
+import { LINK_METRICS } from './link-metrics.ts';
 
 /** The agent's metrics, under the names that dashboards rely on. */
 export class AgentMetrics {
@@ -56,7 +57,7 @@ export class AgentMetrics {
 
   /** What the worker counts arrives as a whole and is shown as it stands. */
   #addWorkerMetrics(stats: () => Promise<AgentStats>): void {
-    for (const { name, type, help, labelNames, read } of WORKER_METRICS) {
+    for (const { name, type, help, labelNames, read } of [...WORKER_METRICS, ...LINK_METRICS]) {
       const options = {
         name: `starferry_agent_${name}`,
         help,
@@ -84,9 +85,9 @@ export class AgentMetrics {
   }
 }
 
-type Reading = [labels: Record<string, string>, value: number];
+export type Reading = [labels: Record<string, string>, value: number];
 
-interface WorkerMetric {
+export interface WorkerMetric {
   name: string;
   type: 'counter' | 'gauge';
   help: string;

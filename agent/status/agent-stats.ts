@@ -21,5 +21,22 @@ export interface AgentStats {
     lastTrouble: { atMs: number; message: string } | undefined;
   };
   linkBytes: { up: number; down: number };
+  link: {
+    /** Whether anything is limited at all. */
+    isLimited: boolean;
+    /** Now; 0: not limited. */
+    bytesPerSecondMax: number;
+    /** Whether the schedule lets backlog begin now. */
+    isBacklogOpen: boolean;
+    /** One entry for each body that waits. */
+    waiting: readonly { traffic: string; hold: string }[];
+    quotas: readonly {
+      period: string;
+      bytesMax: number;
+      reserveBytes: number;
+      usedBytes: number;
+      resetsAtMs: number;
+    }[];
+  };
   hubUrl: string;
 }

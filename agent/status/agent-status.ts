@@ -16,7 +16,7 @@ export function agentStatus(
       text: await metrics.registry.metrics(),
     }),
     async status() {
-      const { ship, losses, backlog, oldestTimestamp, ...rest } = await stats();
+      const { ship, losses, backlog, oldestTimestamp, link, ...rest } = await stats();
       return {
         version,
         agentId,
@@ -28,8 +28,25 @@ export function agentStatus(
         lastTrouble: ship.lastTrouble?.message ?? null,
         lastTroubleAt: isoTime(ship.lastTrouble?.atMs),
         events: Object.fromEntries(ship.events),
+        link: linkStatus(link),
       };
     },
+  };
+}
+
+function linkStatus({ bytesPerSecondMax, isBacklogOpen, waiting, quotas }: AgentStats['link']) {
+  return {
+    bytesPerSecondMax,
+    backlog: isBacklogOpen ? 'may begin' : 'waits for the schedule',
+    waiting: waiting.map(({ traffic, hold }) => `${traffic}: ${hold}`),
+    quotas: quotas.map(({ period, bytesMax, reserveBytes, usedBytes, resetsAtMs }) => ({
+      period,
+      bytesMax,
+      usedBytes,
+      leftBytes: Math.max(0, bytesMax - usedBytes),
+      leftForBacklogBytes: Math.max(0, bytesMax - reserveBytes - usedBytes),
+      resetsAt: isoTime(resetsAtMs),
+    })),
   };
 }
 

@@ -10,6 +10,8 @@ export interface RouteOptions {
   authenticate(authorization: string | undefined): KnownAgent | undefined;
   batchBytesMax: number;
   requestTimeoutMs: number;
+  /** Longest silence in the middle of a batch. */
+  silenceMs: number;
   metrics: ReceiveMetrics;
 }
 
@@ -36,6 +38,7 @@ export function receiveRoutes<Copy extends SeriesCopy>(
         const body = await readBody(request, {
           bytesMax: options.batchBytesMax,
           timeoutMs: options.requestTimeoutMs,
+          silenceMs: options.silenceMs,
         });
         switch (body.kind) {
           case 'body':

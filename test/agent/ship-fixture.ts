@@ -4,10 +4,13 @@ import type { PackingOptions } from '../../agent/packing.ts';
 import type { ShipOptions } from '../../agent/ship/contracts.ts';
 import {
   HubClient,
+  type HubClientOptions,
   type HubLink,
   type HubReply,
-  type Traffic,
 } from '../../agent/ship/hub-client.ts';
+import { LinkBytes } from '../../agent/ship/link-bytes.ts';
+import { LinkPacer } from '../../agent/ship/link-pacer.ts';
+import type { Traffic } from '../../agent/ship/link-turns.ts';
 import type { Shipper } from '../../agent/ship/shipper.ts';
 import type { Clock } from '../../base/clock.ts';
 import { type HttpServer, startHttpServer } from '../../base/http-server.ts';
@@ -61,6 +64,7 @@ export async function startHub(
       authenticate: (authorization) => agents.authenticate(authorization),
       batchBytesMax: limits.batchBytesMax ?? 2 ** 20,
       requestTimeoutMs: 5000,
+      silenceMs: 5000,
       metrics: { heard: () => {}, settled: () => {}, event: () => {} },
     }),
     log,
@@ -80,7 +84,15 @@ export async function startHub(
 /** A client as the agent makes it. */
 export function connect(url: string, clock: Clock, token = TOKEN): HubClient {
   const options = { urls: [url], agentId: 'sg', token, requestTimeoutMs: 5000, connectionsMax: 4 };
-  return new HubClient(options, clock);
+  return unlimitedClient(options, clock);
+}
+
+/** A client on a link without limits. */
+export function unlimitedClient(options: HubClientOptions, clock: Clock): HubClient {
+  const linkBytes = new LinkBytes();
+  const limits = { bytesPerSecondMax: 0, timeZone: 'UTC', schedule: [], quotas: [] };
+  const pacer = new LinkPacer(limits, { linkBytes, dataDir: '', clock, log: memoryLog().log });
+  return new HubClient(options, { clock, linkBytes, pacer });
 }
 
 export type Fate = 'delivered' | 'request lost' | 'answer lost' | 'sent twice';

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { HubClient, HubLink, HubReply, Traffic } from '../../agent/ship/hub-client.ts';
+import type { HubClient, HubLink, HubReply } from '../../agent/ship/hub-client.ts';
+import type { Traffic } from '../../agent/ship/link-turns.ts';
 import { type Batch, decodeBatch } from '../../proto/batch.ts';
 import { decompressFrame } from '../../proto/zstd.ts';
 import { RecordingDestination } from '../hub/receive-fixture.ts';

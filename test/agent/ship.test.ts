@@ -1,12 +1,8 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import {
-  HubClient,
-  type HubLink,
-  type HubReply,
-  type Traffic,
-} from '../../agent/ship/hub-client.ts';
+import type { HubClient, HubLink, HubReply } from '../../agent/ship/hub-client.ts';
+import type { Traffic } from '../../agent/ship/link-turns.ts';
 import { type Batch, decodeBatch } from '../../proto/batch.ts';
 import { decompressFrame } from '../../proto/zstd.ts';
 import { RecordingDestination } from '../hub/receive-fixture.ts';
@@ -19,6 +15,7 @@ import {
   type RunningHub,
   startAgent,
   startHub,
+  unlimitedClient,
   waiting,
 } from './ship-fixture.ts';
 
@@ -290,7 +287,7 @@ describe('the hub’s client', () => {
   test('goes on to the next hub once, however many requests fail together', async () => {
     const urls = ['http://127.0.0.1:9', hub.url];
     const options = { agentId: 'sg', token: 'secret', requestTimeoutMs: 5000, connectionsMax: 4 };
-    const client = new HubClient({ urls, ...options }, clock);
+    const client = unlimitedClient({ urls, ...options }, clock);
     const { signal } = new AbortController();
     const ask = () => client.askPositions(signal);
     const failed = await Promise.all([ask(), ask()]);

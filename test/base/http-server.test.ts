@@ -5,7 +5,7 @@ import * as https from 'node:https';
 import * as net from 'node:net';
 import { pino } from 'pino';
 import { afterEach, describe, expect, test } from 'vitest';
-import { type Body, readBody } from '../../base/http-body.ts';
+import { type Body, type BodyLimits, readBody } from '../../base/http-body.ts';
 import {
   type HttpServer,
   type HttpServerOptions,
@@ -14,6 +14,7 @@ import {
   sendText,
   startHttpServer,
 } from '../../base/http-server.ts';
+import { until } from '../tools/until.ts';
 
 const silent = pino({ level: 'silent' });
 const servers: HttpServer[] = [];
@@ -44,7 +45,7 @@ const hello: Route = {
 };
 
 /** Bodies as the handler saw them, and a route that answers 413, 408 or 204 accordingly. */
-function bodySink(limits: { bytesMax: number; timeoutMs: number }) {
+function bodySink(limits: BodyLimits) {
   const bodies: Body[] = [];
   const handle: Route['handle'] = async (request, response) => {
     const body = await readBody(request, limits);
@@ -284,6 +285,19 @@ describe('a body', () => {
     clearInterval(trickle);
     client.socket.end();
     expect(bodies).toEqual([{ kind: 'timed_out' }]);
+  });
+
+  test('may trickle for long, but not fall silent', async () => {
+    const { bodies, route } = bodySink({ bytesMax: 1000, timeoutMs: 60_000, silenceMs: 700 });
+    const client = await connect(await start([route]));
+    const startMs = performance.now();
+    client.socket.write('POST /sink HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n');
+    const trickle = setInterval(() => client.socket.write('x'), 20);
+    await until('more than the silence', 5000, () => performance.now() - startMs > 1000);
+    clearInterval(trickle);
+    expect(bodies).toEqual([]);
+    expect(await client.until('too slow\n')).toMatch(/^HTTP\/1.1 408 /);
+    client.socket.end();
   });
 
   test('of a client that goes away is reported as aborted', async () => {

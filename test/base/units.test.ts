@@ -37,13 +37,15 @@ describe('a size', () => {
     ['1024', 1024],
     ['17B', 17],
     ['512KiB', 524_288],
+    ['20kB', 20_000],
+    ['20KB', 20_000],
     ['1MB', 1_000_000],
     ['10 GiB', 10_737_418_240],
   ])('%s is %d bytes', (text, bytes) => {
     expect(parseSize(text)).toBe(bytes);
   });
 
-  test.each(['', '-1', '1.5MiB', '1M', '1mb', '1 KiB ', 'KiB', '1iB', '9999999TiB'])(
+  test.each(['', '-1', '1.5MiB', '1M', '1mb', '1kiB', '1 KiB ', 'KiB', '1iB', '9999999TiB'])(
     '"%s" is refused',
     (text) => {
       expect(parseSize(text)).toBeUndefined();

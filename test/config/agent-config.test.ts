@@ -49,6 +49,7 @@ test('a hub on this machine is all an agent needs to be told', () => {
       freeDiskBytesMin: 256 * 1024 ** 2,
       seriesMax: 1_000_000,
     },
+    link: { bytesPerSecondMax: 0, timeZone: 'UTC', schedule: [], quotas: [] },
     ingest: {
       defaultTenant: '',
       bodyBytesMax: 32 * 1024 ** 2,
@@ -71,6 +72,8 @@ hub: {urls: ["https://hub.example:9202"], token_file: token, request_timeout: 10
 batch: {max_delay: 500ms, max_samples: 10}
 order: live_first
 buffer: {max_bytes: 1GiB, max_age: 2d, when_full: drop_oldest, min_free_disk: 0, max_series: 7}
+link: {max_bytes_per_second: 20kB, schedule: [{backlog: false}], time_zone: Asia/Hong_Kong,
+  daily_quota: 10MB, monthly_quota: 200MB, live_reserve: 25%}
 ingest: {default_tenant: overseas, max_body: 1MiB, max_decoded: 2MiB, request_timeout: 1s,
   max_connection_age: 1m, max_in_flight: 3MiB}`;
   expect(configOf(yaml)).toEqual({
@@ -93,6 +96,23 @@ ingest: {default_tenant: overseas, max_body: 1MiB, max_decoded: 2MiB, request_ti
       whenFull: 'drop_oldest',
       freeDiskBytesMin: 0,
       seriesMax: 7,
+    },
+    link: {
+      bytesPerSecondMax: 20_000,
+      timeZone: 'Asia/Hong_Kong',
+      schedule: [
+        {
+          days: ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'],
+          fromMinute: 0,
+          toMinute: 1440,
+          bytesPerSecondMax: 20_000,
+          backlog: false,
+        },
+      ],
+      quotas: [
+        { period: 'day', bytesMax: 10_000_000, reserveBytes: 2_500_000 },
+        { period: 'month', bytesMax: 200_000_000, reserveBytes: 50_000_000 },
+      ],
     },
     ingest: {
       defaultTenant: 'overseas',
