@@ -11,6 +11,7 @@ import type { HubConfig } from './config.ts';
 import { DictionaryCopy } from './expand/dictionary-copy.ts';
 import { Receiver } from './receive/receiver.ts';
 import { receiveRoutes } from './receive/routes.ts';
+import { sharedTenantWarnings } from './shared-tenants.ts';
 import { HubMetrics } from './status/hub-metrics.ts';
 import { hubStatus } from './status/hub-status.ts';
 import { HubStore } from './store/hub-store.ts';
@@ -82,6 +83,7 @@ export async function runHub(config: HubConfig, { log }: { log: Log }): Promise<
       ending.signal,
     ),
   ]);
+  for (const warning of sharedTenantWarnings(config)) log.warn(warning);
   log.info({ listen: servers[0]!.url, destination: to.url, kind: to.kind }, 'the hub is ready');
   return {
     url: servers[0]!.url,
