@@ -7,14 +7,20 @@ import { parseRetryAfter } from '../../base/retry-after.ts';
 import { type DestinationKind, judgeAnswer, type Outcome } from '../../proto/outcome.ts';
 import type { OutgoingRequest } from '../../proto/remote-write-out.ts';
 import { emptySettlement, type RefusalReason } from '../../proto/settlement.ts';
+import { WrittenSamples } from '../../proto/written-samples.ts';
+import type { RefusedSink } from '../refused-request.ts';
 import type { Deliver, DeliveryResult, DeliverySignals } from './lanes.ts';
 import { misconfigurationAdvice } from './misconfiguration.ts';
 import type { Post, PostResult } from './post.ts';
+import { type RefusedPart, RefusedParts } from './refused-parts.ts';
+import type { FailingPart, SetAside } from './set-aside.ts';
 import type { WriteMetrics } from './write-metrics.ts';
 
 export interface DeliveryTools {
   kind: DestinationKind;
   post: Post;
+  setAside: SetAside;
+  refused: RefusedSink;
   clock: Clock;
   random: Random;
   metrics: WriteMetrics;
@@ -29,44 +35,62 @@ const MISCONFIGURED_WAIT_MAX_MS = 60_000;
 const MESSAGE_LENGTH_MAX = 1024;
 
 /** Samples [from, to) of a request, not yet answered for. */
-interface Part {
-  from: number;
-  to: number;
+interface Part extends FailingPart {
   /** Attempts so far, those of the whole it was cut from included. */
   attempts: number;
   /** Whether one of them may have been stored without our hearing of it. */
   mayBeStored: boolean;
 }
 
-/** Makes the function that Lanes deliver with. */
-export function createDelivery(tools: DeliveryTools): Deliver {
-  return (request, signals) => new Delivery(request, tools, signals).run();
+/** Makes the function that the lanes of `agent` deliver with. */
+export function createDelivery(agent: string, tools: DeliveryTools): Deliver {
+  return (request, signals) => new Delivery(agent, request, tools, signals).run();
 }
 
 /**
- * Writes one request until the destination has answered for every sample of it. Retries for ever:
- * only a cancellation ends it before. What has been answered for is never sent again.
+ * Writes one request until the destination has answered for every sample of it, or keeps failing
+ * on some that are then set aside. Retries for ever: only a cancellation ends it before. What has
+ * been answered for is never sent again.
  */
 class Delivery {
+  readonly #agent: string;
   readonly #request: OutgoingRequest;
   readonly #tools: DeliveryTools;
   readonly #signals: DeliverySignals;
   readonly #backoff: Backoff;
   readonly #settlement = emptySettlement();
+  readonly #refused = new RefusedParts();
   /** What remains, in the order in which it is to be written: the next part is the last. */
   readonly #parts: Part[];
   #misconfigured = false;
 
-  constructor(request: OutgoingRequest, tools: DeliveryTools, signals: DeliverySignals) {
+  constructor(
+    agent: string,
+    request: OutgoingRequest,
+    tools: DeliveryTools,
+    signals: DeliverySignals,
+  ) {
+    this.#agent = agent;
     this.#request = request;
     this.#tools = tools;
     this.#signals = signals;
     this.#backoff = new Backoff(BACKOFF, tools.random);
     const { count, mayBeRedelivered } = request;
-    this.#parts = [{ from: 0, to: count, attempts: 0, mayBeStored: mayBeRedelivered }];
+    const unsent = { attempts: 0, failedAtMs: undefined, failedForMs: 0, search: undefined };
+    this.#parts = [{ ...unsent, from: 0, to: count, mayBeStored: mayBeRedelivered }];
   }
 
   async run(): Promise<DeliveryResult> {
+    const result = await this.#write();
+    // Before the agent is told: it forgets the samples then. After a cancellation as well, since
+    // what comes again may be taken for redelivered.
+    const { refused } = this.#tools;
+    const requests = this.#refused.requests(this.#agent, this.#request);
+    if (requests.length > 0) await refused.keep(requests);
+    return result;
+  }
+
+  async #write(): Promise<DeliveryResult> {
     const { cancel, end } = this.#signals;
     for (let part = this.#parts.pop(); part !== undefined; part = this.#parts.pop()) {
       if (cancel.aborted) return this.#cancelled();
@@ -93,35 +117,40 @@ class Delivery {
     if (result.kind === 'answer') {
       return judgeAnswer(this.#tools.kind, result.status, result.body);
     }
-    return { kind: 'retry', halve: false, mayBeStored: result.mayHaveArrived };
+    return { kind: 'retry', halve: false, mayBeStored: result.mayHaveArrived, failed: false };
   }
 
   /** Does what the outcome of an attempt asks for; the one place that decides it. */
   async #follow(part: Part, outcome: Outcome, result: PostResult): Promise<void> {
     if (outcome.kind !== 'misconfigured') this.#setMisconfigured(false);
     if (outcome.kind !== 'retry') this.#backoff.reset();
+    if (outcome.kind !== 'retry' || !outcome.failed) part.failedAtMs = undefined;
     const count = part.to - part.from;
     switch (outcome.kind) {
       case 'accepted':
+        this.#tools.setAside.accepted();
+        this.#settlement.accepted += count;
+        return;
       case 'deduplicated':
-        this.#settlement[outcome.kind] += count;
+        this.#settlement.deduplicated += count;
         return;
       case 'retry':
         part.mayBeStored ||= outcome.mayBeStored;
+        if (outcome.failed) return this.#followFailure(part, result);
         if (outcome.halve) this.#halve(part);
         else this.#parts.push(part);
         return this.#waitForRetry(result);
       case 'halve':
         if (count > 1) this.#halve(part);
-        else this.#refuse(part, 'too_large', messageOf(result));
+        else this.#refuse({ ...part, reason: 'too_large', message: messageOf(result), refused: 1 });
         return;
       case 'partial':
-        this.#settlePartial(part, outcome.reason, outcome.message);
+        this.#settlePartial(part, outcome.reason, messageOf(result));
         return;
       case 'atomic':
         if (count > 1) this.#halve(part);
         else if (this.#isRedelivery(part, outcome.reason)) this.#settlement.redelivered++;
-        else this.#refuse(part, outcome.reason, outcome.message);
+        else this.#refuse({ ...part, ...outcome, message: messageOf(result), refused: 1 });
         return;
       case 'misconfigured':
         this.#parts.push(part);
@@ -129,6 +158,52 @@ class Delivery {
       default:
         unreachable(outcome);
     }
+  }
+
+  /** The destination has failed on the part, as it does in an outage; or the part is the reason. */
+  async #followFailure(part: Part, result: PostResult): Promise<void> {
+    const { setAside } = this.#tools;
+    const { tenant } = this.#request;
+    const verdict = setAside.judge(part, tenant, (row) => this.#seriesOf(row));
+    switch (verdict) {
+      case 'wait':
+        this.#parts.push(part);
+        return this.#waitForRetry(result);
+      case 'halve':
+        this.#halve(part);
+        return this.#waitForRetry(result);
+      case 'let another pass':
+        this.#letAnotherPass(part);
+        return this.#waitForRetry(result);
+      case 'set aside': {
+        const refused = part.to - part.from;
+        this.#refuse({ ...part, reason: 'set_aside', message: messageOf(result), refused });
+        if (refused === 1) setAside.remember(tenant, this.#seriesOf(part.from));
+        this.#backoff.reset();
+        return;
+      }
+      default:
+        unreachable(verdict);
+    }
+  }
+
+  /**
+   * Puts the sample behind a single one before it, if it is of another series: no series loses its
+   * order by that, and when it is accepted, the destination is not what fails.
+   */
+  #letAnotherPass(part: Part): void {
+    const next = this.#parts.pop();
+    if (next === undefined || this.#seriesOf(next.from) === this.#seriesOf(part.from)) {
+      this.#parts.push(...(next === undefined ? [] : [next]), part);
+      return;
+    }
+    const { from } = next;
+    if (next.to - from > 1) this.#parts.push({ ...next, from: from + 1 });
+    this.#parts.push(part, { ...next, to: from + 1, search: part.search });
+  }
+
+  #seriesOf(row: number): string {
+    return new WrittenSamples(this.#request.encode(row, row + 1)).seriesOf(0);
   }
 
   /** Puts back both halves of a part, the earlier one to be written first; a single one whole. */
@@ -144,12 +219,8 @@ class Delivery {
    */
   #settlePartial(part: Part, reason: RefusalReason, message: string): void {
     const count = part.to - part.from;
-    if (this.#isRedelivery(part, reason)) {
-      this.#settlement.redelivered += count;
-      return;
-    }
-    this.#refuse(part, reason, message);
-    this.#settlement.doubtful += count - 1;
+    if (this.#isRedelivery(part, reason)) this.#settlement.redelivered += count;
+    else this.#refuse({ ...part, reason, message, refused: 1 });
   }
 
   /** After an attempt whose fate is unknown, these refusals say that it had been stored. */
@@ -157,13 +228,17 @@ class Delivery {
     return part.mayBeStored && (reason === 'out_of_order' || reason === 'duplicate_timestamp');
   }
 
-  /** Counts one sample of the part as refused for good. */
-  #refuse(part: Part, reason: RefusalReason, message: string): void {
-    const { refused } = this.#settlement;
-    refused.set(reason, (refused.get(reason) ?? 0) + 1);
-    const doubtful = part.to - part.from - 1;
-    const fields = { ...this.#fields(), reason, doubtful, answer: cut(message) };
-    this.#tools.log.warn(`refused ${reason}`, fields, 'the destination refused a sample for good');
+  /** Gives samples up for good: counted, logged and kept. The rest of the part is doubtful. */
+  #refuse(refusal: RefusedPart): void {
+    const { from, to, reason, refused, message } = refusal;
+    const doubtful = to - from - refused;
+    const settlement = this.#settlement;
+    settlement.refused.set(reason, (settlement.refused.get(reason) ?? 0) + refused);
+    settlement.doubtful += doubtful;
+    const answer = cut(message);
+    this.#refused.add({ ...refusal, message: answer });
+    const fields = { ...this.#fields(), reason, refused, doubtful, answer };
+    this.#tools.log.warn(`refused ${reason}`, fields, givenUp(reason));
   }
 
   async #waitForRetry(result: PostResult): Promise<void> {
@@ -198,9 +273,15 @@ class Delivery {
     return { kind: 'cancelled' };
   }
 
-  #fields(): { tenant: string; samples: number } {
-    return { tenant: this.#request.tenant, samples: this.#request.count };
+  #fields(): { agent: string; tenant: string; samples: number } {
+    return { agent: this.#agent, tenant: this.#request.tenant, samples: this.#request.count };
   }
+}
+
+function givenUp(reason: RefusalReason): string {
+  return reason === 'set_aside'
+    ? 'set samples aside: the destination fails on them while it takes others'
+    : 'the destination refused a sample for good';
 }
 
 function messageOf(result: PostResult): string {
