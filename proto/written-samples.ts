@@ -65,6 +65,18 @@ export class WrittenSamples implements WriteRequestSink {
     return formatLabelSet(this.#labels[this.#columns.ids[row]!]!);
   }
 
+  /** Rows of samples before which none of their series stands. */
+  firstOfEachSeries(): number[] {
+    const rows: number[] = [];
+    const seen = new Set<string>();
+    for (let row = 0; row < this.count; row++) {
+      const series = this.seriesOf(row);
+      if (!seen.has(series)) rows.push(row);
+      seen.add(series);
+    }
+    return rows;
+  }
+
   /** A body with samples [from, to) and no others. */
   encode(encoder: WriteRequestEncoder, from: number, to: number): Uint8Array {
     const { ids, timestamps, valueBits } = this.#columns;

@@ -1,13 +1,12 @@
 import type { Clock } from '../../base/clock.ts';
 import type { BoundedLog } from '../../base/log.ts';
-import { WrittenSamples } from '../../proto/written-samples.ts';
 import type {
   DescribedRequest,
   RefusedRequest,
   RefusedSink,
   RefusedTotal,
 } from '../refused-request.ts';
-import { messageGroup } from './message-group.ts';
+import { describeRequest } from './description.ts';
 
 /** What the record needs of its database. */
 export interface RecordStore {
@@ -98,7 +97,7 @@ export class RefusedRecord implements RefusedSink {
     this.#commit = undefined;
     this.#attempt(requests.length, (store) => {
       const nowMs = clock.now();
-      this.#noteRemoved(store.add(requests.map((request) => describe(request, nowMs))));
+      this.#noteRemoved(store.add(requests.map((request) => describeRequest(request, nowMs))));
     });
   }
 
@@ -132,15 +131,4 @@ export class RefusedRecord implements RefusedSink {
       log.error('refused disk', { err: error, records }, message);
     }
   }
-}
-
-function describe(request: RefusedRequest, recordedAtMs: number): DescribedRequest {
-  const samples = new WrittenSamples(request.body);
-  return {
-    ...request,
-    recordedAtMs,
-    messageGroup: messageGroup(request.message),
-    ...samples.timeRange(),
-    examples: samples.examples(),
-  };
 }

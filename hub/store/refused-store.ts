@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import Database from 'better-sqlite3';
@@ -30,8 +30,12 @@ const SCHEMA = `
   END;
 `;
 
-/** Another process may be at it for the time of a commit; a write waits that long, at most. */
-const BUSY_TIMEOUT_MS = 1000;
+/**
+ * How long a write waits for another process, which holds the database for one commit when it is a
+ * replay. The hub does nothing else meanwhile, so it rather gives the record up.
+ */
+const HUB_BUSY_MS = 200;
+const REPLAY_BUSY_MS = 10_000;
 /** What a row and its place in the index take beside its texts and its body. */
 const ROW_BYTES = 200;
 /** Records removed, and pages of 4 KiB given back, at once: the hub's other work must not wait. */
@@ -44,6 +48,7 @@ export interface RefusedFilter {
   id?: number | undefined;
   agent?: string | undefined;
   tenant?: string | undefined;
+  /** `doubtful`: whatever holds doubtful samples. */
   reason?: string | undefined;
   /** Recorded at this time or later, in ms. */
   sinceMs?: number | undefined;
@@ -78,10 +83,10 @@ export class RefusedStore {
   readonly #bytesMax: number;
   readonly #statements;
 
-  /** Opens or creates the database. */
-  constructor(path: string, bytesMax: number) {
+  /** Opens or creates the database; `busyMs`: how long a write waits for another process. */
+  constructor(path: string, { bytesMax, busyMs }: { bytesMax: number; busyMs: number }) {
     this.#bytesMax = bytesMax;
-    this.#db = new Database(path, { timeout: BUSY_TIMEOUT_MS });
+    this.#db = new Database(path, { timeout: busyMs });
     try {
       this.#db.pragma('auto_vacuum = INCREMENTAL');
       this.#db.pragma('journal_mode = WAL');
@@ -100,12 +105,12 @@ export class RefusedStore {
     return this.#db.transaction(() => this.#insert(records)).immediate();
   }
 
-  /** Puts `rest` in the place of a record. */
+  /** Puts what is left of a record in its place, the first part under its id; nothing removes it. */
   replace(id: number, rest: readonly DescribedRequest[]): void {
     this.#db
       .transaction(() => {
         this.#statements.remove.run(id);
-        this.#insert(rest);
+        this.#insert(rest, id);
       })
       .immediate();
   }
@@ -145,13 +150,17 @@ export class RefusedStore {
     this.#db.close();
   }
 
-  #insert(records: readonly DescribedRequest[]): number {
+  /** @param firstId of the first record; without it, ids are new */
+  #insert(records: readonly DescribedRequest[], firstId: number | null = null): number {
     let removed = 0;
-    for (const record of records) {
+    for (const [index, record] of records.entries()) {
       const row = { ...record, examples: JSON.stringify(record.examples) };
       const bytes = bytesOf(row);
       if (bytes > this.#bytesMax) removed++;
-      else this.#statements.add.run({ ...row, bytes, crc: checksum(record) });
+      else {
+        const id = index === 0 ? firstId : null;
+        this.#statements.add.run({ ...row, id, bytes, crc: checksum(record) });
+      }
     }
     // Far too much is there only after the limit was lowered: then it shrinks with every addition.
     for (let n = 0; n < REMOVED_AT_ONCE_MAX && this.#bytes() > this.#bytesMax; n++) {
@@ -170,10 +179,17 @@ export function refusedFile(dataDir: string): string {
   return join(dataDir, 'refused.db');
 }
 
-/** Opens the record, and makes data_dir when it is not there. */
+/** Opens the record for the hub that writes it, and makes data_dir when it is not there. */
 export function openRefusedStore(dataDir: string, bytesMax: number): RefusedStore {
   mkdirSync(dataDir, { recursive: true });
-  return new RefusedStore(refusedFile(dataDir), bytesMax);
+  return new RefusedStore(refusedFile(dataDir), { bytesMax, busyMs: HUB_BUSY_MS });
+}
+
+/** Opens the record that a hub, running or not, has left; undefined when there is none. */
+export function visitRefusedStore(dataDir: string, bytesMax: number): RefusedStore | undefined {
+  const path = refusedFile(dataDir);
+  if (!existsSync(path)) return undefined;
+  return new RefusedStore(path, { bytesMax, busyMs: REPLAY_BUSY_MS });
 }
 
 /**
@@ -221,15 +237,16 @@ function parametersOf({ id, agent, tenant, reason, sinceMs }: RefusedFilter) {
 
 const MATCHES =
   '(:id IS NULL OR id = :id) AND (:agent IS NULL OR agent = :agent) AND ' +
-  '(:tenant IS NULL OR tenant = :tenant) AND (:reason IS NULL OR reason = :reason) AND ' +
+  '(:tenant IS NULL OR tenant = :tenant) AND ' +
+  "(:reason IS NULL OR reason = :reason OR (:reason = 'doubtful' AND doubtful > 0)) AND " +
   '(:sinceMs IS NULL OR recorded_at >= :sinceMs)';
 
 function prepare(db: Database.Database) {
   const sql = (text: string): Database.Statement<unknown[]> => db.prepare(text);
   return {
     add: sql(
-      'INSERT INTO refused (recorded_at, agent, tenant, reason, message, message_group, refused, ' +
-        'doubtful, oldest, newest, examples, bytes, crc, body) VALUES (:recordedAtMs, :agent, ' +
+      'INSERT INTO refused (id, recorded_at, agent, tenant, reason, message, message_group, refused, ' +
+        'doubtful, oldest, newest, examples, bytes, crc, body) VALUES (:id, :recordedAtMs, :agent, ' +
         ':tenant, :reason, :message, :messageGroup, :refused, :doubtful, :oldest, :newest, ' +
         ':examples, :bytes, :crc, :body)',
     ),

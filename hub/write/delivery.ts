@@ -11,9 +11,10 @@ import { WrittenSamples } from '../../proto/written-samples.ts';
 import type { RefusedSink } from '../refused-request.ts';
 import type { Deliver, DeliveryResult, DeliverySignals } from './lanes.ts';
 import { misconfigurationAdvice } from './misconfiguration.ts';
-import type { Post, PostResult } from './post.ts';
+import { messageOf, type Post, type PostResult } from './post.ts';
 import { type RefusedPart, RefusedParts } from './refused-parts.ts';
-import type { FailingPart, SetAside } from './set-aside.ts';
+import type { FailingPart, Others, SetAside } from './set-aside.ts';
+import { isTaken, laterSample, STORED_BEFORE } from './witness.ts';
 import type { WriteMetrics } from './write-metrics.ts';
 
 export interface DeliveryTools {
@@ -50,7 +51,7 @@ export function createDelivery(agent: string, tools: DeliveryTools): Deliver {
 /**
  * Writes one request until the destination has answered for every sample of it, or keeps failing
  * on some that are then set aside. Retries for ever: only a cancellation ends it before. What has
- * been answered for is never sent again.
+ * been answered for is never sent again, but for a single sample that may serve as a witness.
  */
 class Delivery {
   readonly #agent: string;
@@ -76,8 +77,8 @@ class Delivery {
     this.#signals = signals;
     this.#backoff = new Backoff(BACKOFF, tools.random);
     const { count, mayBeRedelivered } = request;
-    const unsent = { attempts: 0, failedAtMs: undefined, failedForMs: 0, search: undefined };
-    this.#parts = [{ ...unsent, from: 0, to: count, mayBeStored: mayBeRedelivered }];
+    const well = { failedAtMs: undefined, failedForMs: 0, gapMs: 0, search: undefined };
+    this.#parts = [{ ...well, from: 0, to: count, attempts: 0, mayBeStored: mayBeRedelivered }];
   }
 
   async run(): Promise<DeliveryResult> {
@@ -101,13 +102,14 @@ class Delivery {
     return { kind: 'settled', settlement: this.#settlement };
   }
 
-  async #attempt(part: Part): Promise<PostResult> {
+  #attempt(part: Part): Promise<PostResult> {
+    return this.#post(this.#request.encode(part.from, part.to), part.attempts++);
+  }
+
+  async #post(body: Uint8Array, attempt: number): Promise<PostResult> {
     const { post, metrics } = this.#tools;
     const { tenant } = this.#request;
-    const body = this.#request.encode(part.from, part.to);
-    const signal = this.#signals.end;
-    const result = await post({ tenant, body, attempt: part.attempts, signal });
-    part.attempts++;
+    const result = await post({ tenant, body, attempt, signal: this.#signals.end });
     if (result.kind === 'answer') metrics.request(String(result.status));
     else metrics.request(result.timedOut ? 'timeout' : 'network');
     return result;
@@ -125,14 +127,12 @@ class Delivery {
     if (outcome.kind !== 'misconfigured') this.#setMisconfigured(false);
     if (outcome.kind !== 'retry') this.#backoff.reset();
     if (outcome.kind !== 'retry' || !outcome.failed) part.failedAtMs = undefined;
+    if (isTaken(outcome)) this.#noteTaken(part);
     const count = part.to - part.from;
     switch (outcome.kind) {
       case 'accepted':
-        this.#tools.setAside.accepted();
-        this.#settlement.accepted += count;
-        return;
       case 'deduplicated':
-        this.#settlement.deduplicated += count;
+        this.#settlement[outcome.kind] += count;
         return;
       case 'retry':
         part.mayBeStored ||= outcome.mayBeStored;
@@ -164,7 +164,10 @@ class Delivery {
   async #followFailure(part: Part, result: PostResult): Promise<void> {
     const { setAside } = this.#tools;
     const { tenant } = this.#request;
-    const verdict = setAside.judge(part, tenant, (row) => this.#seriesOf(row));
+    const series = () => this.#seriesOf(part.from);
+    const verdict = setAside.isDue(part, tenant)
+      ? setAside.judge(part, await this.#tryOthers(part), tenant, series)
+      : 'wait';
     switch (verdict) {
       case 'wait':
         this.#parts.push(part);
@@ -172,13 +175,10 @@ class Delivery {
       case 'halve':
         this.#halve(part);
         return this.#waitForRetry(result);
-      case 'let another pass':
-        this.#letAnotherPass(part);
-        return this.#waitForRetry(result);
       case 'set aside': {
         const refused = part.to - part.from;
         this.#refuse({ ...part, reason: 'set_aside', message: messageOf(result), refused });
-        if (refused === 1) setAside.remember(tenant, this.#seriesOf(part.from));
+        if (refused === 1) setAside.remember(tenant, series());
         this.#backoff.reset();
         return;
       }
@@ -187,19 +187,24 @@ class Delivery {
     }
   }
 
-  /**
-   * Puts the sample behind a single one before it, if it is of another series: no series loses its
-   * order by that, and when it is accepted, the destination is not what fails.
-   */
-  #letAnotherPass(part: Part): void {
-    const next = this.#parts.pop();
-    if (next === undefined || this.#seriesOf(next.from) === this.#seriesOf(part.from)) {
-      this.#parts.push(...(next === undefined ? [] : [next]), part);
-      return;
+  /** Sends a sample once more that was taken before, or one of this request ahead of its turn. */
+  async #tryOthers(part: Part): Promise<Others> {
+    const { setAside } = this.#tools;
+    const { tenant } = this.#request;
+    const witness = setAside.witness(tenant);
+    const body = witness ?? laterSample(this.#request, part.from, part.attempts);
+    if (body === undefined) return 'unknown';
+    if (!isTaken(this.#judge(await this.#post(body, 1)))) {
+      return witness === undefined ? 'unknown' : 'fail';
     }
-    const { from } = next;
-    if (next.to - from > 1) this.#parts.push({ ...next, from: from + 1 });
-    this.#parts.push(part, { ...next, to: from + 1, search: part.search });
+    if (witness === undefined) setAside.taken(tenant, () => body);
+    return 'pass';
+  }
+
+  /** The last sample of a part is the newest of its series: it would be taken once more. */
+  #noteTaken({ to }: Part): void {
+    const { setAside } = this.#tools;
+    setAside.taken(this.#request.tenant, () => this.#request.encode(to - 1, to));
   }
 
   #seriesOf(row: number): string {
@@ -225,7 +230,7 @@ class Delivery {
 
   /** After an attempt whose fate is unknown, these refusals say that it had been stored. */
   #isRedelivery(part: Part, reason: RefusalReason): boolean {
-    return part.mayBeStored && (reason === 'out_of_order' || reason === 'duplicate_timestamp');
+    return part.mayBeStored && STORED_BEFORE.has(reason);
   }
 
   /** Gives samples up for good: counted, logged and kept. The rest of the part is doubtful. */
@@ -282,10 +287,6 @@ function givenUp(reason: RefusalReason): string {
   return reason === 'set_aside'
     ? 'set samples aside: the destination fails on them while it takes others'
     : 'the destination refused a sample for good';
-}
-
-function messageOf(result: PostResult): string {
-  return result.kind === 'answer' ? `${result.status} ${result.body.trim()}` : result.message;
 }
 
 function cut(message: string): string {

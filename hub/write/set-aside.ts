@@ -6,42 +6,43 @@ export interface FailingPart {
   to: number;
   /** When it was last answered 500; undefined once something else came. */
   failedAtMs: number | undefined;
-  /** Time between such answers that speaks against this part. */
+  /** Time between such answers that speaks against this part; `gapMs` between the last two. */
   failedForMs: number;
+  gapMs: number;
   /** Shared with all parts that are cut from the same one. */
   search: Search | undefined;
 }
 
 /** The search for the samples that the destination fails on. */
 export interface Search {
-  /** What had been accepted of other parts and requests when it began. */
-  acceptedBefore: number;
-  /** Time between answers of 500 while others were accepted. */
+  /** Time between answers of 500 while others passed. */
   spentMs: number;
 }
 
+/** Whether the destination takes what it has taken before; `unknown`: there is nothing yet. */
+export type Others = 'pass' | 'fail' | 'unknown';
+
 /** What to do with a part that was answered 500 once more. */
-export type Verdict = 'wait' | 'halve' | 'let another pass' | 'set aside';
+export type Verdict = 'wait' | 'halve' | 'set aside';
 
 /** A clock that was set must not count as an hour of failures. */
 const GAP_MAX_MS = 60_000;
-/** Of the time after which a request is searched: how long a single sample has to go on failing. */
+/** How long a single sample has to go on failing, as a share of what its request had to. */
 const PATIENCE_SHARE = 0.1;
-const OTHERS_WITHIN_MIN_MS = 60_000;
 const GUILTY_MAX = 10_000;
 
 /**
  * Decides when samples that the destination keeps failing on (500) are set aside, so that they do
  * not block their lane for ever. Shared by all deliveries of a hub; docs/decisions/set-aside.md.
  *
- * It never fires in an outage of the whole destination: samples are set aside only while others,
- * sent since the search for them began, are accepted.
+ * It never fires in an outage of the whole destination: nothing counts against a sample while a
+ * witness, a sample of the same tenant that was taken before, is not taken either.
  */
 export class SetAside {
   readonly #afterMs: number;
   readonly #clock: Clock;
-  #accepted = 0;
-  #acceptedAtMs = 0;
+  /** By tenant, a body with one sample that the destination has taken. */
+  readonly #witnesses = new Map<string, Uint8Array>();
   /** Series by tenant that samples were set aside of, and when that was last so. */
   readonly #guilty = new Map<string, number>();
   readonly #troubled = new Map<string, number>();
@@ -52,33 +53,50 @@ export class SetAside {
     this.#clock = clock;
   }
 
-  /** The destination has stored some samples. */
-  accepted(): void {
-    this.#accepted++;
-    this.#acceptedAtMs = this.#clock.now();
+  /** @param encode makes the body of a sample that was taken, the newest of its series */
+  taken(tenant: string, encode: () => Uint8Array): void {
+    if (this.#afterMs > 0) this.#witnesses.set(tenant, encode());
   }
 
-  /** @param seriesOf names the series of a sample of the request */
-  judge(part: FailingPart, tenant: string, seriesOf: (row: number) => string): Verdict {
-    if (this.#afterMs === 0) return 'wait';
-    const gapMs = this.#gapMs(part);
-    const isSingle = part.to - part.from === 1;
-    if (part.search === undefined) {
-      part.failedForMs += gapMs;
-      if (part.failedForMs < this.#afterMs && !this.#isRecent(this.#troubled.get(tenant))) {
-        return 'wait';
-      }
-      part.search = { acceptedBefore: this.#accepted, spentMs: 0 };
-      part.failedForMs = 0;
+  witness(tenant: string): Uint8Array | undefined {
+    return this.#witnesses.get(tenant);
+  }
+
+  /** Notes that a part was answered 500; whether it is time to look whether others pass. */
+  isDue(part: FailingPart, tenant: string): boolean {
+    if (this.#afterMs === 0) return false;
+    const nowMs = this.#clock.now();
+    const gapMs = nowMs - (part.failedAtMs ?? nowMs);
+    part.gapMs = Math.min(Math.max(gapMs, 0), GAP_MAX_MS);
+    part.failedAtMs = nowMs;
+    if (part.search !== undefined) return true;
+    part.failedForMs += part.gapMs;
+    if (part.failedForMs < this.#afterMs && !this.#isRecent(this.#troubled.get(tenant))) {
+      return false;
     }
-    if (!this.#takesOthers(part.search)) return isSingle ? 'let another pass' : 'halve';
-    part.search.spentMs += gapMs;
-    if (part.search.spentMs >= this.#afterMs) return 'set aside';
+    part.search = { spentMs: 0 };
+    part.failedForMs = 0;
+    part.gapMs = 0;
+    return true;
+  }
+
+  /**
+   * Judges a part that is due.
+   *
+   * @param series names the series of its first sample
+   */
+  judge(part: FailingPart, others: Others, tenant: string, series: () => string): Verdict {
+    const { search, gapMs } = part;
+    const isSingle = part.to - part.from === 1;
+    if (search === undefined || others === 'fail') return 'wait';
+    // Its halves may have a sample that passes, and so tell an outage from a guilty sample.
+    if (others === 'unknown') return isSingle ? 'wait' : 'halve';
+    search.spentMs += gapMs;
+    if (search.spentMs >= this.#afterMs) return 'set aside';
     if (!isSingle) return 'halve';
     part.failedForMs += gapMs;
-    const isKnown = this.#isRecent(this.#guilty.get(guiltKey(tenant, seriesOf(part.from))));
-    const isDue = part.failedForMs >= this.#afterMs * PATIENCE_SHARE;
-    return isKnown || isDue ? 'set aside' : 'wait';
+    const isKnown = this.#isRecent(this.#guilty.get(guiltKey(tenant, series())));
+    return isKnown || part.failedForMs >= this.#afterMs * PATIENCE_SHARE ? 'set aside' : 'wait';
   }
 
   /** A sample of `series` was set aside: the next ones of it need no proof that takes an hour. */
@@ -93,26 +111,8 @@ export class SetAside {
     if (this.#guilty.size > GUILTY_MAX) this.#guilty.delete(oldest!);
   }
 
-  /** Time since the part was answered 500 before, if nothing else came between. */
-  #gapMs(part: FailingPart): number {
-    const nowMs = this.#clock.now();
-    const sinceMs = nowMs - (part.failedAtMs ?? nowMs);
-    part.failedAtMs = nowMs;
-    return Math.min(Math.max(sinceMs, 0), GAP_MAX_MS);
-  }
-
-  /** Whether the destination has accepted something since the search began, and not long ago. */
-  #takesOthers({ acceptedBefore }: Search): boolean {
-    const withinMs = Math.max(2 * PATIENCE_SHARE * this.#afterMs, OTHERS_WITHIN_MIN_MS);
-    return this.#accepted > acceptedBefore && this.#agoMs(this.#acceptedAtMs) <= withinMs;
-  }
-
   #isRecent(atMs: number | undefined): boolean {
-    return atMs !== undefined && this.#agoMs(atMs) <= this.#afterMs;
-  }
-
-  #agoMs(atMs: number): number {
-    return Math.abs(this.#clock.now() - atMs);
+    return atMs !== undefined && Math.abs(this.#clock.now() - atMs) <= this.#afterMs;
   }
 }
 

@@ -43,11 +43,13 @@ export interface RigOptions {
   seed?: string;
   /** 0: nothing is ever set aside. */
   setAsideAfterMs?: number;
+  /** The record of refused samples waits for this. */
+  keeping?: Promise<void>;
 }
 
 /** The delivery under test with everything around it in plain sight. */
 export function rig(kind: DestinationKind, post: Post, options: RigOptions = {}): Rig {
-  const { seed = 'rig', setAsideAfterMs = 0 } = options;
+  const { seed = 'rig', setAsideAfterMs = 0, keeping } = options;
   const clock = new InstantClock();
   const codes: string[] = [];
   const held: number[] = [];
@@ -66,7 +68,12 @@ export function rig(kind: DestinationKind, post: Post, options: RigOptions = {})
     kind,
     post,
     setAside: new SetAside(setAsideAfterMs, clock),
-    refused: { keep: async (requests) => void refused.push(...requests) },
+    refused: {
+      async keep(requests) {
+        refused.push(...requests);
+        await keeping;
+      },
+    },
     clock,
     random,
     metrics,
