@@ -236,6 +236,20 @@ describe('in an outage of the whole destination nothing is set aside', () => {
     expect(result).toEqual(settled({ accepted: 64 }));
   });
 
+  it('nor where a request is answered 500 never twice in a row', async () => {
+    const destination = new Fragile();
+    let answers = 0;
+    const post: Post = async (request) => {
+      const isVictim = samplesOf(request.body)[0]?.startsWith('victim') === true;
+      if (!isVictim || answers > 2000) return await destination.post(request);
+      return answers++ % 2 === 0 ? FAILED : BUSY;
+    };
+    const tools = rig('cortex', post, { setAsideAfterMs: HOUR_MS });
+    const request = requestOf(['victim', 'another']);
+    const result = await amongOthers(tools, () => tools.deliver(request, signals()));
+    expect(result).toEqual(settled({ accepted: 2 }));
+  });
+
   it('when a clock is set forward by a day', async () => {
     const destination = new Fragile();
     const tools = rig('cortex', destination.post, { setAsideAfterMs: HOUR_MS });
