@@ -93,15 +93,18 @@ function isSqliteError(error: unknown): error is Error {
 
 function list(store: RefusedStore, filter: RefusedFilter, flags: Flags): number {
   const isJson = flags['json'] === true;
-  if (flags['records'] === true || filter.id !== undefined) {
-    for (const id of store.ids(filter)) {
+  const ids = store.ids(filter);
+  if (ids.length === 0 && !isJson) {
+    print(['Nothing is kept that matches.']);
+  } else if (flags['records'] === true || filter.id !== undefined) {
+    for (const id of ids) {
       const record = store.get(id);
       if (record !== undefined) print(recordLines(record, isJson));
     }
   } else {
-    const groups = store.groups(filter);
-    for (const group of groups) print(groupLines(group, store.get(group.lastId), isJson));
-    if (groups.length === 0 && !isJson) print(['Nothing is kept that matches.']);
+    for (const group of store.groups(filter)) {
+      print(groupLines(group, store.get(group.lastId), isJson));
+    }
   }
   return 0;
 }

@@ -129,7 +129,7 @@ export function hubSchema(folder: string) {
       .describe('Permits a `listen` that is not loopback without tls, behind a proxy that has it.'),
     data_dir: text('the path of a folder', /./)
       .prefault('./hub-data')
-      .describe('Folder of the dictionaries, relative to the working directory.'),
+      .describe('Folder of the dictionaries and of refused.db, relative to the working directory.'),
     log_level: choice(LOG_LEVELS).prefault('info').describe('The least important lines to log.'),
     agents: list(agentSection(folder), { min: 1 }).describe('Who may write.'),
     destination: destinationSection(folder),
