@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { formatDuration, formatSize, formatTime, parseDuration, parseSize } from '../../base/units.ts';
+import {
+  formatDuration,
+  formatSize,
+  formatTime,
+  parseDuration,
+  parseSize,
+} from '../../base/units.ts';
 
 describe('a duration', () => {
   test.each([
