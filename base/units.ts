@@ -74,3 +74,8 @@ export function formatSize(bytes: number): string {
   }
   return `${bytes}`;
 }
+
+/** A time for people; timestamps may lie outside what a Date can hold. */
+export function formatTime(ms: number): string {
+  return Math.abs(ms) <= 8.64e15 ? new Date(ms).toISOString() : `${ms} ms`;
+}

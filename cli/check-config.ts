@@ -1,6 +1,7 @@
 import { loadAgentConfig } from '../agent/config.ts';
-import { readYaml } from '../base/config-file.ts';
+import { type Override, readYaml } from '../base/config-file.ts';
 import { loadHubConfig } from '../hub/config.ts';
+import { sharedTenantWarnings } from '../hub/shared-tenants.ts';
 import { thisHost } from './agent.ts';
 import type { Command } from './command.ts';
 import { overridesFrom } from './host-settings.ts';
@@ -21,15 +22,26 @@ export const checkConfigCommand: Command = {
     }
     // With the environment, because the program would start with it too.
     const overrides = overridesFrom(program, {}, process.env);
-    const loaded =
-      program === 'agent'
-        ? loadAgentConfig(path, thisHost(), overrides)
-        : loadHubConfig(path, overrides);
-    if (loaded.kind === 'errors') return reportConfigErrors(loaded.lines);
+    const checked = program === 'agent' ? checkAgent(path, overrides) : checkHub(path, overrides);
+    if (checked.kind === 'errors') return reportConfigErrors(checked.lines);
+    for (const warning of checked.warnings) process.stderr.write(`warning: ${warning}\n`);
     process.stdout.write(`${path}: OK (${program})\n`);
     return 0;
   },
 };
+
+type Checked = { kind: 'errors'; lines: string[] } | { kind: 'valid'; warnings: string[] };
+
+function checkAgent(path: string, overrides: readonly Override[]): Checked {
+  const loaded = loadAgentConfig(path, thisHost(), overrides);
+  return loaded.kind === 'errors' ? loaded : { kind: 'valid', warnings: [] };
+}
+
+function checkHub(path: string, overrides: readonly Override[]): Checked {
+  const loaded = loadHubConfig(path, overrides);
+  if (loaded.kind === 'errors') return loaded;
+  return { kind: 'valid', warnings: sharedTenantWarnings(loaded.value) };
+}
 
 /** An agent has a hub, a hub has a destination. */
 function programOf(document: unknown): 'agent' | 'hub' | undefined {

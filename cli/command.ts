@@ -15,5 +15,6 @@ export interface Command {
 /** The value of a flag that can be given once. */
 export function single(flags: Flags, name: string): string | undefined {
   const value = flags[name];
-  return Array.isArray(value) ? value.at(-1) : value;
+  const last = Array.isArray(value) ? value.at(-1) : value;
+  return typeof last === 'string' ? last : undefined;
 }

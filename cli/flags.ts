@@ -3,13 +3,13 @@ import { parseArgs } from 'node:util';
 /** One flag of a command, in Prometheus style: `--listen=127.0.0.1:9201`. */
 export interface Flag {
   name: string;
-  /** What stands after the `=` in the help text. */
-  value: string;
+  /** What stands after the `=` in the help text; absent for a flag that is given or not. */
+  value?: string;
   meaning: string;
   many?: boolean;
 }
 
-export type Flags = Record<string, string | string[] | undefined>;
+export type Flags = Record<string, string | string[] | boolean | undefined>;
 
 export type ParsedFlags =
   | { kind: 'flags'; flags: Flags; operands: string[] }
@@ -22,8 +22,9 @@ export function parseFlags(
   flags: readonly Flag[],
   operandsMax: number,
 ): ParsedFlags {
-  const options = flags.map(({ name, many }) => {
-    return [name, { type: 'string', multiple: many ?? false }] as const;
+  const options = flags.map(({ name, value, many }) => {
+    const type = value === undefined ? ('boolean' as const) : ('string' as const);
+    return [name, { type, multiple: many ?? false }] as const;
   });
   try {
     const { values, positionals } = parseArgs({
@@ -44,7 +45,9 @@ export function parseFlags(
 
 /** The help text of a command: usage, one sentence, a line for each flag. */
 export function helpText(usage: string, meaning: string, flags: readonly Flag[]): string {
-  const rows = flags.map(({ name, value, meaning }) => ({ left: `--${name}=${value}`, meaning }));
+  const rows = flags.map(({ name, value, meaning }) => {
+    return { left: value === undefined ? `--${name}` : `--${name}=${value}`, meaning };
+  });
   rows.push({ left: '--help', meaning: 'this text' });
   const width = Math.max(...rows.map((row) => row.left.length)) + 2;
   const lines = rows.map((row) => `  ${row.left.padEnd(width)}${row.meaning}`);

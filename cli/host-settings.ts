@@ -1,4 +1,5 @@
 import type { Override } from '../base/config-file.ts';
+import type { Flags } from './flags.ts';
 
 /** A setting that changes from host to host: flags beat the environment, that beats the file. */
 export interface HostSetting {
@@ -65,7 +66,7 @@ export const HOST_SETTINGS: readonly HostSetting[] = [
 /** What the flags and, where they are silent, the environment say about `program`. */
 export function overridesFrom(
   program: 'agent' | 'hub',
-  flags: Readonly<Record<string, string | string[] | undefined>>,
+  flags: Flags,
   environment: Readonly<Record<string, string | undefined>>,
 ): Override[] {
   const overrides: Override[] = [];

@@ -8,18 +8,16 @@ import {
   count,
   duration,
   flag,
-  httpUrl,
   list,
   listenAddress,
-  passwordFile,
   pemFile,
   section,
   size,
   text,
   tokenFile,
 } from '../base/settings.ts';
-import type { DestinationKind } from '../proto/outcome.ts';
 import { isTenant, TENANT_FORM } from '../proto/tenant.ts';
+import { type DestinationConfig, destinationSection, toDestination } from './destination-config.ts';
 
 export interface HubConfig {
   listen: ListenAddress;
@@ -35,38 +33,22 @@ export interface HubConfig {
     /** At least one; the first is the default. */
     tenants: string[];
   }[];
-  destination: {
-    kind: DestinationKind;
-    url: string;
-    tenantHeader: string;
-    /** The whole Authorization header. */
-    authorization?: string | undefined;
-    samplesPerRequestMax: number;
-    timeoutMs: number;
-    /** Of each agent and tenant: requests in flight at most. */
-    lanes: number;
-    /** Of the whole hub: requests in flight at most. */
-    inFlightMax: number;
-    haClusterLabel: string;
-    haReplicaLabel: string;
-  };
+  destination: DestinationConfig;
   limits: {
     batchBytesMax: number;
     decodedBytesMax: number;
     heldBytesMax: number;
     seriesPerAgentMax: number;
   };
+  /** Bounds of the record of refused samples. */
+  refused: {
+    bytesMax: number;
+    /** 0: not limited. */
+    ageMaxMs: number;
+  };
 }
 
 const MIB = 1024 ** 2;
-const KINDS = [
-  'cortex',
-  'mimir',
-  'prometheus',
-  'thanos',
-  'victoriametrics',
-  'generic',
-] as const satisfies DestinationKind[];
 
 const tlsSection = (folder: string) =>
   section({
@@ -108,42 +90,6 @@ const agentSection = (folder: string) =>
       .describe('The tenants it may write into; the first is its default.'),
   });
 
-const labelName = text('the name of a label', /^[a-zA-Z_][a-zA-Z0-9_]{0,255}$/);
-
-const destinationSection = (folder: string) =>
-  section({
-    kind: choice(KINDS).describe('Decides what an answer of 400 means; `generic` when unlisted.'),
-    url: httpUrl().describe('Where remote write 1.0 is accepted.'),
-    tenant_header: text('the name of an HTTP header', /^[a-zA-Z0-9-]{1,100}$/)
-      .prefault('X-Scope-OrgID')
-      .describe('Header that carries the tenant.'),
-    bearer_token_file: tokenFile(folder).optional().describe('File with a bearer token.'),
-    basic_auth: section({
-      username: text('a name without colon', /^[^:\p{Cc}]{1,255}$/u).describe('User name.'),
-      password_file: passwordFile(folder).describe('File with the password.'),
-    })
-      .optional()
-      .describe('User name and password, instead of a bearer token.'),
-    max_samples_per_request: count({ min: 1, max: 50_000 })
-      .prefault(2000)
-      .describe('Samples in one request; beyond its burst size Cortex refuses a request for ever.'),
-    timeout: duration({ min: 100, max: 600_000 })
-      .prefault('30s')
-      .describe('How long the destination may take for one request.'),
-    lanes: count({ min: 1, max: 64 })
-      .prefault(4)
-      .describe('Requests in flight for each agent and tenant; a series stays on its lane.'),
-    max_in_flight: count({ min: 1, max: 10_000 })
-      .prefault(64)
-      .describe('Requests in flight altogether.'),
-    ha_cluster_label: labelName
-      .prefault('cluster')
-      .describe("The HA tracker's cluster label; kinds cortex and mimir only."),
-    ha_replica_label: labelName
-      .prefault('__replica__')
-      .describe("The HA tracker's replica label; kinds cortex and mimir only."),
-  });
-
 const limitsSection = section({
   max_batch: size({ min: 64 * 1024, max: 1024 * MIB })
     .prefault('8MiB')
@@ -157,6 +103,15 @@ const limitsSection = section({
   max_series_per_agent: count({ min: 1, max: 100_000_000 })
     .prefault(5_000_000)
     .describe("Label sets kept of one agent's dictionary."),
+});
+
+const refusedSection = section({
+  max_bytes: size({ min: MIB })
+    .prefault('1GiB')
+    .describe('What the record of refused samples may hold; beyond, the oldest are dropped.'),
+  max_age: duration()
+    .prefault('14d')
+    .describe('Older records are dropped; 0 keeps them as long as there is room.'),
 });
 
 /** The file as the operator writes it; `folder` is where paths in it start. */
@@ -174,11 +129,12 @@ export function hubSchema(folder: string) {
       .describe('Permits a `listen` that is not loopback without tls, behind a proxy that has it.'),
     data_dir: text('the path of a folder', /./)
       .prefault('./hub-data')
-      .describe('Folder of the dictionaries, relative to the working directory.'),
+      .describe('Folder of the dictionaries and of refused.db, relative to the working directory.'),
     log_level: choice(LOG_LEVELS).prefault('info').describe('The least important lines to log.'),
     agents: list(agentSection(folder), { min: 1 }).describe('Who may write.'),
     destination: destinationSection(folder),
     limits: limitsSection.prefault({}),
+    refused: refusedSection.prefault({}),
   }).superRefine((file, context) => {
     for (const { path, expected } of [...exposureProblems(file), ...conflicts(file)]) {
       context.addIssue({ code: 'custom', path, message: expected });
@@ -218,12 +174,7 @@ function exposureProblems(file: Exposure): Problem[] {
   return problems;
 }
 
-interface Conflicting {
-  agents: { id: string; token_file?: string | undefined }[];
-  destination: { bearer_token_file?: string | undefined; basic_auth?: object | undefined };
-}
-
-function conflicts({ agents, destination }: Conflicting): Problem[] {
+function conflicts({ agents }: Pick<Exposure, 'agents'>): Problem[] {
   const problems: Problem[] = [];
   const owners = new Map<string, string>();
   const ids = new Set<string>();
@@ -237,17 +188,13 @@ function conflicts({ agents, destination }: Conflicting): Problem[] {
     ids.add(id);
     if (token_file !== undefined) owners.set(token_file, id);
   });
-  if (destination.bearer_token_file !== undefined && destination.basic_auth !== undefined) {
-    const expected = 'either basic_auth or bearer_token_file';
-    problems.push({ path: ['destination', 'basic_auth'], expected });
-  }
   return problems;
 }
 
 type HubFile = z.infer<ReturnType<typeof hubSchema>>;
 
 function toConfig(file: HubFile): HubConfig {
-  const { tls, destination, limits } = file;
+  const { tls, destination, limits, refused } = file;
   return {
     listen: file.listen,
     adminListen: file.admin_listen,
@@ -257,32 +204,15 @@ function toConfig(file: HubFile): HubConfig {
     agents: file.agents.map(({ id, token_file, tenants }) => {
       return { id, token: token_file ?? '', tenants };
     }),
-    destination: {
-      kind: destination.kind,
-      url: destination.url,
-      tenantHeader: destination.tenant_header,
-      authorization: authorization(destination),
-      samplesPerRequestMax: destination.max_samples_per_request,
-      timeoutMs: destination.timeout,
-      lanes: destination.lanes,
-      inFlightMax: destination.max_in_flight,
-      haClusterLabel: destination.ha_cluster_label,
-      haReplicaLabel: destination.ha_replica_label,
-    },
+    destination: toDestination(destination),
     limits: {
       batchBytesMax: limits.max_batch,
       decodedBytesMax: limits.max_decoded_batch,
       heldBytesMax: limits.max_held,
       seriesPerAgentMax: limits.max_series_per_agent,
     },
+    refused: { bytesMax: refused.max_bytes, ageMaxMs: refused.max_age },
   };
-}
-
-function authorization({ bearer_token_file, basic_auth }: HubFile['destination']) {
-  if (bearer_token_file !== undefined) return `Bearer ${bearer_token_file}`;
-  if (basic_auth === undefined) return undefined;
-  const credentials = Buffer.from(`${basic_auth.username}:${basic_auth.password_file}`);
-  return `Basic ${credentials.toString('base64')}`;
 }
 
 /** Turns a file into a `HubConfig`; paths in it start in `folder`. */

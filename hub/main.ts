@@ -11,13 +11,17 @@ import type { HubConfig } from './config.ts';
 import { DictionaryCopy } from './expand/dictionary-copy.ts';
 import { Receiver } from './receive/receiver.ts';
 import { receiveRoutes } from './receive/routes.ts';
-import { HubMetrics } from './status/hub-metrics.ts';
+import { RefusedRecord } from './refused/refused-record.ts';
+import { sharedTenantWarnings } from './shared-tenants.ts';
+import { type HubGauges, HubMetrics } from './status/hub-metrics.ts';
 import { hubStatus } from './status/hub-status.ts';
 import { HubStore } from './store/hub-store.ts';
+import { openRefusedStore, setDamagedAside } from './store/refused-store.ts';
 import { createDelivery } from './write/delivery.ts';
 import { Destination } from './write/destination.ts';
 import { Lanes } from './write/lanes.ts';
 import { sendMetadata } from './write/metadata-sender.ts';
+import { SetAside } from './write/set-aside.ts';
 import { createWriter } from './writer.ts';
 
 export interface RunningHub {
@@ -45,27 +49,34 @@ export async function runHub(config: HubConfig, { log }: { log: Log }): Promise<
   const ending = new AbortController();
   const store = new HubStore(config.dataDir, random);
   const destination = new Destination({ ...withoutUndefined(to), version });
-  const metrics = new HubMetrics(clock, () => receiver.heldBytes);
-  const deliver = createDelivery({
+  const gauges: HubGauges = {
+    heldBytes: () => receiver.heldBytes,
+    refused: () => refused.totals(),
+  };
+  const metrics = new HubMetrics(clock, gauges);
+  const refused = openRecord(config, metrics, lines);
+  const delivery = {
     kind: to.kind,
     post: destination.post,
+    setAside: new SetAside(to.setAsideAfterMs, clock),
+    refused,
     clock,
     random,
     metrics,
     log: lines,
-  });
+  };
   const encoder = new WriteRequestEncoder();
   const separateReplicas = to.kind === 'cortex' || to.kind === 'mimir';
   const receiver: Receiver<DictionaryCopy> = new Receiver<DictionaryCopy>({
     store,
     createCopy: () =>
       new DictionaryCopy({ clusterLabel: to.haClusterLabel, replicaLabel: to.haReplicaLabel }),
-    createWriter: (_agent, tenant, named) =>
+    createWriter: (agent, tenant, named) =>
       createWriter(
         { tenant, named },
         { lanes: to.lanes, samplesPerRequestMax: to.samplesPerRequestMax, separateReplicas },
         encoder,
-        new Lanes(to.lanes, deliver, ending.signal),
+        new Lanes(to.lanes, createDelivery(agent, delivery), ending.signal),
       ),
     limits: config.limits,
     metrics,
@@ -73,15 +84,17 @@ export async function runHub(config: HubConfig, { log }: { log: Log }): Promise<
     random,
     log: lines,
   });
-  const servers = await serve(config, receiver, metrics, log);
+  const servers = await serve(config, receiver, { metrics, gauges }, log);
   const loops = Promise.all([
     saveLazily(receiver, lines, ending.signal),
+    refused.run(ending.signal),
     sendMetadata(
       () => receiver.metadata(),
       { post: destination.post, clock, log: lines },
       ending.signal,
     ),
   ]);
+  for (const warning of sharedTenantWarnings(config)) log.warn(warning);
   log.info({ listen: servers[0]!.url, destination: to.url, kind: to.kind }, 'the hub is ready');
   return {
     url: servers[0]!.url,
@@ -93,16 +106,29 @@ export async function runHub(config: HubConfig, { log }: { log: Log }): Promise<
       ending.abort();
       await loops;
       await destination.close();
+      await refused.close();
       store.close();
       log.info('the hub has stopped');
     },
   };
 }
 
+function openRecord(config: HubConfig, metrics: HubMetrics, log: BoundedLog): RefusedRecord {
+  const { dataDir, refused } = config;
+  return new RefusedRecord({
+    open: () => openRefusedStore(dataDir, refused.bytesMax),
+    failed: (error) => setDamagedAside(dataDir, error),
+    ageMaxMs: refused.ageMaxMs,
+    dropped: (reason, records) => metrics.refusedDropped(reason, records),
+    clock: systemClock,
+    log,
+  });
+}
+
 async function serve(
   config: HubConfig,
   receiver: Receiver<DictionaryCopy>,
-  metrics: HubMetrics,
+  { metrics, gauges }: { metrics: HubMetrics; gauges: HubGauges },
   log: Log,
 ): Promise<HttpServer[]> {
   const agents = new Agents(config.agents);
@@ -113,7 +139,7 @@ async function serve(
     silenceMs: BODY_SILENCE_MS,
     metrics,
   });
-  const status = hubStatus(metrics, receiver, config);
+  const status = hubStatus(metrics, gauges, config);
   const limits = {
     log,
     headerTimeoutMs: HEADER_TIMEOUT_MS,

@@ -16,8 +16,11 @@ export type Outcome =
   | { kind: 'accepted' }
   /** The HA tracker prefers the other replica: nothing was stored, nothing is missing. */
   | { kind: 'deduplicated' }
-  /** Not now. `halve`: send less at once. `mayBeStored`: a later refusal proves nothing. */
-  | { kind: 'retry'; halve: boolean; mayBeStored: boolean }
+  /**
+   * Not now. `halve`: send less at once. `mayBeStored`: a later refusal proves nothing. `failed`: the
+   * destination was there, and failed on this very request.
+   */
+  | { kind: 'retry'; halve: boolean; mayBeStored: boolean; failed: boolean }
   /** Too large as a whole; nothing was stored. */
   | { kind: 'halve' }
   /** One sample was refused and named, what else was refused is unknown, the rest was stored. */
@@ -33,6 +36,9 @@ const MISCONFIGURED = new Set([401, 403, 404, 405, 407, 415]);
 /** 499: the destination, or a proxy before it, gave up waiting for us. */
 const RETRIED = new Set([408, 425, 499]);
 
+/** A gateway whose backend is away or slow, and an overload: these tell nothing of the request. */
+const UNAVAILABLE = new Set([502, 503, 504]);
+
 /** Cortex judges size with 400; Mimir and VictoriaMetrics do so depending on their version. */
 const TOO_LARGE = /message larger than max|message size .*larger than|too big (un)?packed request/;
 
@@ -46,12 +52,17 @@ export function judgeAnswer(kind: DestinationKind, status: number, body: string)
   const message = body.trim();
   if (status === 202 && electsReplicas(kind)) return { kind: 'deduplicated' };
   if (status >= 200 && status < 300) return { kind: 'accepted' };
-  if (status >= 500) return { kind: 'retry', halve: false, mayBeStored: true };
-  if (status === 429) return { kind: 'retry', halve: true, mayBeStored: false };
+  if (status >= 500) return retry({ mayBeStored: true, failed: !UNAVAILABLE.has(status) });
+  if (status === 429) return retry({ halve: true });
   if (status === 413) return { kind: 'halve' };
-  if (RETRIED.has(status)) return { kind: 'retry', halve: false, mayBeStored: true };
+  if (RETRIED.has(status)) return retry({ mayBeStored: true });
   if (status < 400 || MISCONFIGURED.has(status)) return { kind: 'misconfigured', message };
   return judgeRefusal(kind, status, message);
+}
+
+/** Beside the kind, what is not said is false. */
+function retry(says: { halve?: true; mayBeStored?: true; failed?: boolean }): Outcome {
+  return { kind: 'retry', halve: false, mayBeStored: false, failed: false, ...says };
 }
 
 /** Judges a 400, a 409 and every 4xx that nobody foresaw. */

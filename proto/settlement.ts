@@ -11,11 +11,11 @@ export interface Settlement {
   redelivered: number;
   /** In a request answered 400 by a destination that stores the rest but names only the first. */
   doubtful: number;
-  /** Named by the destination as refused, by reason. */
+  /** Named by the destination as refused, by reason; or set aside, because it failed on them. */
   refused: Map<RefusalReason, number>;
 }
 
-/** Why a destination refuses a sample for good; label values of `..._rejected_samples_total`. */
+/** Why a sample is given up for good; label values of `..._rejected_samples_total`. */
 export type RefusalReason =
   | 'out_of_order'
   | 'duplicate_timestamp'
@@ -25,6 +25,8 @@ export type RefusalReason =
   | 'series_limit'
   | 'invalid_series'
   | 'too_large'
+  /** The destination kept failing (500) on the sample while it took others. */
+  | 'set_aside'
   | 'unknown';
 
 export function emptySettlement(): Settlement {

@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { Clock } from '../../base/clock.ts';
 import type { Settlement } from '../../proto/settlement.ts';
+import type { RefusedTotal } from '../refused-request.ts';
 
 /** What the hub knows of one agent besides its data. */
 interface Heard {
@@ -9,6 +10,14 @@ interface Heard {
   /** Timestamp of the newest sample the destination has answered for. */
   newestTimestamp: number | undefined;
   atMs: number;
+}
+
+/** What is read at each scrape. */
+export interface HubGauges {
+  /** Bytes of decoded batches that wait for the destination. */
+  heldBytes(): number;
+  /** What the record of refused samples holds. */
+  refused(): RefusedTotal[];
 }
 
 /** The hub's metrics, under the names that dashboards rely on, and what /api/v1/status shows. */
@@ -22,9 +31,9 @@ export class HubMetrics {
   readonly #events;
   readonly #requests;
   readonly #misconfigured;
+  readonly #refusedDropped;
 
-  /** @param heldBytes bytes of decoded batches that wait for the destination, read at each scrape */
-  constructor(clock: Clock, heldBytes: () => number) {
+  constructor(clock: Clock, gauges: HubGauges) {
     this.#clock = clock;
     const { registry } = this;
     collectDefaultMetrics({ register: registry });
@@ -60,15 +69,34 @@ export class HubMetrics {
       help: 'Requests that wait until somebody changes a configuration; should be 0.',
       registers: [registry],
     });
-    new Gauge({
-      name: 'starferry_hub_held_bytes',
-      help: 'Decoded batches that wait for the destination.',
-      registers: [registry],
-      collect() {
-        this.set(heldBytes());
-      },
-    });
+    this.#refusedDropped = counter(
+      'starferry_hub_refused_records_dropped_total',
+      'Records of refused samples that are no longer kept: age, bytes; or never were: disk.',
+      ['reason'],
+    );
+    this.#addGauges(gauges);
     this.#addLag();
+  }
+
+  #addGauges({ heldBytes, refused }: HubGauges): void {
+    const gauge = (name: string, help: string, read: () => number) =>
+      new Gauge({
+        name,
+        help,
+        registers: [this.registry],
+        collect() {
+          this.set(read());
+        },
+      });
+    const total = (key: 'records' | 'bytes') =>
+      refused().reduce((sum, { [key]: value }) => sum + value, 0);
+    gauge('starferry_hub_held_bytes', 'Decoded batches that wait for the destination.', heldBytes);
+    gauge('starferry_hub_refused_records', 'Requests that were refused and are kept.', () =>
+      total('records'),
+    );
+    gauge('starferry_hub_refused_record_bytes', 'What the kept records take.', () =>
+      total('bytes'),
+    );
   }
 
   #addLag(): void {
@@ -117,6 +145,10 @@ export class HubMetrics {
 
   request(code: string): void {
     this.#requests.inc({ code });
+  }
+
+  refusedDropped(reason: string, records: number): void {
+    this.#refusedDropped.inc({ reason }, records);
   }
 
   heldByMisconfiguration(change: 1 | -1): void {

@@ -1,11 +1,11 @@
 import type { StatusSource } from '../../base/status-routes.ts';
 import { version } from '../../base/version.ts';
-import type { HubMetrics } from './hub-metrics.ts';
+import type { HubGauges, HubMetrics } from './hub-metrics.ts';
 
 /** What the hub tells of itself; never a token. */
 export function hubStatus(
   metrics: HubMetrics,
-  receiver: { readonly heldBytes: number },
+  gauges: HubGauges,
   config: {
     agents: readonly { id: string; tenants: readonly string[] }[];
     destination: { kind: string; url: string };
@@ -21,7 +21,8 @@ export function hubStatus(
       Promise.resolve({
         version,
         destination: { kind: config.destination.kind, url: config.destination.url },
-        heldBytes: receiver.heldBytes,
+        heldBytes: gauges.heldBytes(),
+        refused: gauges.refused(),
         agents: config.agents.map(({ id, tenants }) => ({
           id,
           tenants,

@@ -7,14 +7,21 @@ import { parseRetryAfter } from '../../base/retry-after.ts';
 import { type DestinationKind, judgeAnswer, type Outcome } from '../../proto/outcome.ts';
 import type { OutgoingRequest } from '../../proto/remote-write-out.ts';
 import { emptySettlement, type RefusalReason } from '../../proto/settlement.ts';
+import { WrittenSamples } from '../../proto/written-samples.ts';
+import type { RefusedSink } from '../refused-request.ts';
 import type { Deliver, DeliveryResult, DeliverySignals } from './lanes.ts';
 import { misconfigurationAdvice } from './misconfiguration.ts';
-import type { Post, PostResult } from './post.ts';
+import { messageOf, type Post, type PostResult } from './post.ts';
+import { type RefusedPart, RefusedParts } from './refused-parts.ts';
+import type { FailingPart, Others, SetAside } from './set-aside.ts';
+import { isTaken, laterSample, STORED_BEFORE } from './witness.ts';
 import type { WriteMetrics } from './write-metrics.ts';
 
 export interface DeliveryTools {
   kind: DestinationKind;
   post: Post;
+  setAside: SetAside;
+  refused: RefusedSink;
   clock: Clock;
   random: Random;
   metrics: WriteMetrics;
@@ -29,44 +36,62 @@ const MISCONFIGURED_WAIT_MAX_MS = 60_000;
 const MESSAGE_LENGTH_MAX = 1024;
 
 /** Samples [from, to) of a request, not yet answered for. */
-interface Part {
-  from: number;
-  to: number;
+interface Part extends FailingPart {
   /** Attempts so far, those of the whole it was cut from included. */
   attempts: number;
   /** Whether one of them may have been stored without our hearing of it. */
   mayBeStored: boolean;
 }
 
-/** Makes the function that Lanes deliver with. */
-export function createDelivery(tools: DeliveryTools): Deliver {
-  return (request, signals) => new Delivery(request, tools, signals).run();
+/** Makes the function that the lanes of `agent` deliver with. */
+export function createDelivery(agent: string, tools: DeliveryTools): Deliver {
+  return (request, signals) => new Delivery(agent, request, tools, signals).run();
 }
 
 /**
- * Writes one request until the destination has answered for every sample of it. Retries for ever:
- * only a cancellation ends it before. What has been answered for is never sent again.
+ * Writes one request until the destination has answered for every sample of it, or keeps failing
+ * on some that are then set aside. Retries for ever: only a cancellation ends it before. What has
+ * been answered for is never sent again, but for a single sample that may serve as a witness.
  */
 class Delivery {
+  readonly #agent: string;
   readonly #request: OutgoingRequest;
   readonly #tools: DeliveryTools;
   readonly #signals: DeliverySignals;
   readonly #backoff: Backoff;
   readonly #settlement = emptySettlement();
+  readonly #refused = new RefusedParts();
   /** What remains, in the order in which it is to be written: the next part is the last. */
   readonly #parts: Part[];
   #misconfigured = false;
 
-  constructor(request: OutgoingRequest, tools: DeliveryTools, signals: DeliverySignals) {
+  constructor(
+    agent: string,
+    request: OutgoingRequest,
+    tools: DeliveryTools,
+    signals: DeliverySignals,
+  ) {
+    this.#agent = agent;
     this.#request = request;
     this.#tools = tools;
     this.#signals = signals;
     this.#backoff = new Backoff(BACKOFF, tools.random);
     const { count, mayBeRedelivered } = request;
-    this.#parts = [{ from: 0, to: count, attempts: 0, mayBeStored: mayBeRedelivered }];
+    const well = { failedAtMs: undefined, failedForMs: 0, gapMs: 0, search: undefined };
+    this.#parts = [{ ...well, from: 0, to: count, attempts: 0, mayBeStored: mayBeRedelivered }];
   }
 
   async run(): Promise<DeliveryResult> {
+    const result = await this.#write();
+    // Before the agent is told: it forgets the samples then. After a cancellation as well, since
+    // what comes again may be taken for redelivered.
+    const { refused } = this.#tools;
+    const requests = this.#refused.requests(this.#agent, this.#request);
+    if (requests.length > 0) await refused.keep(requests);
+    return result;
+  }
+
+  async #write(): Promise<DeliveryResult> {
     const { cancel, end } = this.#signals;
     for (let part = this.#parts.pop(); part !== undefined; part = this.#parts.pop()) {
       if (cancel.aborted) return this.#cancelled();
@@ -77,13 +102,14 @@ class Delivery {
     return { kind: 'settled', settlement: this.#settlement };
   }
 
-  async #attempt(part: Part): Promise<PostResult> {
+  #attempt(part: Part): Promise<PostResult> {
+    return this.#post(this.#request.encode(part.from, part.to), part.attempts++);
+  }
+
+  async #post(body: Uint8Array, attempt: number): Promise<PostResult> {
     const { post, metrics } = this.#tools;
     const { tenant } = this.#request;
-    const body = this.#request.encode(part.from, part.to);
-    const signal = this.#signals.end;
-    const result = await post({ tenant, body, attempt: part.attempts, signal });
-    part.attempts++;
+    const result = await post({ tenant, body, attempt, signal: this.#signals.end });
     if (result.kind === 'answer') metrics.request(String(result.status));
     else metrics.request(result.timedOut ? 'timeout' : 'network');
     return result;
@@ -93,13 +119,15 @@ class Delivery {
     if (result.kind === 'answer') {
       return judgeAnswer(this.#tools.kind, result.status, result.body);
     }
-    return { kind: 'retry', halve: false, mayBeStored: result.mayHaveArrived };
+    return { kind: 'retry', halve: false, mayBeStored: result.mayHaveArrived, failed: false };
   }
 
   /** Does what the outcome of an attempt asks for; the one place that decides it. */
   async #follow(part: Part, outcome: Outcome, result: PostResult): Promise<void> {
     if (outcome.kind !== 'misconfigured') this.#setMisconfigured(false);
     if (outcome.kind !== 'retry') this.#backoff.reset();
+    if (outcome.kind !== 'retry' || !outcome.failed) part.failedAtMs = undefined;
+    if (isTaken(outcome)) this.#noteTaken(part);
     const count = part.to - part.from;
     switch (outcome.kind) {
       case 'accepted':
@@ -108,20 +136,21 @@ class Delivery {
         return;
       case 'retry':
         part.mayBeStored ||= outcome.mayBeStored;
+        if (outcome.failed) return this.#followFailure(part, result);
         if (outcome.halve) this.#halve(part);
         else this.#parts.push(part);
         return this.#waitForRetry(result);
       case 'halve':
         if (count > 1) this.#halve(part);
-        else this.#refuse(part, 'too_large', messageOf(result));
+        else this.#refuse({ ...part, reason: 'too_large', message: messageOf(result), refused: 1 });
         return;
       case 'partial':
-        this.#settlePartial(part, outcome.reason, outcome.message);
+        this.#settlePartial(part, outcome.reason, messageOf(result));
         return;
       case 'atomic':
         if (count > 1) this.#halve(part);
         else if (this.#isRedelivery(part, outcome.reason)) this.#settlement.redelivered++;
-        else this.#refuse(part, outcome.reason, outcome.message);
+        else this.#refuse({ ...part, ...outcome, message: messageOf(result), refused: 1 });
         return;
       case 'misconfigured':
         this.#parts.push(part);
@@ -129,6 +158,57 @@ class Delivery {
       default:
         unreachable(outcome);
     }
+  }
+
+  /** The destination has failed on the part, as it does in an outage; or the part is the reason. */
+  async #followFailure(part: Part, result: PostResult): Promise<void> {
+    const { setAside } = this.#tools;
+    const { tenant } = this.#request;
+    const series = () => this.#seriesOf(part.from);
+    const verdict = setAside.isDue(part, tenant)
+      ? setAside.judge(part, await this.#tryOthers(part), tenant, series)
+      : 'wait';
+    switch (verdict) {
+      case 'wait':
+        this.#parts.push(part);
+        return this.#waitForRetry(result);
+      case 'halve':
+        this.#halve(part);
+        return this.#waitForRetry(result);
+      case 'set aside': {
+        const refused = part.to - part.from;
+        this.#refuse({ ...part, reason: 'set_aside', message: messageOf(result), refused });
+        if (refused === 1) setAside.remember(tenant, series());
+        this.#backoff.reset();
+        return;
+      }
+      default:
+        unreachable(verdict);
+    }
+  }
+
+  /** Sends a sample once more that was taken before, or one of this request ahead of its turn. */
+  async #tryOthers(part: Part): Promise<Others> {
+    const { setAside } = this.#tools;
+    const { tenant } = this.#request;
+    const witness = setAside.witness(tenant);
+    const body = witness ?? laterSample(this.#request, part.from, part.attempts);
+    if (body === undefined) return 'unknown';
+    if (!isTaken(this.#judge(await this.#post(body, 1)))) {
+      return witness === undefined ? 'unknown' : 'fail';
+    }
+    if (witness === undefined) setAside.taken(tenant, () => body);
+    return 'pass';
+  }
+
+  /** The last sample of a part is the newest of its series: it would be taken once more. */
+  #noteTaken({ to }: Part): void {
+    const { setAside } = this.#tools;
+    setAside.taken(this.#request.tenant, () => this.#request.encode(to - 1, to));
+  }
+
+  #seriesOf(row: number): string {
+    return new WrittenSamples(this.#request.encode(row, row + 1)).seriesOf(0);
   }
 
   /** Puts back both halves of a part, the earlier one to be written first; a single one whole. */
@@ -144,26 +224,26 @@ class Delivery {
    */
   #settlePartial(part: Part, reason: RefusalReason, message: string): void {
     const count = part.to - part.from;
-    if (this.#isRedelivery(part, reason)) {
-      this.#settlement.redelivered += count;
-      return;
-    }
-    this.#refuse(part, reason, message);
-    this.#settlement.doubtful += count - 1;
+    if (this.#isRedelivery(part, reason)) this.#settlement.redelivered += count;
+    else this.#refuse({ ...part, reason, message, refused: 1 });
   }
 
   /** After an attempt whose fate is unknown, these refusals say that it had been stored. */
   #isRedelivery(part: Part, reason: RefusalReason): boolean {
-    return part.mayBeStored && (reason === 'out_of_order' || reason === 'duplicate_timestamp');
+    return part.mayBeStored && STORED_BEFORE.has(reason);
   }
 
-  /** Counts one sample of the part as refused for good. */
-  #refuse(part: Part, reason: RefusalReason, message: string): void {
-    const { refused } = this.#settlement;
-    refused.set(reason, (refused.get(reason) ?? 0) + 1);
-    const doubtful = part.to - part.from - 1;
-    const fields = { ...this.#fields(), reason, doubtful, answer: cut(message) };
-    this.#tools.log.warn(`refused ${reason}`, fields, 'the destination refused a sample for good');
+  /** Gives samples up for good: counted, logged and kept. The rest of the part is doubtful. */
+  #refuse(refusal: RefusedPart): void {
+    const { from, to, reason, refused, message } = refusal;
+    const doubtful = to - from - refused;
+    const settlement = this.#settlement;
+    settlement.refused.set(reason, (settlement.refused.get(reason) ?? 0) + refused);
+    settlement.doubtful += doubtful;
+    const answer = cut(message);
+    this.#refused.add({ ...refusal, message: answer });
+    const fields = { ...this.#fields(), reason, refused, doubtful, answer };
+    this.#tools.log.warn(`refused ${reason}`, fields, givenUp(reason));
   }
 
   async #waitForRetry(result: PostResult): Promise<void> {
@@ -198,13 +278,15 @@ class Delivery {
     return { kind: 'cancelled' };
   }
 
-  #fields(): { tenant: string; samples: number } {
-    return { tenant: this.#request.tenant, samples: this.#request.count };
+  #fields(): { agent: string; tenant: string; samples: number } {
+    return { agent: this.#agent, tenant: this.#request.tenant, samples: this.#request.count };
   }
 }
 
-function messageOf(result: PostResult): string {
-  return result.kind === 'answer' ? `${result.status} ${result.body.trim()}` : result.message;
+function givenUp(reason: RefusalReason): string {
+  return reason === 'set_aside'
+    ? 'set samples aside: the destination fails on them while it takes others'
+    : 'the destination refused a sample for good';
 }
 
 function cut(message: string): string {

@@ -17,3 +17,8 @@ export type PostResult =
 
 /** The way to the destination; an argument, so that tests can put faults in it. Never rejects. */
 export type Post = (request: PostRequest) => Promise<PostResult>;
+
+/** What was said, for people. */
+export function messageOf(result: PostResult): string {
+  return result.kind === 'answer' ? `${result.status} ${result.body}`.trim() : result.message;
+}

@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { formatDuration, formatSize, parseDuration, parseSize } from '../../base/units.ts';
+import {
+  formatDuration,
+  formatSize,
+  formatTime,
+  parseDuration,
+  parseSize,
+} from '../../base/units.ts';
 
 describe('a duration', () => {
   test.each([
@@ -56,4 +62,10 @@ describe('a size', () => {
     fc.assert(fc.property(fc.maxSafeNat(), (bytes) => parseSize(formatSize(bytes)) === bytes));
     expect(formatSize(32 * 1024 * 1024)).toBe('32MiB');
   });
+});
+
+test('a time is written for people, also where no date can be', () => {
+  expect(formatTime(1_700_000_000_123)).toBe('2023-11-14T22:13:20.123Z');
+  expect(formatTime(2 ** 53)).toBe('9007199254740992 ms');
+  expect(formatTime(-(2 ** 53))).toBe('-9007199254740992 ms');
 });

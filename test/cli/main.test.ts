@@ -1,29 +1,12 @@
-import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import packageJson from '../../package.json' with { type: 'json' };
+import { starferry } from './run-starferry.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'starferry-cli-'));
 afterAll(() => rmSync(folder, { recursive: true }));
-const entry = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
-
-interface Ended {
-  code: number | string | null | undefined;
-  stdout: string;
-  stderr: string;
-}
-
-function starferry(args: string[], environment: Record<string, string> = {}): Promise<Ended> {
-  return new Promise((resolve) => {
-    const env = { ...process.env, ...environment };
-    execFile(process.execPath, [entry, ...args], { env }, (error, stdout, stderr) => {
-      resolve({ code: error === null ? 0 : error.code, stdout, stderr });
-    });
-  });
-}
 
 function configFile(name: string, yaml: string): string {
   const path = join(folder, name);
@@ -42,14 +25,16 @@ describe('help', () => {
       starferry(['hub', '--help']),
       starferry(['demo', '--help']),
       starferry(['check-config', '--help']),
+      starferry(['refused', '--help']),
     ]);
-    for (const command of ['agent', 'hub', 'demo', 'check-config']) {
+    for (const command of ['agent', 'hub', 'demo', 'check-config', 'refused']) {
       expect(overview?.stdout).toMatch(new RegExp(`^ {2}${command}\\b`, 'm'));
     }
-    expect(details.map((ended) => ended.code)).toEqual([0, 0, 0, 0]);
+    expect(details.map((ended) => ended.code)).toEqual([0, 0, 0, 0, 0]);
     expect(details[0]?.stdout).toContain('--hub.url=');
     expect(details[1]?.stdout).not.toContain('--hub.url=');
     expect(details[2]?.stdout).toContain('--destination.url=');
+    expect(details[4]?.stdout).toMatch(/--since=2h .*\n.*--id=N .*\n.*--records {2}/);
   });
 
   test('the version is that of the package', async () => {
@@ -65,6 +50,10 @@ describe('a wrong call', () => {
     [['agent', '--config.file=x', 'extra'], /^unexpected argument extra$/m],
     [['agent'], /^--config\.file=F is required$/m],
     [['check-config'], /^usage: check-config F$/m],
+    [['refused', '--config.file=x'], /^usage: refused list\|replay --config\.file=F/m],
+    [['refused', 'lst', '--config.file=x'], /^unknown action lst: list or replay$/m],
+    [['refused', 'list', '--config.file=x', '--since=5'], /^--since=5: expected a duration/m],
+    [['refused', 'list', '--config.file=x', '--id=0'], /^--id=0: expected a number$/m],
   ])('%j names the mistake and exits with 2', async (args, message) => {
     const { code, stderr } = await starferry(args);
     expect(stderr).toMatch(message);
@@ -82,6 +71,18 @@ describe('check-config', () => {
     expect([agent.stdout, agent.code]).toEqual([expect.stringMatching(/: OK \(agent\)\n$/), 0]);
     expect([hub.stdout, hub.code]).toEqual([expect.stringMatching(/: OK \(hub\)\n$/), 0]);
     expect([neither.stderr, neither.code]).toEqual([expect.stringMatching(/neither hub:/), 1]);
+  });
+
+  test('warns of agents that share a tenant, and is content all the same', async () => {
+    const shared = hubYaml.replace('[{id: a}]', '[{id: a}, {id: b}]');
+    const { code, stdout, stderr } = await starferry([
+      'check-config',
+      configFile('shared.yaml', shared),
+    ]);
+    expect(stderr).toMatch(
+      /^warning: agents: tenant anonymous is shared by the agents a, b: .*\n$/,
+    );
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/: OK \(hub\)\n$/)]);
   });
 
   test('prints one line for every problem and exits with 1', async () => {

@@ -52,6 +52,8 @@ test('agents and a destination are all a hub on loopback needs to be told', () =
       inFlightMax: 64,
       haClusterLabel: 'cluster',
       haReplicaLabel: '__replica__',
+      outOfOrderTimeWindowMs: 0,
+      setAsideAfterMs: 3_600_000,
     },
     limits: {
       batchBytesMax: 8 * 1024 ** 2,
@@ -59,6 +61,7 @@ test('agents and a destination are all a hub on loopback needs to be told', () =
       heldBytesMax: 256 * 1024 ** 2,
       seriesPerAgentMax: 5_000_000,
     },
+    refused: { bytesMax: 1024 ** 3, ageMaxMs: 14 * 86_400_000 },
   });
 });
 
@@ -74,8 +77,9 @@ agents:
   - {id: b, token_file: other-token}
 destination: {kind: prometheus, url: "https://prometheus/api/v1/write", tenant_header: X-Tenant,
   bearer_token_file: token, max_samples_per_request: 10, timeout: 5s, lanes: 2, max_in_flight: 3,
-  ha_cluster_label: c, ha_replica_label: r}
-limits: {max_batch: 1MiB, max_decoded_batch: 2MiB, max_held: 3MiB, max_series_per_agent: 4}`);
+  ha_cluster_label: c, ha_replica_label: r, out_of_order_time_window: 2h, set_aside_after: 10m}
+limits: {max_batch: 1MiB, max_decoded_batch: 2MiB, max_held: 3MiB, max_series_per_agent: 4}
+refused: {max_bytes: 5MiB, max_age: 1d}`);
   expect(config.tls?.certPem).toMatch(/^-----BEGIN CERTIFICATE-----/);
   expect(config.tls?.keyPem).toMatch(/^-----BEGIN PRIVATE KEY-----/);
   expect({ ...config, tls: undefined }).toEqual({
@@ -99,6 +103,8 @@ limits: {max_batch: 1MiB, max_decoded_batch: 2MiB, max_held: 3MiB, max_series_pe
       inFlightMax: 3,
       haClusterLabel: 'c',
       haReplicaLabel: 'r',
+      outOfOrderTimeWindowMs: 7_200_000,
+      setAsideAfterMs: 600_000,
     },
     limits: {
       batchBytesMax: 1024 ** 2,
@@ -106,6 +112,7 @@ limits: {max_batch: 1MiB, max_decoded_batch: 2MiB, max_held: 3MiB, max_series_pe
       heldBytesMax: 3 * 1024 ** 2,
       seriesPerAgentMax: 4,
     },
+    refused: { bytesMax: 5 * 1024 ** 2, ageMaxMs: 86_400_000 },
   });
 });
 

@@ -6,6 +6,7 @@ import { HubStore } from '../../hub/store/hub-store.ts';
 import { createDelivery } from '../../hub/write/delivery.ts';
 import { Lanes } from '../../hub/write/lanes.ts';
 import type { Post } from '../../hub/write/post.ts';
+import { SetAside } from '../../hub/write/set-aside.ts';
 import { createWriter } from '../../hub/writer.ts';
 import { type Answer, decodeAnswer, decodeHubState, type HubState } from '../../proto/answer.ts';
 import { type Batch, encodeBatch, type LiveBatch } from '../../proto/batch.ts';
@@ -94,14 +95,25 @@ export function startReceiver(
   const ending = new AbortController();
   const store = new HubStore(dataDir, random);
   const metrics = { request: () => {}, heldByMisconfiguration: () => {} };
-  const deliver = createDelivery({ kind: 'cortex', post, clock, random, metrics, log });
+  const delivery = {
+    kind: 'cortex',
+    post,
+    setAside: new SetAside(0, clock),
+    refused: { keep: async () => {} },
+    clock,
+    random,
+    metrics,
+    log,
+  } as const;
   const encoder = new WriteRequestEncoder();
   const options = { lanes: 4, samplesPerRequestMax: 2000, separateReplicas: true };
   const receiver = new Receiver<DictionaryCopy>({
     store,
     createCopy: () => new DictionaryCopy({ clusterLabel: 'cluster', replicaLabel: '__replica__' }),
-    createWriter: (_agent, tenant, named) =>
-      createWriter({ tenant, named }, options, encoder, new Lanes(4, deliver, ending.signal)),
+    createWriter: (agent, tenant, named) => {
+      const lanes = new Lanes(4, createDelivery(agent, delivery), ending.signal);
+      return createWriter({ tenant, named }, options, encoder, lanes);
+    },
     limits: { ...LIMITS, ...limits },
     metrics: {
       heard: () => {},

@@ -2,9 +2,11 @@ import type { Clock } from '../../base/clock.ts';
 import type { BoundedLog } from '../../base/log.ts';
 import type { DictionaryCopy } from '../../hub/expand/dictionary-copy.ts';
 import { expandBatch } from '../../hub/expand/expansion.ts';
+import type { RefusedRequest } from '../../hub/refused-request.ts';
 import { createDelivery } from '../../hub/write/delivery.ts';
 import type { Deliver } from '../../hub/write/lanes.ts';
 import type { Post } from '../../hub/write/post.ts';
+import { SetAside } from '../../hub/write/set-aside.ts';
 import type { DestinationKind } from '../../proto/outcome.ts';
 import { type OutgoingRequest, WriteRequestEncoder } from '../../proto/remote-write-out.ts';
 import type { SampleColumns } from '../../proto/sample-columns.ts';
@@ -32,11 +34,22 @@ export interface Rig {
   clock: InstantClock;
   codes: string[];
   held: number[];
+  /** What the record of refused samples is given. */
+  refused: RefusedRequest[];
   lines: { level: string; key: string; fields: Record<string, unknown> }[];
 }
 
+export interface RigOptions {
+  seed?: string;
+  /** 0: nothing is ever set aside. */
+  setAsideAfterMs?: number;
+  /** The record of refused samples waits for this. */
+  keeping?: Promise<void>;
+}
+
 /** The delivery under test with everything around it in plain sight. */
-export function rig(kind: DestinationKind, post: Post, seed = 'rig'): Rig {
+export function rig(kind: DestinationKind, post: Post, options: RigOptions = {}): Rig {
+  const { seed = 'rig', setAsideAfterMs = 0, keeping } = options;
   const clock = new InstantClock();
   const codes: string[] = [];
   const held: number[] = [];
@@ -50,8 +63,23 @@ export function rig(kind: DestinationKind, post: Post, seed = 'rig'): Rig {
     heldByMisconfiguration: (change: number) => held.push(change),
   };
   const random = seededRandom(seed);
-  const deliver = createDelivery({ kind, post, clock, random, metrics, log });
-  return { deliver, clock, codes, held, lines };
+  const refused: RefusedRequest[] = [];
+  const deliver = createDelivery('sg', {
+    kind,
+    post,
+    setAside: new SetAside(setAsideAfterMs, clock),
+    refused: {
+      async keep(requests) {
+        refused.push(...requests);
+        await keeping;
+      },
+    },
+    clock,
+    random,
+    metrics,
+    log,
+  });
+  return { deliver, clock, codes, held, refused, lines };
 }
 
 export interface RequestOptions {

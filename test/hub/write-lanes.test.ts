@@ -187,7 +187,7 @@ async function run(
   });
   open.push(sender, destination);
   destination.answerNext(...Array.from({ length: 60 }, () => randomFault(random)));
-  const { deliver } = rig(kind, sender.post, seed);
+  const { deliver } = rig(kind, sender.post, { seed });
   const lanes = new Lanes(LANES, deliver, new AbortController().signal);
   const copy = newDictionary();
   const names = Array.from({ length: SERIES }, (_, n) => {

@@ -17,8 +17,9 @@ const OTHERS = ALL.filter((kind) => !ELECTING.includes(kind));
 const accepted: Outcome = { kind: 'accepted' };
 const deduplicated: Outcome = { kind: 'deduplicated' };
 const halve: Outcome = { kind: 'halve' };
-const retry: Outcome = { kind: 'retry', halve: false, mayBeStored: true };
-const retryHalved: Outcome = { kind: 'retry', halve: true, mayBeStored: false };
+const retry: Outcome = { kind: 'retry', halve: false, mayBeStored: true, failed: false };
+const retryFailed: Outcome = { ...retry, failed: true };
+const retryHalved: Outcome = { ...retry, halve: true, mayBeStored: false };
 const misconfigured = (message = ''): Outcome => ({ kind: 'misconfigured', message });
 const partial = (reason: RefusalReason, message: string): Outcome => ({
   kind: 'partial',
@@ -64,10 +65,13 @@ const ROWS: [string, DestinationKind[], number, string, Outcome][] = [
   ['425 is retried', ALL, 425, '', retry],
   ['499 is retried', ALL, 499, '', retry],
   ['429 is retried with half as much', ALL, 429, BURST, retryHalved],
-  ['500 is retried', ALL, 500, '', retry],
-  ['500 with the words of a refusal is retried', ALL, 500, OUT_OF_ORDER, retry],
+  ['500 is retried, and may be due to the request', ALL, 500, '', retryFailed],
+  ['500 with the words of a refusal is retried', ALL, 500, OUT_OF_ORDER, retryFailed],
+  ['501 and whatever else is retried like 500', ALL, 501, '', retryFailed],
+  ['502 of a gateway is retried', ALL, 502, '', retry],
   ['503 is retried', ALL, 503, INFLIGHT, retry],
-  ['599 is retried', ALL, 599, '', retry],
+  ['504 of a gateway is retried', ALL, 504, '', retry],
+  ['599 is retried like 500', ALL, 599, '', retryFailed],
   ['413 is halved', ALL, 413, '', halve],
   ['413 of Mimir is halved', ['mimir'], 413, MIMIR_SIZE, halve],
   ['size judged by 400 is halved', ALL, 400, 'received message larger than max (9 vs 8)', halve],

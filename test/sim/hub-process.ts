@@ -3,10 +3,13 @@ import type { Random } from '../../base/random.ts';
 import { DictionaryCopy } from '../../hub/expand/dictionary-copy.ts';
 import { Receiver } from '../../hub/receive/receiver.ts';
 import { type Reply, textReply } from '../../hub/receive/reply.ts';
+import { RefusedRecord } from '../../hub/refused/refused-record.ts';
 import { HubStore } from '../../hub/store/hub-store.ts';
+import { openRefusedStore } from '../../hub/store/refused-store.ts';
 import { createDelivery } from '../../hub/write/delivery.ts';
 import { Lanes } from '../../hub/write/lanes.ts';
 import type { Post } from '../../hub/write/post.ts';
+import { SetAside } from '../../hub/write/set-aside.ts';
 import { createWriter } from '../../hub/writer.ts';
 import { WriteRequestEncoder } from '../../proto/remote-write-out.ts';
 import type { Settlement } from '../../proto/settlement.ts';
@@ -18,6 +21,9 @@ import type { WallClock } from './virtual-time.ts';
 const AGENT_ID = 'agent';
 const SAVE_EVERY_MS = 1000;
 const SERIES_PER_AGENT_MAX = 100_000;
+/** Short beside the faults, so that an answer of 500 that is drawn again and again would show. */
+const SET_ASIDE_AFTER_MS = 20_000;
+const REFUSED_BYTES_MAX = 50_000;
 /** What the hub is told to be in front of, by what the destination really does. */
 const KINDS = { accepting: 'generic', cortex: 'cortex', prometheus: 'prometheus' } as const;
 
@@ -36,6 +42,7 @@ export class HubProcess {
   isDead = false;
   readonly #deps: HubProcessDeps;
   readonly #store: HubStore;
+  readonly #refused: RefusedRecord;
   readonly #receiver: Receiver<DictionaryCopy>;
   readonly #ending = new AbortController();
   readonly #saving: Promise<void>;
@@ -44,6 +51,7 @@ export class HubProcess {
     this.#deps = deps;
     this.dataDir = dataDir;
     this.#store = new FlakyStore(dataDir, deps);
+    this.#refused = this.#openRecord();
     this.#receiver = this.#createReceiver();
     this.#saving = this.#saveLazily();
     deps.surroundings.spawn(this.#saving);
@@ -77,6 +85,7 @@ export class HubProcess {
 
   async #bury(): Promise<void> {
     await this.#saving;
+    await this.#refused.close();
     this.#store.close();
     rmSync(this.dataDir, { recursive: true });
   }
@@ -85,7 +94,25 @@ export class HubProcess {
     this.#receiver.close();
     this.#ending.abort();
     await this.#saving;
+    await this.#refused.close();
     this.#store.close();
+  }
+
+  /** On a disk that is full now and then, which must not show anywhere else. */
+  #openRecord(): RefusedRecord {
+    const { chance, clock } = this.#deps;
+    const disk = chance.part('disk of the record');
+    return new RefusedRecord({
+      open: () => {
+        if (disk.maybe(this.#deps.surroundings.plan.hub.diskFull)) throw new DiskFull('disk full');
+        return openRefusedStore(this.dataDir, REFUSED_BYTES_MAX);
+      },
+      failed: () => {},
+      ageMaxMs: 0,
+      dropped: () => {},
+      clock,
+      log: { warn: () => {}, error: () => {} },
+    });
   }
 
   get #agent(): { id: string; tenants: string[] } {
@@ -99,23 +126,25 @@ export class HubProcess {
     const { semantics } = plan.destination;
     const { lanes, samplesPerRequestMax } = plan.hub;
     const log = { warn: () => {}, error: () => {} };
-    const deliver = createDelivery({
+    const delivery = {
       kind: KINDS[semantics],
       post: parts.post(post),
+      setAside: new SetAside(SET_ASIDE_AFTER_MS, clock),
+      refused: this.#refused,
       clock,
       random,
       metrics: { request: () => {}, heldByMisconfiguration: () => {} },
       log,
-    });
+    };
     const options = { lanes, samplesPerRequestMax, separateReplicas: electsReplicas(semantics) };
     const encoder = new WriteRequestEncoder();
     return new Receiver<DictionaryCopy>({
       store: this.#store,
       createCopy: () =>
         new DictionaryCopy({ clusterLabel: 'cluster', replicaLabel: '__replica__' }),
-      createWriter: (_agent, tenant, named) =>
+      createWriter: (agent, tenant, named) =>
         parts.tenantWriter(() => {
-          const all = new Lanes(lanes, deliver, this.#ending.signal);
+          const all = new Lanes(lanes, createDelivery(agent, delivery), this.#ending.signal);
           return createWriter({ tenant, named }, options, encoder, all);
         }),
       limits: { ...plan.hub, seriesPerAgentMax: SERIES_PER_AGENT_MAX },

@@ -8,7 +8,7 @@ import {
   type Semantics,
   type StoredSample,
 } from './checked-samples.ts';
-import { decodeExactly, type ExactSeries } from './exact-remote-write.ts';
+import { decodeExactly, type ExactSeries, labelNotation } from './exact-remote-write.ts';
 
 /** What to do with one request instead of answering it as the semantics say. */
 export interface ScriptedAnswer {
@@ -36,6 +36,8 @@ export interface ReceivedRequest {
 export interface CheckingDestinationOptions {
   semantics?: Semantics;
   refuse?: Refuse;
+  /** A body with such a sample is answered 500 with these words, and nothing of it is stored. */
+  fail?: Refuse;
   /** A body with more samples is answered 413 and nothing of it is stored. */
   samplesPerBodyMax?: number;
 }
@@ -55,6 +57,7 @@ export class CheckingDestination {
   readonly #semantics: Semantics;
   readonly #samples: CheckedSamples;
   readonly #samplesPerBodyMax: number;
+  readonly #fail: Refuse;
   readonly #script: (ScriptedAnswer | 'as usual')[] = [];
   readonly #server: Server;
   #answerToAll: ScriptedAnswer | undefined;
@@ -63,6 +66,7 @@ export class CheckingDestination {
   constructor(options: CheckingDestinationOptions) {
     this.#semantics = options.semantics ?? 'accepting';
     this.#samples = new CheckedSamples(this.#semantics, options.refuse ?? (() => undefined));
+    this.#fail = options.fail ?? (() => undefined);
     this.#samplesPerBodyMax = options.samplesPerBodyMax ?? Number.POSITIVE_INFINITY;
     this.#server = createServer((request, response) => void this.#answer(request, response));
   }
@@ -144,6 +148,12 @@ export class CheckingDestination {
   /** In the words and codes of the real ones: Cortex' messages carry an address that varies. */
   #answerAsUsual(tenant: string, series: ExactSeries[], sampleCount: number): ScriptedAnswer {
     if (sampleCount > this.#samplesPerBodyMax) return { status: 413 };
+    const failure = series
+      .flatMap(({ labels, samples }) =>
+        samples.map((sample) => this.#fail(tenant, labelNotation(labels), sample)),
+      )
+      .find((words) => words !== undefined);
+    if (failure !== undefined) return { status: 500, body: failure };
     const refusal = this.#samples.take(tenant, series);
     if (refusal === undefined) return { status: this.#semantics === 'prometheus' ? 204 : 200 };
     if (this.#semantics !== 'cortex') return { status: 400, body: `${refusal}\n` };

@@ -1,0 +1,15 @@
+import { WrittenSamples } from '../../proto/written-samples.ts';
+import type { DescribedRequest, RefusedRequest } from '../refused-request.ts';
+import { messageGroup } from './message-group.ts';
+
+/** Adds to a refused request what people look for in it. */
+export function describeRequest(request: RefusedRequest, recordedAtMs: number): DescribedRequest {
+  const samples = new WrittenSamples(request.body);
+  return {
+    ...request,
+    recordedAtMs,
+    messageGroup: messageGroup(request.message),
+    ...samples.timeRange(),
+    examples: samples.examples(),
+  };
+}

@@ -1,0 +1,278 @@
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import Database from 'better-sqlite3';
+import type { DescribedRequest, KeptRequest, RefusedTotal } from '../refused-request.ts';
+
+/** The totals follow every row by triggers, whichever process adds or removes it. */
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS refused (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, recorded_at INTEGER NOT NULL,
+    agent TEXT NOT NULL, tenant TEXT NOT NULL, reason TEXT NOT NULL,
+    message TEXT NOT NULL, message_group TEXT NOT NULL,
+    refused INTEGER NOT NULL, doubtful INTEGER NOT NULL,
+    oldest REAL NOT NULL, newest REAL NOT NULL, examples TEXT NOT NULL,
+    bytes INTEGER NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL
+  );
+  CREATE INDEX IF NOT EXISTS refused_by_age ON refused (recorded_at, id);
+  CREATE TABLE IF NOT EXISTS totals (
+    reason TEXT PRIMARY KEY, records INTEGER NOT NULL,
+    refused INTEGER NOT NULL, doubtful INTEGER NOT NULL, bytes INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE TRIGGER IF NOT EXISTS refused_added AFTER INSERT ON refused BEGIN
+    INSERT INTO totals VALUES (NEW.reason, 1, NEW.refused, NEW.doubtful, NEW.bytes)
+      ON CONFLICT DO UPDATE SET records = records + 1, refused = refused + NEW.refused,
+        doubtful = doubtful + NEW.doubtful, bytes = bytes + NEW.bytes;
+  END;
+  CREATE TRIGGER IF NOT EXISTS refused_removed AFTER DELETE ON refused BEGIN
+    UPDATE totals SET records = records - 1, refused = refused - OLD.refused,
+      doubtful = doubtful - OLD.doubtful, bytes = bytes - OLD.bytes WHERE reason = OLD.reason;
+  END;
+`;
+
+/**
+ * How long a write waits for another process, which holds the database for one commit when it is a
+ * replay. The hub does nothing else meanwhile, so it rather gives the record up.
+ */
+const HUB_BUSY_MS = 200;
+const REPLAY_BUSY_MS = 10_000;
+/** What a row and its place in the index take beside its texts and its body. */
+const ROW_BYTES = 200;
+/** Records removed, and pages of 4 KiB given back, at once: the hub's other work must not wait. */
+const REMOVED_AT_ONCE_MAX = 1000;
+const SHRINK_PAGES = 4096;
+const WAL_BYTES_MAX = 4 * 1024 * 1024;
+
+/** Which records are meant; what is absent restricts nothing. */
+export interface RefusedFilter {
+  id?: number | undefined;
+  agent?: string | undefined;
+  tenant?: string | undefined;
+  /** `doubtful`: whatever holds doubtful samples. */
+  reason?: string | undefined;
+  /** Recorded at this time or later, in ms. */
+  sinceMs?: number | undefined;
+}
+
+/** Records of one agent and tenant that were refused for the same reason in the same words. */
+export interface RefusedGroup {
+  agent: string;
+  tenant: string;
+  reason: string;
+  messageGroup: string;
+  records: number;
+  refused: number;
+  doubtful: number;
+  bytes: number;
+  /** Timestamps of the samples, in ms. */
+  oldest: number;
+  newest: number;
+  firstRecordedAtMs: number;
+  lastRecordedAtMs: number;
+  /** The record that came last. */
+  lastId: number;
+}
+
+/**
+ * The one file that speaks SQL to the record of refused samples. It has a database of its own, so
+ * that no command that looks at it can hold up what the hub needs for delivery, and so that it can
+ * be deleted at any time.
+ */
+export class RefusedStore {
+  readonly #db: Database.Database;
+  readonly #bytesMax: number;
+  readonly #statements;
+
+  /** Opens or creates the database; `busyMs`: how long a write waits for another process. */
+  constructor(path: string, { bytesMax, busyMs }: { bytesMax: number; busyMs: number }) {
+    this.#bytesMax = bytesMax;
+    this.#db = new Database(path, { timeout: busyMs });
+    try {
+      this.#db.pragma('auto_vacuum = INCREMENTAL');
+      this.#db.pragma('journal_mode = WAL');
+      this.#db.pragma('synchronous = FULL');
+      this.#db.pragma(`journal_size_limit = ${WAL_BYTES_MAX}`);
+      this.#db.exec(SCHEMA);
+      this.#statements = prepare(this.#db);
+    } catch (error) {
+      this.#db.close();
+      throw error;
+    }
+  }
+
+  /** Adds records; returns how many have no room, the oldest first. Durable when it returns. */
+  add(records: readonly DescribedRequest[]): number {
+    return this.#db.transaction(() => this.#insert(records)).immediate();
+  }
+
+  /** Puts what is left of a record in its place, the first part under its id; nothing removes it. */
+  replace(id: number, rest: readonly DescribedRequest[]): void {
+    this.#db
+      .transaction(() => {
+        this.#statements.remove.run(id);
+        this.#insert(rest, id);
+      })
+      .immediate();
+  }
+
+  /** Removes some of what was recorded before `atMs`; returns how many records that were. */
+  removeBefore(atMs: number): number {
+    return this.#statements.removeBefore.run(atMs, REMOVED_AT_ONCE_MAX).changes;
+  }
+
+  /** Gives some of the free pages back to the file system. */
+  shrink(): void {
+    this.#db.pragma(`incremental_vacuum(${SHRINK_PAGES})`);
+  }
+
+  totals(): RefusedTotal[] {
+    return this.#statements.totals.all() as RefusedTotal[];
+  }
+
+  /** The group with the latest record first. */
+  groups(filter: RefusedFilter): RefusedGroup[] {
+    return this.#statements.groups.all(parametersOf(filter)) as RefusedGroup[];
+  }
+
+  /** Ids of records, those with the oldest samples first. */
+  ids(filter: RefusedFilter): number[] {
+    return this.#statements.ids.all(parametersOf(filter)) as number[];
+  }
+
+  get(id: number): KeptRequest | undefined {
+    const row = this.#statements.get.get(id) as RefusedRow | undefined;
+    return (
+      row && { ...row, examples: JSON.parse(row.examples), isIntact: checksum(row) === row.crc }
+    );
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  /** @param firstId of the first record; without it, ids are new */
+  #insert(records: readonly DescribedRequest[], firstId: number | null = null): number {
+    let removed = 0;
+    for (const [index, record] of records.entries()) {
+      const row = { ...record, examples: JSON.stringify(record.examples) };
+      const bytes = bytesOf(row);
+      if (bytes > this.#bytesMax) removed++;
+      else {
+        const id = index === 0 ? firstId : null;
+        this.#statements.add.run({ ...row, id, bytes, crc: checksum(record) });
+      }
+    }
+    // Far too much is there only after the limit was lowered: then it shrinks with every addition.
+    for (let n = 0; n < REMOVED_AT_ONCE_MAX && this.#bytes() > this.#bytesMax; n++) {
+      removed += this.#statements.removeOldest.run().changes;
+    }
+    return removed;
+  }
+
+  #bytes(): number {
+    return this.#statements.bytes.get() as number;
+  }
+}
+
+/** Where the record lies in the hub's data_dir. */
+export function refusedFile(dataDir: string): string {
+  return join(dataDir, 'refused.db');
+}
+
+/** Opens the record for the hub that writes it, and makes data_dir when it is not there. */
+export function openRefusedStore(dataDir: string, bytesMax: number): RefusedStore {
+  mkdirSync(dataDir, { recursive: true });
+  return new RefusedStore(refusedFile(dataDir), { bytesMax, busyMs: HUB_BUSY_MS });
+}
+
+/** Opens the record that a hub, running or not, has left; undefined when there is none. */
+export function visitRefusedStore(dataDir: string, bytesMax: number): RefusedStore | undefined {
+  const path = refusedFile(dataDir);
+  if (!existsSync(path)) return undefined;
+  return new RefusedStore(path, { bytesMax, busyMs: REPLAY_BUSY_MS });
+}
+
+/**
+ * Puts a database that `error` says is damaged out of the way, in place of an earlier one: the next
+ * one begins empty. Never throws: where that cannot be done, opening it fails again and says why.
+ */
+export function setDamagedAside(dataDir: string, error: unknown): void {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (!/^SQLITE_(CORRUPT|NOTADB)/.test(code)) return;
+  const path = refusedFile(dataDir);
+  try {
+    renameSync(path, `${path}.damaged`);
+    for (const rest of ['-wal', '-shm']) rmSync(path + rest, { force: true });
+  } catch {
+    // A disk on which nothing can be renamed.
+  }
+}
+
+interface RefusedRow extends Omit<DescribedRequest, 'examples'> {
+  id: number;
+  examples: string;
+  crc: number;
+}
+
+function bytesOf(row: Omit<RefusedRow, 'id' | 'crc'>): number {
+  const texts = [row.agent, row.tenant, row.reason, row.message, row.messageGroup, row.examples];
+  const textBytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+  return ROW_BYTES + textBytes + row.body.length;
+}
+
+/** Over what decides which samples go where: snappy has none, and SQLite does not look into blobs. */
+function checksum({ tenant, body }: { tenant: string; body: Uint8Array }): number {
+  return crc32(body, crc32(tenant));
+}
+
+function parametersOf({ id, agent, tenant, reason, sinceMs }: RefusedFilter) {
+  return {
+    id: id ?? null,
+    agent: agent ?? null,
+    tenant: tenant ?? null,
+    reason: reason ?? null,
+    sinceMs: sinceMs ?? null,
+  };
+}
+
+const MATCHES =
+  '(:id IS NULL OR id = :id) AND (:agent IS NULL OR agent = :agent) AND ' +
+  '(:tenant IS NULL OR tenant = :tenant) AND ' +
+  "(:reason IS NULL OR reason = :reason OR (:reason = 'doubtful' AND doubtful > 0)) AND " +
+  '(:sinceMs IS NULL OR recorded_at >= :sinceMs)';
+
+function prepare(db: Database.Database) {
+  const sql = (text: string): Database.Statement<unknown[]> => db.prepare(text);
+  return {
+    add: sql(
+      'INSERT INTO refused (id, recorded_at, agent, tenant, reason, message, message_group, refused, ' +
+        'doubtful, oldest, newest, examples, bytes, crc, body) VALUES (:id, :recordedAtMs, :agent, ' +
+        ':tenant, :reason, :message, :messageGroup, :refused, :doubtful, :oldest, :newest, ' +
+        ':examples, :bytes, :crc, :body)',
+    ),
+    remove: sql('DELETE FROM refused WHERE id = ?'),
+    removeOldest: sql(
+      'DELETE FROM refused WHERE id = (SELECT id FROM refused ORDER BY recorded_at, id LIMIT 1)',
+    ),
+    removeBefore: sql(
+      'DELETE FROM refused WHERE id IN ' +
+        '(SELECT id FROM refused WHERE recorded_at < ? ORDER BY recorded_at, id LIMIT ?)',
+    ),
+    bytes: sql('SELECT coalesce(sum(bytes), 0) FROM totals').pluck(),
+    totals: sql('SELECT * FROM totals WHERE records > 0 ORDER BY reason'),
+    groups: sql(
+      'SELECT agent, tenant, reason, message_group AS messageGroup, count(*) AS records, ' +
+        'sum(refused) AS refused, sum(doubtful) AS doubtful, sum(bytes) AS bytes, ' +
+        'min(oldest) AS oldest, max(newest) AS newest, min(recorded_at) AS firstRecordedAtMs, ' +
+        'max(recorded_at) AS lastRecordedAtMs, max(id) AS lastId ' +
+        `FROM refused WHERE ${MATCHES} GROUP BY agent, tenant, reason, message_group ` +
+        'ORDER BY lastRecordedAtMs DESC, lastId DESC',
+    ),
+    ids: sql(`SELECT id FROM refused WHERE ${MATCHES} ORDER BY oldest, id`).pluck(),
+    get: sql(
+      'SELECT id, recorded_at AS recordedAtMs, agent, tenant, reason, message, ' +
+        'message_group AS messageGroup, refused, doubtful, oldest, newest, examples, crc, body ' +
+        'FROM refused WHERE id = ?',
+    ),
+  };
+}

@@ -1,0 +1,43 @@
+import type { OutgoingRequest } from '../../proto/remote-write-out.ts';
+import type { RefusalReason } from '../../proto/settlement.ts';
+import type { RefusedRequest } from '../refused-request.ts';
+
+/** Samples [from, to) of a request that met with one answer. */
+export interface RefusedPart {
+  from: number;
+  to: number;
+  reason: RefusalReason;
+  message: string;
+  /** How many of them are refused; the others are doubtful. */
+  refused: number;
+}
+
+/** What was refused of one request. Memory only: bodies are made when it is over. */
+export class RefusedParts {
+  readonly #parts: RefusedPart[] = [];
+
+  /** Guilty neighbours that a bisection has found one by one become one part again. */
+  add({ from, to, reason, message, refused }: RefusedPart): void {
+    const last = this.#parts.at(-1);
+    const isNeighbour = last?.to === from && last.reason === reason;
+    if (isNeighbour && last.refused === last.to - last.from && refused === to - from) {
+      last.to = to;
+      last.refused += refused;
+    } else {
+      this.#parts.push({ from, to, reason, message, refused });
+    }
+  }
+
+  /** Each part with the body that holds its samples and no others. */
+  requests(agent: string, request: OutgoingRequest): RefusedRequest[] {
+    return this.#parts.map(({ from, to, reason, message, refused }) => ({
+      agent,
+      tenant: request.tenant,
+      reason,
+      message,
+      refused,
+      doubtful: to - from - refused,
+      body: request.encode(from, to),
+    }));
+  }
+}

@@ -1,0 +1,36 @@
+import type { Outcome } from '../../proto/outcome.ts';
+import type { OutgoingRequest } from '../../proto/remote-write-out.ts';
+import type { RefusalReason } from '../../proto/settlement.ts';
+import { WrittenSamples } from '../../proto/written-samples.ts';
+
+/** What is said of a sample that comes again, once its series has moved on. */
+export const STORED_BEFORE: ReadonlySet<RefusalReason> = new Set<RefusalReason>([
+  'out_of_order',
+  'duplicate_timestamp',
+]);
+
+/**
+ * Whether the storage behind the destination has looked at the samples, and so is not in an outage.
+ * Other refusals may come from something before it.
+ */
+export function isTaken(outcome: Outcome): boolean {
+  if (outcome.kind !== 'partial' && outcome.kind !== 'atomic') return outcome.kind === 'accepted';
+  return STORED_BEFORE.has(outcome.reason) || outcome.reason === 'out_of_bounds';
+}
+
+/**
+ * A body with a sample behind row `from`, the first of its series from there on: no order is broken
+ * when it goes ahead of its turn, and it does no harm when it comes again.
+ *
+ * @param choice another number, another sample
+ */
+export function laterSample(
+  request: OutgoingRequest,
+  from: number,
+  choice: number,
+): Uint8Array | undefined {
+  const samples = new WrittenSamples(request.encode(from, request.count));
+  const [, ...later] = samples.firstOfEachSeries();
+  const chosen = later[choice % later.length];
+  return chosen === undefined ? undefined : request.encode(from + chosen, from + chosen + 1);
+}

@@ -1,0 +1,263 @@
+import { existsSync, writeFileSync } from 'node:fs';
+import Database from 'better-sqlite3';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type DropReason, RefusedRecord } from '../../hub/refused/refused-record.ts';
+import {
+  openRefusedStore,
+  type RefusedStore,
+  refusedFile,
+  setDamagedAside,
+  visitRefusedStore,
+} from '../../hub/store/refused-store.ts';
+import { Workspace } from '../tools/workspace.ts';
+import { bodyOf, refusal } from './refused-fixture.ts';
+import { InstantClock } from './write-fixture.ts';
+
+const MIB = 1024 ** 2;
+
+let workspace: Workspace;
+let dataDir: string;
+beforeEach(() => {
+  workspace = new Workspace('refused');
+  dataDir = workspace.subfolder('data');
+});
+afterEach(() => workspace.close());
+
+interface Rig {
+  record: RefusedRecord;
+  clock: InstantClock;
+  dropped: Record<DropReason, number>;
+  /** Keys of the log lines. */
+  lines: string[];
+  /** Aborted as soon as something is dropped. */
+  ending: AbortController;
+  /** From now on the disk refuses to open anything. */
+  isDiskGone: boolean;
+}
+
+function openRecord(
+  options: { bytesMax?: number; ageMaxMs?: number; isDiskGone?: boolean } = {},
+): Rig {
+  const { bytesMax = MIB, ageMaxMs = 0, isDiskGone = false } = options;
+  const clock = new InstantClock();
+  const dropped = { age: 0, bytes: 0, disk: 0 };
+  const lines: string[] = [];
+  const rig = { clock, dropped, lines, isDiskGone, ending: new AbortController() };
+  const record = new RefusedRecord({
+    open() {
+      if (rig.isDiskGone) throw new Error('no space left on device');
+      return openRefusedStore(dataDir, bytesMax);
+    },
+    failed: (error) => setDamagedAside(dataDir, error),
+    ageMaxMs,
+    dropped: (reason, records) => {
+      dropped[reason] += records;
+      if (records > 0) rig.ending.abort();
+    },
+    clock,
+    log: { warn: (key) => lines.push(key), error: (key) => lines.push(key) },
+  });
+  workspace.onClose(() => record.close());
+  return Object.assign(rig, { record });
+}
+
+/** Looks at the database as another process does. */
+function look<T>(work: (store: RefusedStore) => T): T {
+  const store = visitRefusedStore(dataDir, MIB);
+  if (store === undefined) throw new Error('there is no record');
+  try {
+    return work(store);
+  } finally {
+    store.close();
+  }
+}
+
+/** A refusal whose record takes about `kib` KiB. */
+function large(agent: string, kib: number) {
+  return refusal({ agent, message: 'x'.repeat(kib * 1024) });
+}
+
+describe('the record of refused samples', () => {
+  it('holds all there is to know of a refusal, and the body bit for bit', async () => {
+    const { record, clock } = openRecord();
+    const request = refusal();
+    await record.keep([request]);
+    expect(look((store) => store.get(1))).toEqual({
+      ...request,
+      body: Buffer.from(request.body),
+      id: 1,
+      recordedAtMs: clock.now(),
+      messageGroup: '400 out of order sample. timestamp=N, series={…}',
+      oldest: 1_700_000_000_000,
+      newest: 1_700_000_015_000,
+      examples: ['{__name__="up"}', '{__name__="down"}'],
+      crc: expect.any(Number),
+      isIntact: true,
+    });
+  });
+
+  it('is on disk when keep resolves, and there after a restart', async () => {
+    const first = openRecord();
+    await Promise.all([first.record.keep([refusal()]), first.record.keep([refusal(), refusal()])]);
+    expect(look((store) => store.ids({}))).toEqual([1, 2, 3]);
+    await first.record.close();
+    const second = openRecord();
+    await second.record.keep([refusal({ reason: 'too_old', refused: 2, doubtful: 0 })]);
+    expect(second.record.totals()).toMatchObject([
+      { reason: 'out_of_order', records: 3, refused: 3, doubtful: 3 },
+      { reason: 'too_old', records: 1, refused: 2, doubtful: 0 },
+    ]);
+  });
+
+  it('counts a million alike as one group, and others apart', async () => {
+    const { record, clock } = openRecord();
+    const began = clock.now();
+    const message = (n: number) => `400 out of order sample. timestamp=${n}, series={n="${n}"}`;
+    const alike = Array.from({ length: 300 }, (_, n) =>
+      refusal({ message: message(n), body: bodyOf([['up', n, 1n]]), doubtful: 0 }),
+    );
+    await record.keep(alike);
+    await clock.sleep(1000);
+    await record.keep([refusal({ agent: 'fra' }), refusal({ tenant: 'other' })]);
+    await record.keep([refusal({ reason: 'too_new' }), refusal({ message: '400 else' })]);
+    const groups = look((store) => store.groups({}));
+    expect(groups).toHaveLength(5);
+    expect(groups.at(-1)).toMatchObject({
+      agent: 'sg',
+      tenant: 'overseas',
+      reason: 'out_of_order',
+      records: 300,
+      refused: 300,
+      doubtful: 0,
+      oldest: 0,
+      newest: 299,
+      firstRecordedAtMs: began,
+      lastRecordedAtMs: began,
+      lastId: 300,
+    });
+    expect(look((store) => store.groups({ agent: 'fra' }))).toMatchObject([{ lastId: 301 }]);
+    expect(look((store) => store.groups({ tenant: 'other' }))).toMatchObject([{ lastId: 302 }]);
+    expect(look((store) => store.groups({ reason: 'too_new' }))).toMatchObject([{ lastId: 303 }]);
+    expect(look((store) => store.ids({ reason: 'doubtful' }))).toHaveLength(4);
+    expect(look((store) => store.ids({ sinceMs: clock.now() }))).toHaveLength(4);
+    expect(look((store) => store.ids({ id: 7 }))).toEqual([7]);
+  });
+
+  it('lists what has the oldest samples first', async () => {
+    const { record } = openRecord();
+    const at = (ms: number) => refusal({ body: bodyOf([['up', ms, 1n]]) });
+    await record.keep([at(30), at(-10), at(20)]);
+    expect(look((store) => store.ids({}))).toEqual([2, 3, 1]);
+  });
+});
+
+describe('the bounds of the record', () => {
+  it('drop the oldest records for new ones, counted and logged', async () => {
+    const { record, dropped, lines } = openRecord({ bytesMax: MIB });
+    for (let n = 0; n < 30; n++) await record.keep([large(`a${n}`, 50)]);
+    const agents = look((store) => store.groups({}).map(({ agent }) => agent));
+    expect(agents).toEqual(Array.from({ length: agents.length }, (_, n) => `a${29 - n}`));
+    expect(agents.length).toBeGreaterThan(15);
+    expect(dropped).toEqual({ age: 0, bytes: 30 - agents.length, disk: 0 });
+    expect(lines).toContain('refused bytes');
+    const [total] = record.totals();
+    expect(total?.records).toBe(agents.length);
+    expect(total?.bytes).toBeLessThanOrEqual(MIB);
+    expect(total?.bytes).toBeGreaterThan(0.9 * MIB);
+  });
+
+  it('do not give everything up for one record that is larger than all', async () => {
+    const { record, dropped } = openRecord({ bytesMax: MIB });
+    await record.keep([refusal(), large('huge', 1025)]);
+    expect(look((store) => store.ids({}))).toEqual([1]);
+    expect(dropped.bytes).toBe(1);
+  });
+
+  it('drop what is older than the age limit', async () => {
+    const { record, clock, dropped, ending } = openRecord({ ageMaxMs: 3_600_000 });
+    const began = clock.now();
+    await record.keep([refusal({ agent: 'old' })]);
+    await clock.sleep(3_000_000);
+    await record.keep([refusal({ agent: 'young' })]);
+    await record.run(ending.signal);
+    expect(clock.now()).toBeLessThan(began + 3_700_000);
+    expect(dropped).toEqual({ age: 1, bytes: 0, disk: 0 });
+    expect(look((store) => store.groups({}).map(({ agent }) => agent))).toEqual(['young']);
+  });
+
+  it('give the space of dropped records back to the file system', async () => {
+    const { record } = openRecord();
+    await record.keep(Array.from({ length: 15 }, (_, n) => large(`a${n}`, 50)));
+    const before = pageCount();
+    look((store) => {
+      for (const id of store.ids({})) store.replace(id, []);
+    });
+    const ending = new AbortController();
+    const running = record.run(ending.signal);
+    await expect.poll(pageCount).toBeLessThan(before / 5);
+    ending.abort();
+    await running;
+  });
+
+  function pageCount(): number {
+    const db = new Database(refusedFile(dataDir), { readonly: true });
+    const pages = db.pragma('page_count', { simple: true }) as number;
+    db.close();
+    return pages;
+  }
+});
+
+describe('a disk that fails', () => {
+  it('costs the record of the moment, said and counted, and nothing else', async () => {
+    const rig = openRecord();
+    const { record, dropped, lines } = rig;
+    await record.keep([refusal({ agent: 'before' })]);
+    const blocker = new Database(refusedFile(dataDir));
+    workspace.onClose(() => void blocker.close());
+    blocker.exec('BEGIN IMMEDIATE');
+    await record.keep([refusal({ agent: 'meanwhile' }), refusal({ agent: 'meanwhile' })]);
+    blocker.exec('ROLLBACK');
+    expect(dropped.disk).toBe(2);
+    expect(lines).toEqual(['refused disk']);
+    await record.keep([refusal({ agent: 'after' })]);
+    const agents = look((store) => store.groups({}).map(({ agent }) => agent));
+    expect(agents.sort()).toEqual(['after', 'before']);
+  });
+
+  it('that cannot be opened at the start is asked again with what comes', async () => {
+    const rig = openRecord({ isDiskGone: true });
+    await rig.record.keep([refusal()]);
+    expect(rig.record.totals()).toEqual([]);
+    expect(rig.dropped.disk).toBe(1);
+    rig.isDiskGone = false;
+    await rig.record.keep([refusal()]);
+    expect(rig.record.totals()).toMatchObject([{ records: 1 }]);
+    expect(rig.dropped.disk).toBe(1);
+  });
+
+  it('in the middle of a record: the row is known to be damaged', async () => {
+    const { record } = openRecord();
+    await record.keep([refusal()]);
+    await record.close();
+    const db = new Database(refusedFile(dataDir));
+    db.exec("UPDATE refused SET body = CAST(body || 'x' AS BLOB)");
+    db.close();
+    expect(look((store) => store.get(1)?.isIntact)).toBe(false);
+  });
+
+  it('with a damaged file: it is set aside and a new one begun', async () => {
+    writeFileSync(refusedFile(dataDir), Buffer.alloc(10_000, 'rubbish'));
+    const { record, lines } = openRecord();
+    expect(lines).toEqual(['refused disk']);
+    await record.keep([refusal()]);
+    expect(look((store) => store.ids({}))).toEqual([1]);
+    expect(existsSync(`${refusedFile(dataDir)}.damaged`)).toBe(true);
+  });
+
+  it('or is closed already gives up what comes, and says so', async () => {
+    const { record, dropped } = openRecord();
+    await record.close();
+    await record.keep([refusal()]);
+    expect(dropped.disk).toBe(1);
+  });
+});

@@ -1,0 +1,189 @@
+import Database from 'better-sqlite3';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describeRequest } from '../../hub/refused/description.ts';
+import type { RefusedRequest } from '../../hub/refused-request.ts';
+import { type ReplayResult, replay } from '../../hub/replay.ts';
+import { openRefusedStore, type RefusedStore, refusedFile } from '../../hub/store/refused-store.ts';
+import { Destination } from '../../hub/write/destination.ts';
+import type { Post } from '../../hub/write/post.ts';
+import type { DestinationKind } from '../../proto/outcome.ts';
+import {
+  type CheckingDestination,
+  type CheckingDestinationOptions,
+  startCheckingDestination,
+} from '../tools/checking-destination.ts';
+import { seededRandom } from '../tools/seeded-random.ts';
+import { Workspace } from '../tools/workspace.ts';
+import { bodyOf, NEGATIVE_ZERO, type Row, refusal, STALE } from './refused-fixture.ts';
+import { InstantClock } from './write-fixture.ts';
+
+const RECORDED_AT_MS = 1_700_000_000_000;
+
+let workspace: Workspace;
+let store: RefusedStore;
+beforeEach(() => {
+  workspace = new Workspace('replay');
+  store = openRefusedStore(workspace.subfolder('data'), 2 ** 20);
+});
+afterEach(async () => {
+  store.close();
+  await workspace.close();
+});
+
+function keep(...requests: RefusedRequest[]): number[] {
+  store.add(requests.map((request) => describeRequest(request, RECORDED_AT_MS)));
+  return store.ids({});
+}
+
+interface Rig {
+  checking: CheckingDestination;
+  bodies: Uint8Array[];
+  replay(id: number, options?: { keep?: boolean }): Promise<ReplayResult>;
+}
+
+/** A replay of the store into a real destination, a Cortex unless told otherwise. */
+async function rig(
+  options: CheckingDestinationOptions = {},
+  kind: DestinationKind = 'cortex',
+): Promise<Rig> {
+  const checking = await startCheckingDestination({ semantics: 'cortex', ...options });
+  const sender = new Destination({
+    url: checking.url,
+    tenantHeader: 'X-Scope-OrgID',
+    timeoutMs: 200,
+    inFlightMax: 1,
+    version: '0.0.0',
+  });
+  workspace.onClose(() => sender.close().then(() => checking.close()));
+  const bodies: Uint8Array[] = [];
+  const post: Post = (request) => {
+    bodies.push(request.body);
+    return sender.post(request);
+  };
+  const common = { store, kind, post, clock: new InstantClock(), random: seededRandom('replay') };
+  return {
+    checking,
+    bodies,
+    replay: (id, { keep = false } = {}) => replay(id, { ...common, keep }),
+  };
+}
+
+const ROWS: readonly Row[] = [
+  ['up', 10, STALE],
+  ['up', 20, NEGATIVE_ZERO],
+  ['down', 15, 0x7ff8_dead_beef_0001n],
+];
+
+describe('a kept request that is sent again', () => {
+  it('arrives bit for bit, stale markers included, and leaves the record', async () => {
+    const { checking, bodies, replay } = await rig();
+    const body = bodyOf(ROWS);
+    const [id] = keep(refusal({ body }));
+    expect(await replay(id!)).toMatchObject({
+      kind: 'answered',
+      settlement: { accepted: 3 },
+      refused: [],
+    });
+    expect(bodies.map((sent) => Buffer.from(sent))).toEqual([Buffer.from(body)]);
+    expect(checking.samples('overseas')).toEqual(
+      new Map([
+        [
+          '{__name__="up"}',
+          [
+            { timestamp: 10, bits: STALE },
+            { timestamp: 20, bits: NEGATIVE_ZERO },
+          ],
+        ],
+        ['{__name__="down"}', [{ timestamp: 15, bits: 0x7ff8_dead_beef_0001n }]],
+      ]),
+    );
+    expect(checking.violations).toEqual([]);
+    expect(store.ids({})).toEqual([]);
+    expect(store.totals()).toEqual([]);
+  });
+
+  it('stays in the record where that is wanted', async () => {
+    const { replay } = await rig();
+    const [id] = keep(refusal());
+    expect(await replay(id!, { keep: true })).toMatchObject({ settlement: { accepted: 2 } });
+    expect(store.ids({})).toEqual([id]);
+  });
+
+  it('stays when it is refused again, under its id and with what was said now', async () => {
+    const { replay } = await rig({ refuse: () => 'out of bounds' });
+    const [id] = keep(refusal());
+    expect(await replay(id!)).toMatchObject({
+      settlement: { doubtful: 1, refused: new Map([['out_of_bounds', 1]]) },
+      refused: [{ reason: 'out_of_bounds' }],
+    });
+    expect(store.get(id!)).toMatchObject({
+      reason: 'out_of_bounds',
+      message: expect.stringContaining('out of bounds'),
+      recordedAtMs: RECORDED_AT_MS,
+      isIntact: true,
+    });
+    expect(store.ids({})).toEqual([id]);
+  });
+
+  it('is bisected where the destination refuses whole requests: only what is guilty stays', async () => {
+    const rows = Array.from({ length: 40 }, (_, at): Row => ['up', at + 1, BigInt(at)]);
+    const { checking, replay } = await rig(
+      {
+        semantics: 'prometheus',
+        refuse: (_tenant, _series, { timestamp }) => (timestamp % 20 === 7 ? 'too old' : undefined),
+      },
+      'prometheus',
+    );
+    const [id] = keep(refusal({ body: bodyOf(rows), refused: 40, doubtful: 0 }));
+    await replay(id!);
+    expect([...checking.samples('overseas').values()].flat()).toHaveLength(38);
+    const left = store.ids({}).map((at) => store.get(at)!);
+    expect(left.map(({ oldest, newest }) => [oldest, newest])).toEqual([
+      [7, 7],
+      [27, 27],
+    ]);
+  });
+
+  it('waits for a destination that is busy for a while', async () => {
+    const { checking, replay } = await rig();
+    checking.answerNext({ status: 503 }, { status: 429 }, { ending: 'cut' });
+    const [id] = keep(refusal());
+    expect(await replay(id!)).toMatchObject({ settlement: { accepted: 2 } });
+  });
+
+  it.each([
+    ['503', { status: 503 }, true],
+    ['401', { status: 401 }, true],
+    ['500', { status: 500 }, false],
+  ] as const)('stays when the answer is %s for long', async (message, answer, isAway) => {
+    const { checking, replay } = await rig();
+    checking.answerAllWith(answer.status);
+    const [id] = keep(refusal());
+    expect(await replay(id!)).toMatchObject({ kind: 'unanswered', message, isAway });
+    expect(store.ids({})).toEqual([id]);
+  });
+
+  it('stays when an attempt without an answer may have stored it', async () => {
+    const { checking, replay } = await rig();
+    checking.answerNext({ ending: 'cut', stores: true });
+    const [id] = keep(refusal({ body: bodyOf([...ROWS, ['up', 5, 1n]]) }));
+    expect(await replay(id!)).toMatchObject({ settlement: { redelivered: 4 } });
+    expect(store.ids({})).toEqual([id]);
+  });
+
+  it('is not sent when its row is damaged', async () => {
+    const { bodies, replay } = await rig();
+    const [id] = keep(refusal());
+    const db = new Database(refusedFile(workspace.subfolder('data')));
+    db.exec("UPDATE refused SET tenant = 'another'");
+    db.close();
+    expect(await replay(id!)).toMatchObject({ kind: 'damaged' });
+    expect(bodies).toEqual([]);
+    expect(store.ids({})).toEqual([id]);
+  });
+
+  it('is gone when it was dropped since it was chosen', async () => {
+    const { replay } = await rig();
+    expect(await replay(1)).toEqual({ kind: 'gone' });
+  });
+});
