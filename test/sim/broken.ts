@@ -101,6 +101,7 @@ const dropOn400: Mistake = {
   },
   plan: (drawn) => ({
     ...drawn,
+    order: 'oldest_first',
     destination: { ...drawn.destination, semantics: 'prometheus', refusedEvery: 10 },
   }),
 };
