@@ -27,6 +27,10 @@ export interface DestinationConfig {
   haReplicaLabel: string;
   /** What the destination takes behind the newest sample, as the operator declares it; 0: nothing. */
   outOfOrderTimeWindowMs: number;
+  /** 0: not limited. */
+  sampleAgeMaxMs: number;
+  /** How far in the future, by the hub's clock, samples may be. */
+  sampleAheadMaxMs: number;
   /** 0: a request that the destination keeps failing on is never set aside. */
   setAsideAfterMs: number;
 }
@@ -81,6 +85,18 @@ export function destinationSection(folder: string) {
         'The out-of-order window that is configured at the destination. 0: none; then agents ' +
           "that share a tenant lose an older backlog to each other's live samples.",
       ),
+    max_sample_age: duration()
+      .prefault('0s')
+      .describe(
+        'Agents keep older samples instead of sending them. 0: not limited, until the ' +
+          'destination refuses samples that are too far behind.',
+      ),
+    max_sample_ahead: duration()
+      .prefault('5m')
+      .describe(
+        "Agents hold back samples further in the future, by the hub's clock: one wrong clock " +
+          'would advance the newest sample of the whole tenant.',
+      ),
     set_aside_after: duration()
       .prefault('1h')
       .describe(
@@ -109,6 +125,8 @@ export function toDestination(destination: DestinationSection): DestinationConfi
     haClusterLabel: destination.ha_cluster_label,
     haReplicaLabel: destination.ha_replica_label,
     outOfOrderTimeWindowMs: destination.out_of_order_time_window,
+    sampleAgeMaxMs: destination.max_sample_age,
+    sampleAheadMaxMs: destination.max_sample_ahead,
     setAsideAfterMs: destination.set_aside_after,
   };
 }

@@ -6,6 +6,7 @@ import { systemRandom } from '../base/random.ts';
 import { adminRoutes, probeRoutes } from '../base/status-routes.ts';
 import { version } from '../base/version.ts';
 import { WriteRequestEncoder } from '../proto/remote-write-out.ts';
+import { AgeLimits } from './age-limits.ts';
 import { Agents } from './agents.ts';
 import type { HubConfig } from './config.ts';
 import { DictionaryCopy } from './expand/dictionary-copy.ts';
@@ -55,11 +56,13 @@ export async function runHub(config: HubConfig, { log }: { log: Log }): Promise<
   };
   const metrics = new HubMetrics(clock, gauges);
   const refused = openRecord(config, metrics, lines);
+  const ages = new AgeLimits(to, { store, clock, log: lines });
   const delivery = {
     kind: to.kind,
     post: destination.post,
     setAside: new SetAside(to.setAsideAfterMs, clock),
     refused,
+    ages,
     clock,
     random,
     metrics,
@@ -78,7 +81,8 @@ export async function runHub(config: HubConfig, { log }: { log: Log }): Promise<
         encoder,
         new Lanes(to.lanes, createDelivery(agent, delivery), ending.signal),
       ),
-    limits: config.limits,
+    ages,
+    limits: { ...config.limits, aheadMaxMs: to.sampleAheadMaxMs },
     metrics,
     clock,
     random,
@@ -86,7 +90,7 @@ export async function runHub(config: HubConfig, { log }: { log: Log }): Promise<
   });
   const servers = await serve(config, receiver, { metrics, gauges }, log);
   const loops = Promise.all([
-    saveLazily(receiver, lines, ending.signal),
+    saveLazily([receiver, ages], lines, ending.signal),
     refused.run(ending.signal),
     sendMetadata(
       () => receiver.metadata(),
@@ -160,14 +164,14 @@ async function serve(
 
 /** Redelivery is harmless to the data: a disk that takes no positions must not stop the hub. */
 async function saveLazily(
-  receiver: Receiver<DictionaryCopy>,
+  parts: readonly { save(): void }[],
   log: BoundedLog,
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
     await systemClock.sleep(SAVE_EVERY_MS, signal);
     try {
-      receiver.save();
+      for (const part of parts) part.save();
     } catch (error) {
       log.error('positions', { err: error }, 'cannot write to hub.db: check the disk');
     }

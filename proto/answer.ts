@@ -12,6 +12,8 @@ export interface Answer {
   hubClockMs: number;
   /** Id of the hub; only to batches that open a stream or belong to none. */
   hub?: bigint;
+  /** The oldest timestamp that the tenant of the batch takes, above 0; absent: any. */
+  oldestAcceptedMs?: number;
 }
 
 /** Why a batch does not fit the hub's state. */
@@ -36,6 +38,8 @@ export interface HubState {
   currentAddress: string;
   formats: number[];
   hubClockMs: number;
+  /** Samples further in the future than this, by the hub's clock, are to be held back. */
+  aheadMaxMs: number;
 }
 
 export interface TenantState {
@@ -49,6 +53,8 @@ export interface TenantState {
   answered: PositionRange[];
   /** The row of packs that is open. */
   packs?: PackRowState;
+  /** As in an answer. */
+  oldestAcceptedMs?: number;
 }
 
 export interface PackRowState {
@@ -68,7 +74,8 @@ export function encodeAnswer(answer: Answer): Uint8Array {
 }
 
 /** Counts of 0 are left out: protobufjs would write them, and every byte crosses the border. */
-function answerFields({ settlement, dictionaryOffset, hubClockMs, hub }: Answer): object {
+function answerFields(answer: Answer): object {
+  const { settlement, dictionaryOffset, hubClockMs, hub, oldestAcceptedMs } = answer;
   const { refused, ...counts } = settlement;
   return {
     ...Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0)),
@@ -76,7 +83,13 @@ function answerFields({ settlement, dictionaryOffset, hubClockMs, hub }: Answer)
     dictionaryOffset,
     hubClockMs,
     ...(hub === undefined ? {} : { hub: toLong(hub) }),
+    ...(oldestAcceptedMs === undefined ? {} : { oldestAcceptedMs }),
   };
+}
+
+function readOldest(field: LongLike): { oldestAcceptedMs?: number } {
+  const oldestAcceptedMs = safeNumber(field, 'oldest_accepted_ms');
+  return oldestAcceptedMs === 0 ? {} : { oldestAcceptedMs };
 }
 
 interface AnswerFields {
@@ -88,6 +101,7 @@ interface AnswerFields {
   dictionaryOffset: number;
   hubClockMs: LongLike;
   hub: LongLike;
+  oldestAcceptedMs: LongLike;
 }
 
 /** @throws DecodeError */
@@ -110,6 +124,7 @@ function readAnswer(fields: AnswerFields): Answer {
     dictionaryOffset: fields.dictionaryOffset,
     hubClockMs: safeNumber(fields.hubClockMs, 'hub_clock_ms'),
     ...(hub === 0n ? {} : { hub }),
+    ...readOldest(fields.oldestAcceptedMs),
   };
 }
 
@@ -124,11 +139,12 @@ export function encodeHubState(state: HubState): Uint8Array {
       hash: toLong(hash),
     })),
     tenants: state.tenants.map(tenantMessage),
+    maxAheadMs: state.aheadMaxMs,
   }).finish();
 }
 
 function tenantMessage(state: TenantState): object {
-  const { tenant, stream, nextSequence, lastAnswer, answered, packs } = state;
+  const { tenant, stream, nextSequence, lastAnswer, answered, packs, oldestAcceptedMs } = state;
   return {
     tenant,
     stream: toLong(stream),
@@ -136,6 +152,7 @@ function tenantMessage(state: TenantState): object {
     ...(lastAnswer === undefined ? {} : { lastAnswer: answerFields(lastAnswer) }),
     answered: positionMessages(answered, NO_RUN),
     ...(packs === undefined ? {} : packsMessage(packs)),
+    ...(oldestAcceptedMs === undefined ? {} : { oldestAcceptedMs }),
   };
 }
 
@@ -159,6 +176,7 @@ interface TenantFields {
   packStream: LongLike;
   packNextSequence: number;
   packAnswers: { sequence: number; answer: AnswerFields | null }[];
+  oldestAcceptedMs: LongLike;
 }
 
 interface HubStateFields {
@@ -170,6 +188,7 @@ interface HubStateFields {
   currentAddress: string;
   formats: number[];
   hubClockMs: LongLike;
+  maxAheadMs: LongLike;
 }
 
 /** @throws DecodeError */
@@ -190,6 +209,7 @@ export function decodeHubState(bytes: Uint8Array): HubState {
     currentAddress: fields.currentAddress,
     formats: fields.formats,
     hubClockMs: safeNumber(fields.hubClockMs, 'hub_clock_ms'),
+    aheadMaxMs: safeNumber(fields.maxAheadMs, 'max_ahead_ms'),
   };
 }
 
@@ -202,6 +222,7 @@ function readTenant(fields: TenantFields): TenantState {
     ...(lastAnswer === null ? {} : { lastAnswer: readAnswer(lastAnswer) }),
     answered: readPositions(fields.answered, NO_RUN),
     ...readPackRow(fields),
+    ...readOldest(fields.oldestAcceptedMs),
   };
 }
 

@@ -1,9 +1,11 @@
-import type { Answer, HubState, StateReason } from '../../proto/answer.ts';
+import type { Answer, HubState, StateReason, TenantState } from '../../proto/answer.ts';
 import { DecodeError } from '../../proto/bytes.ts';
 import type { PositionRange } from '../../proto/position-ranges.ts';
 import { PositionSet } from '../../proto/position-ranges.ts';
 import { type SampleDecoder, sampleFormats } from '../../proto/sample-format.ts';
 import type { AgentStore } from './agent-store.ts';
+import { ClockOffset } from './clock-offset.ts';
+import type { AgePolicy } from './contracts.ts';
 import { DictionaryLog, type SeriesCopy } from './dictionary-log.ts';
 import type { PackRow } from './pack-row.ts';
 import type { Reply } from './reply.ts';
@@ -33,6 +35,8 @@ export interface OpenStream<Copy extends SeriesCopy> {
 export interface TenantSession<Copy extends SeriesCopy> {
   /** As the agent names it. */
   tenant: string;
+  /** As the destination names it. */
+  destinationTenant: string;
   writer: TenantWriter<Copy>;
   answered: PositionSet;
   stream?: OpenStream<Copy>;
@@ -43,14 +47,19 @@ export interface TenantSession<Copy extends SeriesCopy> {
 
 export interface SessionDeps<Copy extends SeriesCopy> {
   store: AgentStore;
+  ages: AgePolicy;
+  aheadMaxMs: number;
   createCopy(): Copy;
   createWriter(tenant: string): TenantWriter<Copy>;
+  /** What the destination calls a tenant of the agent. */
+  destinationTenant(named: string): string;
 }
 
 /** All that the hub holds of one agent: runs, dictionary logs, and a stream per tenant. */
 export class AgentSession<Copy extends SeriesCopy> {
   readonly agent: string;
   readonly runs: RunRegistry;
+  readonly clock = new ClockOffset();
   readonly #deps: SessionDeps<Copy>;
   readonly #logs = new Map<bigint, DictionaryLog<Copy>>();
   readonly #tenants = new Map<string, TenantSession<Copy>>();
@@ -126,7 +135,8 @@ export class AgentSession<Copy extends SeriesCopy> {
     let session = this.#tenants.get(tenant);
     if (session === undefined) {
       const writer = this.#deps.createWriter(tenant);
-      session = { tenant, writer, answered: new PositionSet() };
+      const destinationTenant = this.#deps.destinationTenant(tenant);
+      session = { tenant, destinationTenant, writer, answered: new PositionSet() };
       this.#tenants.set(tenant, session);
     }
     return session;
@@ -178,18 +188,26 @@ export class AgentSession<Copy extends SeriesCopy> {
         offset: log.offset,
         hash: log.hashAt(log.offset),
       })),
-      tenants: Array.from(this.#tenants.values(), ({ tenant, stream, packs, answered }) => ({
-        tenant,
-        stream: stream?.id ?? 0n,
-        nextSequence: stream?.nextSequence ?? 0,
-        ...(stream?.answer === undefined ? {} : { lastAnswer: stream.answer }),
-        answered: [...answered.ranges()],
-        ...(packs === undefined ? {} : { packs: packs.state() }),
-      })),
+      tenants: Array.from(this.#tenants.values(), (session) => this.#tenantState(session)),
       currentRun: this.runs.current,
       currentAddress: this.runs.address,
       formats: [...sampleFormats.keys()],
       hubClockMs,
+      aheadMaxMs: this.#deps.aheadMaxMs,
+    };
+  }
+
+  #tenantState(session: TenantSession<Copy>): TenantState {
+    const { tenant, destinationTenant, stream, packs, answered } = session;
+    const oldestAcceptedMs = this.#deps.ages.oldestAccepted(destinationTenant);
+    return {
+      tenant,
+      stream: stream?.id ?? 0n,
+      nextSequence: stream?.nextSequence ?? 0,
+      ...(stream?.answer === undefined ? {} : { lastAnswer: stream.answer }),
+      answered: [...answered.ranges()],
+      ...(packs === undefined ? {} : { packs: packs.state() }),
+      ...(oldestAcceptedMs === undefined ? {} : { oldestAcceptedMs }),
     };
   }
 }

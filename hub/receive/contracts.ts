@@ -17,11 +17,22 @@ export interface ReceiveLimits {
   /** Decoded batches that wait for the destination, over all agents. */
   heldBytesMax: number;
   seriesPerAgentMax: number;
+  /** How far in the future, by the hub's clock, samples may be. */
+  aheadMaxMs: number;
+}
+
+/** What the destination makes of old and of future samples; `tenant` as it names it. */
+export interface AgePolicy {
+  /** The oldest timestamp that is taken, in ms since the Unix epoch; undefined: any. */
+  oldestAccepted(tenant: string): number | undefined;
+  /** Samples were taken, the newest of them at `timestamp`. */
+  taken(tenant: string, timestamp: number): void;
 }
 
 /** What the room reports; the metrics themselves are made in hub/status. */
 export interface ReceiveMetrics {
-  heard(agent: string, sentAtMs: number): void;
+  /** @param clockOffsetMs how far the agent's clock is behind ours */
+  heard(agent: string, clockOffsetMs: number): void;
   settled(agent: string, settlement: Settlement, newestTimestamp: number): void;
   event(agent: string, name: string): void;
 }

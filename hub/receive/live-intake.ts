@@ -6,7 +6,7 @@ import { emptySettlement, type Settlement } from '../../proto/settlement.ts';
 import { timeRange } from '../../proto/time-range.ts';
 import type { Admission } from './admission.ts';
 import type { AgentSession, OpenStream, TenantSession } from './agent-session.ts';
-import { type KnownAgent, mayWriteInto, type ReceiveMetrics } from './contracts.ts';
+import { type AgePolicy, type KnownAgent, mayWriteInto, type ReceiveMetrics } from './contracts.ts';
 import { coverage } from './coverage.ts';
 import type { DictionaryIntake } from './dictionary-intake.ts';
 import type { SeriesCopy } from './dictionary-log.ts';
@@ -19,6 +19,7 @@ export interface LiveIntakeDeps<Copy extends SeriesCopy> {
   hub: bigint;
   seriesPerAgentMax: number;
   admission: Admission;
+  ages: AgePolicy;
   metrics: ReceiveMetrics;
   replies: ReplyMaker;
   dictionary: DictionaryIntake<Copy>;
@@ -134,11 +135,13 @@ export class LiveIntake<Copy extends SeriesCopy> {
       }
       session.answer(tenant, batch.positions);
       this.#deps.metrics.settled(session.agent, settlement, write.newestTimestamp);
-      const { answer, reply } = this.#deps.replies.answered(
-        stream.log.offset,
-        settlement,
-        batch.sequence === 0 ? this.#deps.hub : undefined,
-      );
+      if (settlement.accepted > 0) {
+        this.#deps.ages.taken(tenant.destinationTenant, write.newestTimestamp);
+      }
+      const { answer, reply } = this.#deps.replies.answered(stream.log.offset, settlement, {
+        hub: batch.sequence === 0 ? this.#deps.hub : undefined,
+        oldestAcceptedMs: this.#deps.ages.oldestAccepted(tenant.destinationTenant),
+      });
       stream.answer = answer;
       return reply;
     } finally {

@@ -8,7 +8,7 @@ import { emptySettlement, type Settlement } from '../../proto/settlement.ts';
 import { timeRange } from '../../proto/time-range.ts';
 import type { Admission } from './admission.ts';
 import type { AgentSession, TenantSession } from './agent-session.ts';
-import { type KnownAgent, mayWriteInto, type ReceiveMetrics } from './contracts.ts';
+import { type AgePolicy, type KnownAgent, mayWriteInto, type ReceiveMetrics } from './contracts.ts';
 import { coverage } from './coverage.ts';
 import type { DictionaryIntake } from './dictionary-intake.ts';
 import type { DictionaryLog, SeriesCopy } from './dictionary-log.ts';
@@ -22,6 +22,7 @@ export interface PackIntakeDeps<Copy extends SeriesCopy> {
   hub: bigint;
   seriesPerAgentMax: number;
   admission: Admission;
+  ages: AgePolicy;
   metrics: ReceiveMetrics;
   replies: ReplyMaker;
   dictionary: DictionaryIntake<Copy>;
@@ -96,7 +97,10 @@ export class PackIntake<Copy extends SeriesCopy> {
       const write = { ...prepared.write, newestMs: timeRange(columns).newest };
       const settlement = await this.#settle(open, incoming, write);
       if (settlement === undefined) return this.#deps.replies.mismatch(session, 'unknown stream');
-      const { reply, answer } = this.#deps.replies.answered(log.offset, settlement, this.#deps.hub);
+      const { reply, answer } = this.#deps.replies.answered(log.offset, settlement, {
+        hub: this.#deps.hub,
+        oldestAcceptedMs: this.#deps.ages.oldestAccepted(tenant.destinationTenant),
+      });
       pack.answer = answer;
       return reply;
     });
@@ -118,7 +122,7 @@ export class PackIntake<Copy extends SeriesCopy> {
     { session, tenant, batch }: Incoming<Copy>,
     write: PreparedWrite & { newestMs: number },
   ): Promise<Settlement | undefined> {
-    const { admission, metrics } = this.#deps;
+    const { admission, metrics, ages } = this.#deps;
     admission.heldBytes += write.heldBytes;
     try {
       await row.ready;
@@ -134,6 +138,7 @@ export class PackIntake<Copy extends SeriesCopy> {
       }
       session.answer(tenant, batch.positions);
       metrics.settled(session.agent, settlement, write.newestMs);
+      if (settlement.accepted > 0) ages.taken(tenant.destinationTenant, write.newestMs);
       return settlement;
     } catch (error) {
       this.#close(tenant, row);

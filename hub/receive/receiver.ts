@@ -20,8 +20,11 @@ import { PackIntake } from './pack-intake.ts';
 import { type Reply, textReply } from './reply.ts';
 import { ReplyMaker } from './reply-maker.ts';
 
+/** A machine that keeps its clock in step is much nearer. */
+const CLOCK_OFFSET_MAX_MS = 60_000;
+
 export interface ReceiverDeps<Copy extends SeriesCopy>
-  extends Omit<SessionDeps<Copy>, 'createWriter'> {
+  extends Omit<SessionDeps<Copy>, 'createWriter' | 'destinationTenant' | 'aheadMaxMs'> {
   /** @param tenant as the destination names it; @param named as the agent names it */
   createWriter(
     agent: string,
@@ -107,7 +110,7 @@ export class Receiver<Copy extends SeriesCopy> {
 
   /** Whether the run that speaks is the one that may; a reply says why not. */
   #hear(session: AgentSession<Copy>, batch: Batch, address: string): Reply | undefined {
-    const { metrics, log, store } = this.#deps;
+    const { metrics, log, store, clock } = this.#deps;
     const { agent, runs } = session;
     const heard = runs.hear(batch.run, address);
     if (heard === 'replaced') {
@@ -119,14 +122,22 @@ export class Receiver<Copy extends SeriesCopy> {
       return this.#replies.mismatch(session, 'duplicate agent');
     }
     if (heard === 'new') store.setRuns(agent, runs.known());
-    metrics.heard(agent, batch.sentAtMs);
+    const offsetMs = session.clock.hear(batch.sentAtMs, clock.now());
+    metrics.heard(agent, offsetMs);
+    if (Math.abs(offsetMs) > CLOCK_OFFSET_MAX_MS) {
+      log.warn(
+        `clock ${agent}`,
+        { agent, behindSeconds: Math.round(offsetMs / 1000) },
+        'the clock of an agent is wrong: samples of its machine have wrong timestamps; set it right',
+      );
+    }
     return undefined;
   }
 
   #dispatch(session: AgentSession<Copy>, agent: KnownAgent, batch: Batch): Promise<Reply> | Reply {
     switch (batch.lane) {
       case 'heartbeat':
-        return this.#replies.answered(0, emptySettlement(), this.#deps.store.hub).reply;
+        return this.#replies.answered(0, emptySettlement(), { hub: this.#deps.store.hub }).reply;
       case 'dictionary':
         return this.#receiveDictionary(session, batch);
       case 'live':
@@ -166,8 +177,10 @@ export class Receiver<Copy extends SeriesCopy> {
     if (session === undefined) {
       session = new AgentSession(id, {
         ...this.#deps,
+        aheadMaxMs: this.#deps.limits.aheadMaxMs,
         createWriter: (tenant) =>
           this.#deps.createWriter(id, destinationTenant(agent, tenant), tenant),
+        destinationTenant: (tenant) => destinationTenant(agent, tenant),
       });
       this.#sessions.set(id, session);
       this.#agents.set(id, agent);
@@ -181,7 +194,8 @@ export class Receiver<Copy extends SeriesCopy> {
     const target = { epoch: batch.epoch, log };
     const misfit = this.#dictionary.take(session, target, batch.dictionary);
     if (misfit !== undefined) return misfit;
-    return this.#replies.answered(log.offset, emptySettlement(), this.#deps.store.hub).reply;
+    return this.#replies.answered(log.offset, emptySettlement(), { hub: this.#deps.store.hub })
+      .reply;
   }
 }
 

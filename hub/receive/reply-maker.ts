@@ -21,18 +21,23 @@ export class ReplyMaker {
     this.#metrics = tools.metrics;
   }
 
-  /** 200: the destination has answered for every sample. `hub`: what a stream does not know yet. */
+  /**
+   * 200: the destination has answered for every sample. `more`: the hub's id, which a stream does
+   * not know yet; the oldest timestamp that the tenant takes.
+   */
   answered(
     dictionaryOffset: number,
     settlement: Settlement,
-    hub?: bigint,
+    more: { hub?: bigint | undefined; oldestAcceptedMs?: number | undefined },
   ): { answer: Answer; reply: Reply } {
     const hubClockMs = this.#clock.now();
+    const { hub, oldestAcceptedMs } = more;
     const answer: Answer = {
       settlement,
       dictionaryOffset,
       hubClockMs,
       ...(hub === undefined ? {} : { hub }),
+      ...(oldestAcceptedMs === undefined ? {} : { oldestAcceptedMs }),
     };
     return { answer, reply: { status: 200, body: encodeAnswer(answer) } };
   }

@@ -76,6 +76,7 @@ export class HubMetrics {
     );
     this.#addGauges(gauges);
     this.#addLag();
+    this.#addClockOffset();
   }
 
   #addGauges({ heldBytes, refused }: HubGauges): void {
@@ -116,15 +117,23 @@ export class HubMetrics {
     });
   }
 
-  /** A batch or heartbeat of `agent`, made at `sentAtMs` of its clock. */
-  heard(agent: string, sentAtMs: number): void {
-    const nowMs = this.#clock.now();
-    const before = this.agents.get(agent);
-    this.agents.set(agent, {
-      clockOffsetMs: nowMs - sentAtMs,
-      newestTimestamp: before?.newestTimestamp,
-      atMs: nowMs,
+  #addClockOffset(): void {
+    const { agents } = this;
+    new Gauge({
+      name: 'starferry_hub_agent_clock_offset_seconds',
+      help: 'How far the clock of an agent is behind the hub’s; samples of its machine may be as wrong.',
+      labelNames: ['agent'],
+      registers: [this.registry],
+      collect() {
+        for (const [agent, { clockOffsetMs }] of agents) this.set({ agent }, clockOffsetMs / 1000);
+      },
     });
+  }
+
+  /** A batch or heartbeat of `agent` has arrived; its clock is so far behind ours. */
+  heard(agent: string, clockOffsetMs: number): void {
+    const newestTimestamp = this.agents.get(agent)?.newestTimestamp;
+    this.agents.set(agent, { clockOffsetMs, newestTimestamp, atMs: this.#clock.now() });
   }
 
   settled(agent: string, settlement: Settlement, newestTimestamp: number): void {

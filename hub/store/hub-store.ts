@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import type { Random } from '../../base/random.ts';
 import type { PositionRange } from '../../proto/position-ranges.ts';
+import type { TenantAge } from '../age-limits.ts';
 
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS hub (id TEXT NOT NULL);
@@ -18,6 +19,9 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS runs (
     agent TEXT NOT NULL, run TEXT NOT NULL, is_current INTEGER NOT NULL,
     PRIMARY KEY (agent, run)
+  ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS tenant_ages (
+    tenant TEXT PRIMARY KEY, newest REAL NOT NULL, is_bounded INTEGER NOT NULL
   ) WITHOUT ROWID;
 `;
 
@@ -120,6 +124,25 @@ export class HubStore {
       .immediate();
   }
 
+  tenantAges(): TenantAge[] {
+    const rows = this.#statements.tenantAges.all() as {
+      tenant: string;
+      newest: number;
+      is_bounded: number;
+    }[];
+    return rows.map(({ is_bounded, ...age }) => ({ ...age, isBounded: is_bounded === 1 }));
+  }
+
+  setTenantAges(ages: Iterable<TenantAge>): void {
+    this.#db
+      .transaction(() => {
+        for (const { tenant, newest, isBounded } of ages) {
+          this.#statements.setTenantAge.run(tenant, newest, isBounded ? 1 : 0);
+        }
+      })
+      .immediate();
+  }
+
   close(): void {
     this.#db.close();
   }
@@ -147,6 +170,11 @@ function prepare(db: Database.Database) {
     removePositions: sql('DELETE FROM positions WHERE agent = ? AND tenant = ?'),
     addPosition: sql(
       'INSERT INTO positions (agent, tenant, run, first, last) VALUES (?, ?, ?, ?, ?)',
+    ),
+    tenantAges: sql('SELECT tenant, newest, is_bounded FROM tenant_ages'),
+    setTenantAge: sql(
+      'INSERT INTO tenant_ages (tenant, newest, is_bounded) VALUES (?, ?, ?) ON CONFLICT DO ' +
+        'UPDATE SET newest = excluded.newest, is_bounded = excluded.is_bounded',
     ),
     runs: sql('SELECT run, is_current FROM runs WHERE agent = ?'),
     removeRuns: sql('DELETE FROM runs WHERE agent = ?'),

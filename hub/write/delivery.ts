@@ -22,6 +22,8 @@ export interface DeliveryTools {
   post: Post;
   setAside: SetAside;
   refused: RefusedSink;
+  /** Told of each refusal: some say how old samples may be. */
+  ages: { refused(tenant: string, reason: RefusalReason): void };
   clock: Clock;
   random: Random;
   metrics: WriteMetrics;
@@ -240,6 +242,7 @@ class Delivery {
     const settlement = this.#settlement;
     settlement.refused.set(reason, (settlement.refused.get(reason) ?? 0) + refused);
     settlement.doubtful += doubtful;
+    this.#tools.ages.refused(this.#request.tenant, reason);
     const answer = cut(message);
     this.#refused.add({ ...refusal, message: answer });
     const fields = { ...this.#fields(), reason, refused, doubtful, answer };

@@ -53,6 +53,8 @@ test('agents and a destination are all a hub on loopback needs to be told', () =
       haClusterLabel: 'cluster',
       haReplicaLabel: '__replica__',
       outOfOrderTimeWindowMs: 0,
+      sampleAgeMaxMs: 0,
+      sampleAheadMaxMs: 300_000,
       setAsideAfterMs: 3_600_000,
     },
     limits: {
@@ -77,7 +79,8 @@ agents:
   - {id: b, token_file: other-token}
 destination: {kind: prometheus, url: "https://prometheus/api/v1/write", tenant_header: X-Tenant,
   bearer_token_file: token, max_samples_per_request: 10, timeout: 5s, lanes: 2, max_in_flight: 3,
-  ha_cluster_label: c, ha_replica_label: r, out_of_order_time_window: 2h, set_aside_after: 10m}
+  ha_cluster_label: c, ha_replica_label: r, out_of_order_time_window: 2h,
+  max_sample_age: 30m, max_sample_ahead: 1m, set_aside_after: 10m}
 limits: {max_batch: 1MiB, max_decoded_batch: 2MiB, max_held: 3MiB, max_series_per_agent: 4}
 refused: {max_bytes: 5MiB, max_age: 1d}`);
   expect(config.tls?.certPem).toMatch(/^-----BEGIN CERTIFICATE-----/);
@@ -104,6 +107,8 @@ refused: {max_bytes: 5MiB, max_age: 1d}`);
       haClusterLabel: 'c',
       haReplicaLabel: 'r',
       outOfOrderTimeWindowMs: 7_200_000,
+      sampleAgeMaxMs: 1_800_000,
+      sampleAheadMaxMs: 60_000,
       setAsideAfterMs: 600_000,
     },
     limits: {

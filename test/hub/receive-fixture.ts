@@ -1,3 +1,4 @@
+import { AgeLimits } from '../../hub/age-limits.ts';
 import { DictionaryCopy } from '../../hub/expand/dictionary-copy.ts';
 import type { KnownAgent, ReceiveLimits } from '../../hub/receive/contracts.ts';
 import { Receiver } from '../../hub/receive/receiver.ts';
@@ -69,6 +70,7 @@ export const LIMITS: ReceiveLimits = {
   decodedBytesMax: 8 * 2 ** 20,
   heldBytesMax: 64 * 2 ** 20,
   seriesPerAgentMax: 10_000,
+  aheadMaxMs: 300_000,
 };
 
 /**
@@ -95,11 +97,16 @@ export function startReceiver(
   const ending = new AbortController();
   const store = new HubStore(dataDir, random);
   const metrics = { request: () => {}, heldByMisconfiguration: () => {} };
+  const ages = new AgeLimits(
+    { sampleAgeMaxMs: 0, outOfOrderTimeWindowMs: 0 },
+    { store, clock, log },
+  );
   const delivery = {
     kind: 'cortex',
     post,
     setAside: new SetAside(0, clock),
     refused: { keep: async () => {} },
+    ages,
     clock,
     random,
     metrics,
@@ -114,6 +121,7 @@ export function startReceiver(
       const lanes = new Lanes(4, createDelivery(agent, delivery), ending.signal);
       return createWriter({ tenant, named }, options, encoder, lanes);
     },
+    ages,
     limits: { ...LIMITS, ...limits },
     metrics: {
       heard: () => {},

@@ -44,9 +44,12 @@ test('the lag is in the agent’s time and grows while the agent is silent', asy
   const metrics = new HubMetrics(clock, GAUGES);
   // The agent's clock is a minute behind; its newest sample is ten seconds old.
   const agentNowMs = clock.now() - 60_000;
-  metrics.heard('sg', agentNowMs);
+  metrics.heard('sg', 60_000);
   metrics.settled('sg', { ...emptySettlement(), accepted: 1 }, agentNowMs - 10_000);
   expect(await linesOf(metrics)).toContain('starferry_hub_agent_lag_seconds{agent="sg"} 10');
+  expect(await linesOf(metrics)).toContain(
+    'starferry_hub_agent_clock_offset_seconds{agent="sg"} 60',
+  );
   await clock.sleep(5000);
   metrics.settled('sg', { ...emptySettlement(), accepted: 1 }, agentNowMs - 20_000);
   expect(await linesOf(metrics)).toContain('starferry_hub_agent_lag_seconds{agent="sg"} 15');
@@ -55,7 +58,7 @@ test('the lag is in the agent’s time and grows while the agent is silent', asy
 test('the status names every agent, heard or not, and no token', async () => {
   const clock = new InstantClock();
   const metrics = new HubMetrics(clock, GAUGES);
-  metrics.heard('sg', clock.now() - 2000);
+  metrics.heard('sg', 2000);
   const agents = ['sg', 'fra'].map((id) => ({ id, token: 'secret', tenants: ['a'] }));
   const destination = { kind: 'cortex', url: 'http://cortex' };
   const source = hubStatus(metrics, GAUGES, { agents, destination });

@@ -36,6 +36,8 @@ export interface Rig {
   held: number[];
   /** What the record of refused samples is given. */
   refused: RefusedRequest[];
+  /** What the age limits are told of: tenant and reason. */
+  learned: string[];
   lines: { level: string; key: string; fields: Record<string, unknown> }[];
 }
 
@@ -64,10 +66,12 @@ export function rig(kind: DestinationKind, post: Post, options: RigOptions = {})
   };
   const random = seededRandom(seed);
   const refused: RefusedRequest[] = [];
+  const learned: string[] = [];
   const deliver = createDelivery('sg', {
     kind,
     post,
     setAside: new SetAside(setAsideAfterMs, clock),
+    ages: { refused: (tenant, reason) => void learned.push(`${tenant} ${reason}`) },
     refused: {
       async keep(requests) {
         refused.push(...requests);
@@ -79,7 +83,7 @@ export function rig(kind: DestinationKind, post: Post, options: RigOptions = {})
     metrics,
     log,
   });
-  return { deliver, clock, codes, held, refused, lines };
+  return { deliver, clock, codes, held, refused, learned, lines };
 }
 
 export interface RequestOptions {

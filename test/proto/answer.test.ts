@@ -52,10 +52,13 @@ const state: HubState = {
   currentAddress: '192.0.2.1:5',
   formats: [1, 2],
   hubClockMs: 1,
+  aheadMaxMs: 300_000,
 };
 
 test('an answer is read as it was written', () => {
   expect(decodeAnswer(encodeAnswer(answer))).toEqual(answer);
+  const bounded: Answer = { ...answer, oldestAcceptedMs: 1_800_000_000_000 };
+  expect(decodeAnswer(encodeAnswer(bounded))).toEqual(bounded);
   const plain: Answer = { settlement: emptySettlement(), dictionaryOffset: 0, hubClockMs: 0 };
   expect(decodeAnswer(encodeAnswer(plain))).toEqual(plain);
 });

@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs';
 import type { Random } from '../../base/random.ts';
+import { AgeLimits } from '../../hub/age-limits.ts';
 import { DictionaryCopy } from '../../hub/expand/dictionary-copy.ts';
 import { Receiver } from '../../hub/receive/receiver.ts';
 import { type Reply, textReply } from '../../hub/receive/reply.ts';
@@ -20,6 +21,7 @@ import type { WallClock } from './virtual-time.ts';
 
 const AGENT_ID = 'agent';
 const SAVE_EVERY_MS = 1000;
+const AHEAD_MAX_MS = 300_000;
 const SERIES_PER_AGENT_MAX = 100_000;
 /** Short beside the faults, so that an answer of 500 that is drawn again and again would show. */
 const SET_ASIDE_AFTER_MS = 20_000;
@@ -126,11 +128,16 @@ export class HubProcess {
     const { semantics } = plan.destination;
     const { lanes, samplesPerRequestMax } = plan.hub;
     const log = { warn: () => {}, error: () => {} };
+    const ages = new AgeLimits(
+      { sampleAgeMaxMs: 0, outOfOrderTimeWindowMs: 0 },
+      { store: this.#store, clock, log },
+    );
     const delivery = {
       kind: KINDS[semantics],
       post: parts.post(post),
       setAside: new SetAside(SET_ASIDE_AFTER_MS, clock),
       refused: this.#refused,
+      ages,
       clock,
       random,
       metrics: { request: () => {}, heldByMisconfiguration: () => {} },
@@ -147,7 +154,8 @@ export class HubProcess {
           const all = new Lanes(lanes, createDelivery(agent, delivery), this.#ending.signal);
           return createWriter({ tenant, named }, options, encoder, all);
         }),
-      limits: { ...plan.hub, seriesPerAgentMax: SERIES_PER_AGENT_MAX },
+      ages,
+      limits: { ...plan.hub, seriesPerAgentMax: SERIES_PER_AGENT_MAX, aheadMaxMs: AHEAD_MAX_MS },
       metrics: {
         heard: () => {},
         settled: (_agent, settlement) => settled(settlement),
