@@ -1,19 +1,22 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { assert } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { PositionRange } from '../../proto/position-ranges.ts';
 import type { SampleColumns } from '../../proto/sample-columns.ts';
 import { selectBatch } from './batch-selection.ts';
-import { BufferDatabase, hex, type SegmentRow, type StoredSegment } from './database.ts';
+import type { Answered, BufferTools } from './buffer-tools.ts';
+import { DamagedBufferError } from './damage.ts';
+import { type BufferDatabase, hex, type SegmentRow, type StoredSegment } from './database.ts';
 import { Dictionary } from './dictionary.ts';
-import { isDiskFault } from './disk-fault.ts';
+import { DiskGuard, type Unavailable } from './disk-guard.ts';
 import { FreeDisk } from './free-disk.ts';
-import { reportVanished, writeHighWater } from './high-water.ts';
 import { emptyLosses, type Losses, recordLosses } from './losses.ts';
+import { reportVanished } from './missing.ts';
+import { openStore } from './open-store.ts';
+import { rescueOpenFiles } from './salvage/rescue-open-files.ts';
 import { segmentRows } from './segment-rows.ts';
+import { removalOf, Witness } from './witness.ts';
 
 /** What one remote-write request asks to keep: samples of one tenant and the entries they need. */
 export interface Append {
@@ -30,9 +33,6 @@ export interface BufferOptions {
   whenFull: 'reject' | 'drop_oldest';
   freeDiskBytesMin: number;
 }
-
-/** Why the buffer cannot take samples now; nothing of the group was kept. */
-export type Unavailable = 'buffer_full' | 'disk_full' | 'disk_failing';
 
 /** Row and page overhead of a segment, for the estimate before it is written. */
 const ROW_BYTES = 160;
@@ -51,11 +51,13 @@ const SHRUNK_PAGES = 64;
  * Loss: a segment leaves only by `acknowledge`, by a limit (counted in `losses`), or set aside as
  * damaged (counted likewise). Segments in a batch that waits for its answer are pinned: no limit
  * takes them away.
+ * Damage: a buffer whose files turn out to be damaged or gone throws (`isDamage`), takes nothing
+ * more, and is to be abandoned; the next one is opened from what can be read.
  */
 export class Buffer {
   /** Drawn at every start: positions of this process can never be confused with others. */
   readonly run: bigint;
-  readonly losses: Losses = emptyLosses();
+  readonly losses: Losses;
   /** Highest segment id that earlier runs left; 0 for a new buffer. */
   readonly storedBefore: number;
   readonly #options: BufferOptions;
@@ -68,37 +70,40 @@ export class Buffer {
   /** Keys of epochs whose entries are being deleted. */
   readonly #dying: number[] = [];
   /** Answered for, yet still in the database. */
-  readonly #unforgotten: { tenant: string; ranges: readonly PositionRange[] }[] = [];
+  readonly #unforgotten: Answered[];
   readonly #freeDisk: FreeDisk;
-  readonly #highWaterPath: string;
-  /** Last sequence of this run, by tenant. */
-  readonly #heads = new Map<string, number>();
+  readonly #witness: Witness;
   readonly #backlog = new Map<string, number>();
   readonly #pinned = new Map<string, number>();
+  readonly #disk: DiskGuard;
 
   /**
-   * Opens or creates the buffer in `dataDir`.
+   * Opens or creates the buffer in `dataDir`; salvages what is there when it is damaged.
    *
-   * @throws DamagedBufferError; errors of SQLite when the files cannot be opened
+   * @throws errors of SQLite and the file system when the disk cannot be read or written
    */
-  constructor(
-    options: BufferOptions,
-    { clock, random, log }: { clock: Clock; random: Random; log: Log },
-  ) {
+  constructor(options: BufferOptions, tools: BufferTools) {
+    const { clock, random, log, losses = emptyLosses(), onDelay = () => {} } = tools;
+    this.#unforgotten = [...(tools.unforgotten ?? [])];
     this.#options = options;
     this.#clock = clock;
     this.#random = random;
     this.#log = log;
     this.run = random.id64();
-    mkdirSync(options.dataDir, { recursive: true });
+    this.losses = losses;
+    this.#disk = new DiskGuard(log);
     this.#freeDisk = new FreeDisk(options.dataDir, clock);
-    this.#highWaterPath = join(options.dataDir, 'high-water.json');
-    this.#db = new BufferDatabase(join(options.dataDir, 'buffer.db'), options.bytesMax);
-    this.#dictionaries = this.#db.epochs().map((epoch) => new Dictionary(this.#db, epoch));
+    const store = openStore(options.dataDir, options, { clock, random, log, losses, onDelay });
+    this.#db = store.db;
+    this.#dictionaries = store.dictionaries;
     if (this.#dictionaries.length === 0) this.openEpoch();
-    for (const { tenant, samples } of this.#db.backlog()) this.#backlog.set(tenant, samples);
+    const waiting = this.#db.waiting();
+    for (const { tenant, samples } of waiting) this.#addBacklog(tenant, samples);
+    const highWaterPath = join(options.dataDir, 'high-water.json');
+    this.#witness = new Witness(highWaterPath, hex(this.run), clock);
+    this.#witness.found(waiting);
     this.storedBefore = this.#db.lastSegmentId();
-    this.losses.vanishedSegments = reportVanished(this.#highWaterPath, this.#db.heads(), log);
+    reportVanished(this.#db, highWaterPath, losses, log);
     this.#db.forgetHeads();
   }
 
@@ -119,6 +124,11 @@ export class Buffer {
     this.#dictionaries.push(new Dictionary(this.#db, { key, epoch }));
   }
 
+  /** Answered for, yet still in the database. */
+  get unforgotten(): readonly Answered[] {
+    return this.#unforgotten;
+  }
+
   /** Samples that wait, by tenant. */
   get backlog(): ReadonlyMap<string, number> {
     return this.#backlog;
@@ -132,12 +142,12 @@ export class Buffer {
     for (const { newEntries } of group) {
       if (newEntries !== undefined) this.dictionary.take(newEntries);
     }
-    const rows = segmentRows(group, this.#heads, {
+    const rows = segmentRows(group, this.#witness.heads, {
       epoch: this.dictionary.key,
       run: hex(this.run),
       storedAt: this.#clock.now(),
     });
-    return this.#onDisk(() => this.#makeRoom(rows) ?? this.#commit(rows));
+    return this.#disk.run(() => this.#makeRoom(rows) ?? this.#commit(rows));
   }
 
   #commit(rows: readonly SegmentRow[]): undefined {
@@ -146,20 +156,9 @@ export class Buffer {
       return this.dictionary.write();
     });
     committed();
-    for (const { tenant, sequence, samples } of rows) {
-      this.#heads.set(tenant, sequence);
-      this.#addBacklog(tenant, samples);
-    }
-  }
-
-  /** Runs `work`; a fault of the disk becomes the reason why nothing can be stored now. */
-  #onDisk(work: () => Unavailable | undefined): Unavailable | undefined {
-    try {
-      return work();
-    } catch (error) {
-      if (!isDiskFault(error)) throw error;
-      this.#log.error({ err: error }, 'cannot write to the buffer: check the disk of data_dir');
-      return error.code === 'SQLITE_FULL' ? 'disk_full' : 'disk_failing';
+    for (const row of rows) {
+      this.#witness.stored(row);
+      this.#addBacklog(row.tenant, row.samples);
     }
   }
 
@@ -187,9 +186,11 @@ export class Buffer {
       if (!wanted(segment, evicted.length)) break;
       evicted.push(segment);
     }
-    this.#db.transaction(() => {
-      for (const { id } of evicted) this.#db.removeSegment(id);
-    });
+    this.#witness.removing(evicted.map(removalOf), () =>
+      this.#db.transaction(() => {
+        for (const { id } of evicted) this.#db.removeSegment(id);
+      }),
+    );
     for (const { tenant, samples } of evicted) this.#addBacklog(tenant, -samples);
     recordLosses(this.losses, this.#log, reason, evicted);
     return evicted.length;
@@ -205,6 +206,9 @@ export class Buffer {
     if (this.#unforgotten.length > 0) return [];
     const { segments, damaged } = selectBatch(this.#db.segments(tenant), samplesMax);
     for (const segment of damaged) this.#setAside(segment);
+    if (segments.length + damaged.length === 0 && (this.#backlog.get(tenant) ?? 0) > 0) {
+      throw new DamagedBufferError('segments that must be there are not found');
+    }
     const last = segments.at(-1);
     if (last !== undefined) this.#pinned.set(tenant, last.id);
     return segments;
@@ -219,8 +223,8 @@ export class Buffer {
     this.unpin(tenant);
     if (oldest === undefined) return this.dictionary;
     const dictionary = this.#dictionaries.find(({ key }) => key === oldest.epoch);
-    assert(dictionary !== undefined, `a segment of the forgotten epoch ${oldest.epoch}`);
-    return dictionary;
+    if (dictionary !== undefined) return dictionary;
+    throw new DamagedBufferError(`a segment of epoch ${oldest.epoch}, which is not there`);
   }
 
   unpin(tenant: string): void {
@@ -229,8 +233,8 @@ export class Buffer {
 
   /** Keeps a segment that cannot be read for inspection, out of the way of the others. */
   #setAside(segment: Omit<StoredSegment, 'body'>): void {
-    this.#onDisk(() => {
-      this.#db.setAside(segment.id);
+    this.#disk.run(() => {
+      this.#witness.removing([removalOf(segment)], () => this.#db.setAside(segment.id));
       this.#addBacklog(segment.tenant, -segment.samples);
       recordLosses(this.losses, this.#log, 'damaged', [segment]);
       return undefined;
@@ -248,13 +252,22 @@ export class Buffer {
 
   #forget(): number {
     let forgotten = 0;
-    this.#onDisk(() => {
+    this.#disk.run(() => {
       for (let [next] = this.#unforgotten; next !== undefined; [next] = this.#unforgotten) {
         const { tenant, ranges } = next;
-        const samples = this.#db.transaction(() =>
-          ranges.reduce((sum, range) => sum + this.#db.removeRange(tenant, range), 0),
+        const removals = ranges.map((range) => ({
+          ...range,
+          tenant,
+          run: hex(range.run),
+          samples: this.#db.samplesIn(tenant, range),
+        }));
+        this.#witness.removing(removals, () =>
+          this.#db.transaction(() => {
+            for (const range of ranges) this.#db.removeRange(tenant, range);
+          }),
         );
         this.#unforgotten.shift();
+        const samples = removals.reduce((sum, removal) => sum + removal.samples, 0);
         if (samples > 0) this.#addBacklog(tenant, -samples);
         forgotten += samples;
       }
@@ -263,11 +276,17 @@ export class Buffer {
     return forgotten;
   }
 
-  /** About once a second: the witness beside the database, the age limit, space given back. */
+  /**
+   * About once a second: the witness beside the database, a look at the files, the age limit, space
+   * given back.
+   *
+   * @throws DamagedBufferError
+   */
   housekeep(): void {
-    const tenants = Object.fromEntries(this.#heads);
-    writeHighWater(this.#highWaterPath, { run: hex(this.run), tenants });
-    this.#onDisk(() => {
+    this.#witness.write();
+    this.#disk.damage ??= this.#db.foreignChange();
+    if (this.#disk.damage !== undefined) throw new DamagedBufferError(this.#disk.damage);
+    this.#disk.run(() => {
       this.#evictOld();
       this.#dropDeadEpoch();
       this.#db.shrink(SHRUNK_PAGES);
@@ -294,15 +313,34 @@ export class Buffer {
     if (this.#db.removeEpoch(key, ENTRIES_DELETED_AT_ONCE) === 'gone') this.#dying.shift();
   }
 
+  /** 0 while the files cannot be read. */
   usedBytes(): number {
-    return this.#db.usedBytes();
+    return this.#disk.read(() => this.#db.usedBytes()) ?? 0;
   }
 
   oldestTimestamp(): number | undefined {
-    return this.#db.oldestTimestamp();
+    return this.#disk.read(() => this.#db.oldestTimestamp());
   }
 
   close(): void {
+    this.#db.close();
+  }
+
+  /**
+   * Ends a buffer that is damaged: its files are set aside, and what only the open ones still hold
+   * is copied. The next buffer in this folder takes over from there.
+   *
+   * @throws errors of the file system; then it can be called again
+   */
+  abandon(): void {
+    const { dataDir } = this.#options;
+    this.#witness.write();
+    rescueOpenFiles(dataDir, this.#db, this.#dictionaries, this.#witness.state, {
+      damage: this.#disk.damage ?? 'a page of buffer.db is damaged',
+      clock: this.#clock,
+      log: this.#log,
+      losses: this.losses,
+    });
     this.#db.close();
   }
 

@@ -1,32 +1,10 @@
 import { crc32 } from 'node:zlib';
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 import type { PositionRange } from '../../proto/position-ranges.ts';
-
-const PAGE_BYTES = 16_384;
-/** The latency of a commit grows with the write-ahead log: checkpoint at 4 MiB. */
-const WAL_PAGES_MAX = 256;
-/** Beyond the quota, so that the deletes that make room still find pages. */
-const SPARE_PAGES = 4 * WAL_PAGES_MAX;
-
-const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS epochs (key INTEGER PRIMARY KEY, epoch TEXT NOT NULL UNIQUE);
-  CREATE TABLE IF NOT EXISTS dictionary (
-    epoch INTEGER NOT NULL, id INTEGER NOT NULL, hash INTEGER NOT NULL, entry BLOB NOT NULL,
-    PRIMARY KEY (epoch, id)
-  ) WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS segments (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL, epoch INTEGER NOT NULL,
-    run TEXT NOT NULL, sequence INTEGER NOT NULL, stored_at INTEGER NOT NULL,
-    samples INTEGER NOT NULL, oldest REAL NOT NULL, newest REAL NOT NULL,
-    crc INTEGER NOT NULL, body BLOB NOT NULL
-  );
-  CREATE INDEX IF NOT EXISTS segments_of_tenant ON segments (tenant, id);
-  CREATE UNIQUE INDEX IF NOT EXISTS segments_by_position ON segments (run, tenant, sequence);
-  CREATE TABLE IF NOT EXISTS damaged_segments AS SELECT * FROM segments WHERE 0;
-  CREATE TABLE IF NOT EXISTS heads (
-    run TEXT NOT NULL, tenant TEXT NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (run, tenant)
-  ) WITHOUT ROWID;
-`;
+import { DamagedBufferError } from './damage.ts';
+import { OpenFiles } from './open-files.ts';
+import { openSqlite, PAGE_BYTES } from './schema.ts';
+import type { WaitingRange } from './waiting-ledger.ts';
 
 /** A segment as it is stored; `run` in hexadecimal, times in ms since the Unix epoch. */
 export interface SegmentRow {
@@ -52,31 +30,57 @@ export interface StoredSegment extends SegmentRow {
 export const hex = (id: bigint): string => id.toString(16).padStart(16, '0');
 
 /**
- * The one file that speaks SQL to the agent's buffer. Calls are synchronous and belong on the
- * buffer's worker thread. A method that throws has changed nothing.
+ * The one file that speaks SQL to the agent's buffer, once schema.ts has opened it. Calls are
+ * synchronous and belong on the buffer's worker thread. A method that throws has changed nothing.
  */
 export class BufferDatabase {
   readonly #db: Database.Database;
+  readonly #files: OpenFiles;
   readonly #statements;
 
-  /** Opens or creates the database; `bytesMax` becomes SQLite's own page quota. */
+  /**
+   * Opens or creates the database; `bytesMax` becomes SQLite's own page quota.
+   *
+   * @throws errors of SQLite; DamagedBufferError
+   */
   constructor(path: string, bytesMax: number) {
-    this.#db = new Database(path);
-    // Set at every open: a reopened WAL database would be NORMAL, and the quota is not stored.
-    this.#db.pragma(`page_size = ${PAGE_BYTES}`);
-    this.#db.pragma('auto_vacuum = INCREMENTAL');
-    this.#db.pragma('journal_mode = WAL');
-    this.#db.pragma('synchronous = FULL');
-    this.#db.pragma(`wal_autocheckpoint = ${WAL_PAGES_MAX}`);
-    this.#db.pragma(`journal_size_limit = ${WAL_PAGES_MAX * PAGE_BYTES}`);
-    this.#db.pragma(`max_page_count = ${Math.ceil(bytesMax / PAGE_BYTES) + SPARE_PAGES}`);
-    this.#db.exec(SCHEMA);
-    this.#statements = prepare(this.#db);
+    this.#db = openSqlite(path, bytesMax);
+    try {
+      this.#statements = prepare(this.#db);
+    } catch (error) {
+      // Left to the garbage collector it would delete the log of whatever is in its place by then.
+      this.#db.close();
+      throw error;
+    }
+    this.#files = new OpenFiles(path);
+    this.#files.note();
+  }
+
+  /** What somebody else has done to the files, if anybody has. */
+  foreignChange(): string | undefined {
+    return this.#files.change();
+  }
+
+  /** What is wrong with the structure of the file; reads all of it, about a second per GB. */
+  problem(): string | undefined {
+    const found = this.#db.pragma('integrity_check(1)', { simple: true }) as string;
+    return found === 'ok' ? undefined : found;
+  }
+
+  /** Copies everything into a new file, from wherever the open files are now; synced. */
+  copyInto(path: string): void {
+    this.#db.prepare('VACUUM INTO ?').run(path);
   }
 
   /** Everything inside is committed and synced together, or nothing is. */
   transaction<T>(work: () => T): T {
-    return this.#db.transaction(work).immediate();
+    const change = this.#files.change();
+    if (change !== undefined) throw new DamagedBufferError(change);
+    try {
+      return this.#db.transaction(work).immediate();
+    } finally {
+      this.#files.note();
+    }
   }
 
   /** Bytes in use by rows, without the free pages that the file keeps. */
@@ -89,6 +93,7 @@ export class BufferDatabase {
   /** Gives up to `pages` free pages back to the file system; cheap, for idle moments. */
   shrink(pages: number): void {
     this.#db.pragma(`incremental_vacuum(${pages})`);
+    this.#files.note();
   }
 
   // Epochs and the dictionary log.
@@ -96,16 +101,20 @@ export class BufferDatabase {
   /** Epochs that are still referred to, oldest first; the last one is the current one. */
   epochs(): { key: number; epoch: bigint }[] {
     const rows = this.#statements.epochs.all() as { key: number; epoch: string }[];
-    return rows.map(({ key, epoch }) => ({ key, epoch: BigInt(`0x${epoch}`) }));
+    return rows.map(({ key, epoch }) => {
+      if (!/^[0-9a-f]{16}$/.test(epoch)) throw new DamagedBufferError(`epoch ${key} has no name`);
+      return { key, epoch: BigInt(`0x${epoch}`) };
+    });
   }
 
   addEpoch(epoch: bigint): number {
-    return Number(this.#statements.addEpoch.run(hex(epoch)).lastInsertRowid);
+    const { addEpoch } = this.#statements;
+    return this.transaction(() => Number(addEpoch.run(hex(epoch)).lastInsertRowid));
   }
 
   /** Gives an epoch another name. */
   renameEpoch(key: number, epoch: bigint): void {
-    this.#statements.renameEpoch.run(hex(epoch), key);
+    this.transaction(() => this.#statements.renameEpoch.run(hex(epoch), key));
   }
 
   /**
@@ -159,9 +168,23 @@ export class BufferDatabase {
     }
   }
 
-  /** Tenants with segments: how many samples each has. */
-  backlog(): { tenant: string; samples: number }[] {
-    return this.#statements.backlog.all() as { tenant: string; samples: number }[];
+  /** What waits, by tenant and run, the oldest run first. From the rows, not from an index. */
+  waiting(): (WaitingRange & { tenant: string })[] {
+    return this.#statements.waiting.all() as (WaitingRange & { tenant: string })[];
+  }
+
+  /** Samples of all segments. */
+  samples(): number {
+    return (this.#statements.samples.get() as { samples: number }).samples;
+  }
+
+  /** Segments of a range of sequences, ascending. */
+  segmentsIn(
+    tenant: string,
+    { run, first, last }: Pick<WaitingRange, 'run' | 'first' | 'last'>,
+  ): { sequence: number; samples: number }[] {
+    const rows = this.#statements.segmentsIn.all(tenant, run, first, last);
+    return rows as { sequence: number; samples: number }[];
   }
 
   /** Whether a segment refers to the epoch. Looks at every row only once none does. */
@@ -177,12 +200,14 @@ export class BufferDatabase {
     return (this.#statements.oldest.get() as { oldest: number } | undefined)?.oldest;
   }
 
-  /** Removes segments; returns how many samples they held. */
-  removeRange(tenant: string, { run, first, last }: PositionRange): number {
-    const args = [tenant, hex(run), first, last] as const;
-    const { samples } = this.#statements.rangeSamples.get(...args) as { samples: number };
-    this.#statements.removeRange.run(...args);
-    return samples;
+  /** Samples in the segments of a range. */
+  samplesIn(tenant: string, { run, first, last }: PositionRange): number {
+    const row = this.#statements.rangeSamples.get(tenant, hex(run), first, last);
+    return (row as { samples: number }).samples;
+  }
+
+  removeRange(tenant: string, { run, first, last }: PositionRange): void {
+    this.#statements.removeRange.run(tenant, hex(run), first, last);
   }
 
   removeSegment(id: number): void {
@@ -211,7 +236,7 @@ export class BufferDatabase {
   }
 
   forgetHeads(): void {
-    this.#statements.forgetHeads.run();
+    this.transaction(() => this.#statements.forgetHeads.run());
   }
 
   close(): void {
@@ -220,7 +245,7 @@ export class BufferDatabase {
 }
 
 /** Over everything that decides what the samples mean: a flipped bit passes integrity_check. */
-function rowChecksum(row: SegmentRow): number {
+export function rowChecksum(row: SegmentRow): number {
   const { tenant, epoch, run, sequence, samples } = row;
   return crc32(row.body, crc32(`${tenant}\0${epoch}\0${run}\0${sequence}\0${samples}`));
 }
@@ -256,7 +281,16 @@ function prepare(db: Database.Database) {
       'SELECT id, tenant, epoch, run, sequence, stored_at AS storedAt, samples, oldest, newest, ' +
         'crc, body FROM segments WHERE tenant = ? ORDER BY id',
     ),
-    backlog: sql('SELECT tenant, sum(samples) AS samples FROM segments GROUP BY tenant'),
+    waiting: sql(
+      'SELECT tenant, run, min(sequence) AS first, max(sequence) AS last, ' +
+        'sum(samples) AS samples, min(oldest) AS oldest, max(newest) AS newest ' +
+        'FROM segments NOT INDEXED GROUP BY tenant, run ORDER BY min(id)',
+    ),
+    samples: sql('SELECT coalesce(sum(samples), 0) AS samples FROM segments NOT INDEXED'),
+    segmentsIn: sql(
+      'SELECT sequence, samples FROM segments ' +
+        'WHERE tenant = ? AND run = ? AND sequence BETWEEN ? AND ? ORDER BY sequence',
+    ),
     lastSegmentId: sql('SELECT max(id) AS id FROM segments'),
     oldest: sql('SELECT oldest FROM segments ORDER BY id LIMIT 1'),
     rangeSamples: sql(

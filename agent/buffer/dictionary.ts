@@ -1,12 +1,8 @@
 import { assert } from '../../base/assert.ts';
 import type { Random } from '../../base/random.ts';
 import { CHAIN_START, extendChain } from '../../proto/hash-chain.ts';
+import { DamagedBufferError } from './damage.ts';
 import type { BufferDatabase } from './database.ts';
-
-/** The dictionary's rows are not what this agent wrote; the message says what to do. */
-export class DamagedBufferError extends Error {
-  override readonly name = 'DamagedBufferError';
-}
 
 /** Row overhead of an entry, for the estimate before it is written. */
 const ROW_BYTES = 64;
@@ -80,6 +76,7 @@ export class Dictionary {
 
   /** Chain hash after the first `offset` entries, undefined beyond the end. */
   chainHash(offset: number): bigint | undefined {
+    if (offset === this.#length) return this.#hash;
     return offset === 0 ? CHAIN_START : this.#db.entryHash(this.key, offset - 1);
   }
 
@@ -117,10 +114,7 @@ export class Dictionary {
     for (const { hash, entry } of this.#db.entries(this.key, 0)) {
       this.#hash = extendChain(this.#hash, entry);
       if (hash !== this.#hash) {
-        throw new DamagedBufferError(
-          `the dictionary in buffer.db is damaged at entry ${this.#length}: move data_dir away, ` +
-            'start again with an empty one, and keep the old one: its samples can still be read',
-        );
+        throw new DamagedBufferError(`the dictionary is damaged at entry ${this.#length}`);
       }
       this.#length++;
     }

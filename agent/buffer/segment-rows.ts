@@ -48,7 +48,11 @@ function* splitIntoSegments(parts: readonly { columns: SampleColumns }[]) {
   if (segment.count > 0) yield segment;
 }
 
-function timeRange({ timestamps, count }: SampleColumns): { oldest: number; newest: number } {
+/** Of at least one sample. */
+export function timeRange({ timestamps, count }: SampleColumns): {
+  oldest: number;
+  newest: number;
+} {
   let oldest = Number.POSITIVE_INFINITY;
   let newest = Number.NEGATIVE_INFINITY;
   for (let row = 0; row < count; row++) {
