@@ -1,8 +1,11 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import { assert } from '../base/assert.ts';
+import { assert, unreachable } from '../base/assert.ts';
 import type { SampleColumns } from '../proto/sample-columns.ts';
+import { emptyLosses } from './buffer/losses.ts';
 import type { AgentConfig } from './config.ts';
+import { NO_LIMITS } from './ship/link-pacer.ts';
+import { emptyShipStats } from './ship/ship-stats.ts';
 import type { FromWorker, ToWorker, WorkerStart, WorkerStats } from './worker-messages.ts';
 
 /** How long a sender is asked to wait, by the reason why nothing can be stored. */
@@ -10,56 +13,73 @@ const RETRY_AFTER_MS: Record<string, number> = {
   buffer_full: 15_000,
   disk_full: 15_000,
   disk_failing: 10_000,
+  recovering: 5_000,
 };
 
-export type AppendOutcome =
-  | { kind: 'stored' }
-  | { kind: 'unavailable'; reason: string; retryAfterMs: number };
+export interface Unavailable {
+  kind: 'unavailable';
+  reason: string;
+  retryAfterMs: number;
+}
+
+export type AppendOutcome = { kind: 'stored' } | Unavailable;
+
+export interface BufferWorkerEvents {
+  /** An entry of the durable dictionary log, in order from id 0. */
+  onEntry(entry: Uint8Array, id: number): void;
+  /** The log begins again: ids given out so far are void. */
+  onReset(): void;
+  /** The worker has ended unasked: the process cannot go on. */
+  onFailure(error: Error): void;
+}
 
 /** The main thread's end of agent/worker.ts. */
 export class BufferWorker {
   readonly #worker: Worker;
+  readonly #events: BufferWorkerEvents;
   readonly #appends = new Map<number, (outcome: AppendOutcome) => void>();
   readonly #questions = new Map<number, (stats: WorkerStats) => void>();
   #nextId = 1;
+  #life = 1;
   #epochNumber = 0;
+  /** Whether the worker has a buffer that takes samples. */
+  #isReady = false;
+  #lastStats: WorkerStats;
 
-  private constructor(worker: Worker) {
+  private constructor(worker: Worker, config: AgentConfig, events: BufferWorkerEvents) {
     this.#worker = worker;
+    this.#events = events;
+    this.#lastStats = startingStats(config);
   }
 
   /**
    * Starts the worker and hands the durable dictionary log over, entry by entry, before it
-   * resolves.
+   * resolves; or resolves once it turns out that the buffer has to be salvaged first.
    *
-   * @param onFailure the worker has ended unasked: the process cannot go on
    * @throws Error that says why the buffer cannot be opened and what to do
    */
-  static async start(
-    config: AgentConfig,
-    onEntry: (entry: Uint8Array, id: number) => void,
-    onFailure: (error: Error) => void,
-  ): Promise<BufferWorker> {
+  static async start(config: AgentConfig, events: BufferWorkerEvents): Promise<BufferWorker> {
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const workerData: WorkerStart = { config };
     const worker = new Worker(new URL(`./worker.${extension}`, import.meta.url), { workerData });
-    const client = new BufferWorker(worker);
+    const client = new BufferWorker(worker, config, events);
     await new Promise<void>((resolve, reject) => {
       worker.on('message', (message: FromWorker) => {
-        if (message.kind === 'ready') resolve();
-        else if (message.kind === 'failed') reject(new Error(message.message));
-        else if (message.kind === 'entries') {
-          message.entries.forEach((entry, index) => {
-            onEntry(entry, message.firstId + index);
-          });
-        } else client.#receive(message);
+        if (message.kind === 'failed') reject(new Error(message.message));
+        else client.#receive(message);
+        if (message.kind === 'ready' || message.kind === 'preparing') resolve();
       });
       worker.on('error', (error) => {
         reject(error);
-        onFailure(error as Error);
+        events.onFailure(error as Error);
       });
     });
     return client;
+  }
+
+  /** Why nothing can be stored at present; ids looked up meanwhile are void. */
+  get unavailable(): Unavailable | undefined {
+    return this.#isReady ? undefined : unavailable('recovering');
   }
 
   /** Resolves once the samples are committed and synced, or says why they cannot be. */
@@ -77,6 +97,7 @@ export class BufferWorker {
       {
         kind: 'append',
         id,
+        life: this.#life,
         epochNumber: this.#epochNumber,
         tenant,
         ids,
@@ -94,7 +115,9 @@ export class BufferWorker {
     this.#epochNumber++;
   }
 
-  stats(): Promise<WorkerStats> {
+  /** While a buffer is salvaged: as they were before. */
+  async stats(): Promise<WorkerStats> {
+    if (!this.#isReady) return this.#lastStats;
     const id = this.#nextId++;
     this.#say({ kind: 'stats', id });
     return new Promise((resolve) => this.#questions.set(id, resolve));
@@ -111,9 +134,32 @@ export class BufferWorker {
     this.#worker.postMessage(message, transfer as ArrayBuffer[]);
   }
 
-  #receive(message: Extract<FromWorker, { id: number }>): void {
-    if (message.kind === 'stats') this.#resolve(this.#questions, message.id, message.stats);
-    else this.#resolve(this.#appends, message.id, outcomeOf(message.unavailable));
+  #receive(message: Exclude<FromWorker, { kind: 'failed' }>): void {
+    switch (message.kind) {
+      case 'preparing':
+        this.#isReady = false;
+        this.#life = message.life;
+        this.#epochNumber = 0;
+        this.#events.onReset();
+        break;
+      case 'entries':
+        message.entries.forEach((entry, index) => {
+          this.#events.onEntry(entry, message.firstId + index);
+        });
+        break;
+      case 'ready':
+        this.#isReady = true;
+        break;
+      case 'stats':
+        this.#lastStats = message.stats;
+        this.#resolve(this.#questions, message.id, message.stats);
+        break;
+      case 'appended':
+        this.#resolve(this.#appends, message.id, outcomeOf(message.unavailable));
+        break;
+      default:
+        unreachable(message);
+    }
   }
 
   #resolve<T>(waiting: Map<number, (value: T) => void>, id: number, value: T): void {
@@ -124,9 +170,30 @@ export class BufferWorker {
   }
 }
 
-function outcomeOf(unavailable: string | undefined): AppendOutcome {
-  if (unavailable === undefined) return { kind: 'stored' };
-  const retryAfterMs = RETRY_AFTER_MS[unavailable];
-  assert(retryAfterMs !== undefined, `no wait for ${unavailable}`);
-  return { kind: 'unavailable', reason: unavailable, retryAfterMs };
+function outcomeOf(reason: string | undefined): AppendOutcome {
+  return reason === undefined ? { kind: 'stored' } : unavailable(reason);
+}
+
+function unavailable(reason: string): Unavailable {
+  const retryAfterMs = RETRY_AFTER_MS[reason];
+  assert(retryAfterMs !== undefined, `no wait for ${reason}`);
+  return { kind: 'unavailable', reason, retryAfterMs };
+}
+
+/** Before the worker has opened its first buffer. */
+function startingStats({ hub }: AgentConfig): WorkerStats {
+  return {
+    run: '',
+    epoch: '',
+    dictionaryLength: 0,
+    backlog: new Map(),
+    packedSamples: 0,
+    bufferBytes: 0,
+    oldestTimestamp: undefined,
+    losses: emptyLosses(),
+    ship: emptyShipStats(),
+    linkBytes: { up: 0, down: 0 },
+    link: NO_LIMITS,
+    hubUrl: hub.urls[0] ?? '',
+  };
 }

@@ -36,9 +36,10 @@ export async function changeEpochs(deps: EpochChangeDeps, signal: AbortSignal): 
 }
 
 async function changeIfWorthwhile({ series, buffer, log }: EpochChangeDeps): Promise<void> {
-  if (series.unseenShare(UNSEEN_HOURS) <= UNSEEN_SHARE_MAX) return;
   const { backlog } = await buffer.stats();
   if (backlog.values().some((samples) => samples > 0)) return;
+  // Looked at behind the wait: the table may have begun again meanwhile.
+  if (series.unseenShare(UNSEEN_HOURS) <= UNSEEN_SHARE_MAX) return;
   log.info({ entries: series.length }, 'most series are gone: a new dictionary epoch begins');
   // No await between the two: requests in between would be stored with ids of the wrong epoch.
   series.reset();

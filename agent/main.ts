@@ -24,24 +24,28 @@ const CONNECTIONS_MAX = 1000;
 /** The agent: ingest ▶ series here, buffer ▶ encode ▶ ship on the worker. */
 export async function runAgent(config: AgentConfig, { log }: { log: Log }): Promise<RunningAgent> {
   const series = new SeriesTable({ seriesMax: config.buffer.seriesMax });
-  const buffer = await BufferWorker.start(
-    config,
-    (entry, id) => series.restore(entry, id),
-    (error) => {
+  const buffer = await BufferWorker.start(config, {
+    onEntry: (entry, id) => series.restore(entry, id),
+    onReset: () => series.reset(),
+    onFailure: (error) => {
       log.fatal({ err: error }, 'the buffer’s worker has ended: the agent must be restarted');
       process.exit(1);
     },
-  );
+  });
   const metrics = new AgentMetrics(() => buffer.stats());
   const handle = createIngest({
     series,
     append: (batch) => buffer.append(batch),
+    unavailable: () => buffer.unavailable,
     limits: config.ingest,
     metrics,
     log,
     clock: systemClock,
   });
-  const status = agentStatus(config.agentId, metrics, () => buffer.stats());
+  const status = agentStatus(config.agentId, metrics, {
+    stats: () => buffer.stats(),
+    isReady: () => buffer.unavailable === undefined,
+  });
   const isPrivate = isLoopback(config.listen.host);
   const servers = await serve(
     config,

@@ -8,6 +8,7 @@ import { splitPack } from './pack-split.ts';
 import { type PackingOptions, packBacklog } from './packing.ts';
 import type { SampleLog, ShipOptions } from './ship/contracts.ts';
 import type { HubLink } from './ship/hub-client.ts';
+import type { ShipStats } from './ship/ship-stats.ts';
 import { Shipper } from './ship/shipper.ts';
 import { TargetKeys } from './target-keys.ts';
 
@@ -16,6 +17,8 @@ export interface OutboundDeps {
   /** The buffer as shipping sees it. */
   samples: SampleLog;
   link: HubLink;
+  /** Counted on from here. */
+  stats?: ShipStats;
   clock: Clock;
   random: Random;
   log: Log;

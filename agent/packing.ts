@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { PACK_SAMPLES_MAX } from '../proto/pack.ts';
 import type { Buffer } from './buffer/buffer.ts';
-import type { SegmentHead } from './buffer/database.ts';
+import type { SegmentHead } from './buffer/segment-table.ts';
 import { PackMaker } from './encode/pack-maker.ts';
 import type { TargetKeys } from './target-keys.ts';
 
@@ -95,6 +95,7 @@ async function pack(
     newest: segments.reduce((ms, { newest }) => Math.max(ms, newest), first.newest),
   });
   if (!isStored) return false;
+  buffer.compact();
   const { samples, body } = made;
   log.debug({ tenant, segments: segments.length, samples, bytes: body.length }, 'packed a backlog');
   onPacked();

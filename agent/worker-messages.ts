@@ -15,7 +15,8 @@ export type ToWorker =
       ids: Uint32Array;
       timestamps: Float64Array;
       valueBits: Uint32Array;
-      /** How often this process has begun a new epoch: the ids are of that one. */
+      /** The life of the worker, and how many epochs were begun in it: the ids are of that one. */
+      life: number;
       epochNumber: number;
       newEntries?: { firstId: number; entries: Uint8Array[] };
     }
@@ -24,6 +25,11 @@ export type ToWorker =
   | { kind: 'stop'; deadlineMs: number };
 
 export type FromWorker =
+  /**
+   * A buffer is being checked or salvaged, which may take minutes, and a new life begins with the
+   * `ready` after it: nothing can be stored before, and ids are to be forgotten.
+   */
+  | { kind: 'preparing'; life: number }
   /** Part of the durable dictionary log, in order, before `ready`. */
   | { kind: 'entries'; firstId: number; entries: Uint8Array[] }
   | { kind: 'ready'; run: string }

@@ -1,30 +1,40 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { assert, unreachable } from '../base/assert.ts';
+import { Backoff } from '../base/backoff.ts';
 import { systemClock } from '../base/clock.ts';
 import { createLog, type Log } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
 import { SampleColumns } from '../proto/sample-columns.ts';
 import { Buffer } from './buffer/buffer.ts';
-import { DamagedBufferError } from './buffer/dictionary.ts';
+import { isDamage } from './buffer/damage.ts';
+import { lockDataDir } from './buffer/data-dir-lock.ts';
 import { GroupCommit } from './buffer/group-commit.ts';
+import { emptyLosses, type Losses } from './buffer/losses.ts';
 import type { AgentConfig } from './config.ts';
 import { Outbound } from './outbound.ts';
 import { PACKING } from './packing.ts';
 import { HubClient } from './ship/hub-client.ts';
 import { LinkBytes } from './ship/link-bytes.ts';
 import { LinkPacer } from './ship/link-pacer.ts';
+import { emptyShipStats, type ShipStats } from './ship/ship-stats.ts';
 import type { Shipper } from './ship/shipper.ts';
 import type { FromWorker, ToWorker, WorkerStart, WorkerStats } from './worker-messages.ts';
 
 /*
  * The agent's second thread: buffer ▶ encode ▶ ship. It owns SQLite, so that neither a sync nor a
  * compression ever delays an answer to Prometheus.
+ *
+ * What works on one buffer is a life. Damage to its files ends it; the next one begins like a start
+ * of the agent, with what could be salvaged, and the counters go on.
  */
 
 const HOUSEKEEPING_MS = 1000;
 const ENTRIES_PER_MESSAGE = 10_000;
 /** A tenant has one batch in flight; more tenants than this take turns. */
 const CONNECTIONS_MAX = 8;
+/** Between attempts to set a damaged buffer aside, and between lives on a disk that damages on. */
+const RECOVERY = { minMs: 1000, maxMs: 60_000 };
+const LONG_LIFE_MS = 600_000;
 
 assert(parentPort !== null, 'agent/worker.ts is a worker');
 const port = parentPort;
@@ -37,39 +47,154 @@ function say(message: FromWorker): void {
   port.postMessage(message);
 }
 
+interface Running {
+  config: AgentConfig;
+  log: Log;
+  link: HubClient;
+  pacer: LinkPacer;
+  /** Counters of the process. */
+  ship: ShipStats;
+  losses: Losses;
+  ending: AbortController;
+  /** Resolves when the last life is over and its buffer closed. */
+  ended: Promise<void>;
+  /** Undefined while a buffer is opened or salvaged. */
+  life: Life | undefined;
+  /** As they were when the last life ended. */
+  lastStats: WorkerStats | undefined;
+}
+
+interface Life {
+  number: number;
+  buffer: Buffer;
+  shipper: Shipper;
+  commits: GroupCommit;
+  /** Epochs begun since the life began. */
+  epochNumber: number;
+}
+
 function start(config: AgentConfig, log: Log): void {
-  let buffer: Buffer;
-  try {
-    buffer = new Buffer({ dataDir: config.dataDir, ...config.buffer }, { clock, random, log });
-  } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    const advice = error instanceof DamagedBufferError ? '' : `cannot open ${config.dataDir}: `;
-    say({ kind: 'failed', message: `${advice}${error.message}` });
-    return;
-  }
-  handOverDictionary(buffer);
   const linkBytes = new LinkBytes();
   const { dataDir } = config;
   const pacer = new LinkPacer(config.link, { linkBytes, dataDir, clock, log });
-  const link = new HubClient(
-    {
-      ...config.hub,
-      agentId: config.agentId,
-      connectionsMax: CONNECTIONS_MAX,
-    },
-    { clock, linkBytes, pacer },
-  );
-  const ship = { ...config.batch, order: config.order };
-  const outbound = new Outbound(
-    { ship, packing: PACKING },
-    { buffer, samples: buffer, link, clock, random, log },
-  );
+  const running: Running = {
+    config,
+    log,
+    link: new HubClient(
+      {
+        ...config.hub,
+        agentId: config.agentId,
+        connectionsMax: CONNECTIONS_MAX,
+      },
+      { clock, linkBytes, pacer },
+    ),
+    pacer,
+    ship: emptyShipStats(),
+    losses: emptyLosses(),
+    ending: new AbortController(),
+    ended: Promise.resolve(),
+    life: undefined,
+    lastStats: undefined,
+  };
+  listen(running);
+  running.ended = live(running);
+}
+
+/** One life after the other, until the agent stops. */
+async function live(running: Running): Promise<void> {
+  const { ending, log } = running;
+  const backoff = new Backoff(RECOVERY, random);
+  let unforgotten: Buffer['unforgotten'] = [];
+  for (let number = 1; !ending.signal.aborted; number++) {
+    const buffer = await open(running, number, unforgotten, backoff);
+    if (buffer === undefined) return;
+    const beganMs = clock.now();
+    const end = await runLife(running, number, buffer);
+    if (end === 'stopped') return buffer.close();
+    unforgotten = buffer.unforgotten;
+    say({ kind: 'preparing', life: number + 1 });
+    if (clock.now() - beganMs > LONG_LIFE_MS) backoff.reset();
+    await insist('set the damaged buffer aside', () => buffer.abandon(), { log, ending, backoff });
+  }
+}
+
+/** Opens the buffer; undefined when that fails at the start of the agent, or when it stops. */
+async function open(
+  { config, log, losses, ending }: Running,
+  life: number,
+  unforgotten: Buffer['unforgotten'],
+  backoff: Backoff,
+): Promise<Buffer | undefined> {
+  const onDelay = (): void => say({ kind: 'preparing', life });
+  const openNow = (): Buffer =>
+    new Buffer(
+      { dataDir: config.dataDir, ...config.buffer },
+      { clock, random, log, losses, unforgotten, onDelay },
+    );
+  if (life > 1) return insist('open the buffer', openNow, { log, ending, backoff });
+  try {
+    lockDataDir(config.dataDir);
+    return openNow();
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    say({ kind: 'failed', message: `cannot open ${config.dataDir}: ${error.message}` });
+    port.close();
+    return undefined;
+  }
+}
+
+/** Tries until it works or the agent stops: senders are put off meanwhile. */
+async function insist<T>(
+  what: string,
+  work: () => T,
+  { log, ending, backoff }: { log: Log; ending: AbortController; backoff: Backoff },
+): Promise<T | undefined> {
+  for (;;) {
+    try {
+      return work();
+    } catch (error) {
+      log.error({ err: error }, `cannot ${what}, trying again: check the disk of data_dir`);
+    }
+    if (ending.signal.aborted) return undefined;
+    await clock.sleep(backoff.next(), ending.signal);
+  }
+}
+
+/** Runs everything on a buffer until the agent stops or the buffer turns out to be damaged. */
+async function runLife(
+  running: Running,
+  number: number,
+  buffer: Buffer,
+): Promise<'stopped' | 'damaged'> {
+  handOverDictionary(buffer);
+  const outbound = createOutbound(running, buffer);
   const { shipper } = outbound;
-  const ending = new AbortController();
   const commits = new GroupCommit(buffer, () => shipper.wake());
-  const loops = Promise.all([outbound.run(ending.signal), housekeep(buffer, pacer, ending.signal)]);
-  listen({ buffer, shipper, link, pacer, commits, ending, loops, epochNumber: 0 });
+  running.life = { number, buffer, shipper, commits, epochNumber: 0 };
   say({ kind: 'ready', run: buffer.run.toString(16) });
+  const ending = new AbortController();
+  const signal = AbortSignal.any([ending.signal, running.ending.signal]);
+  const loops = [outbound.run(signal), housekeep(buffer, running.pacer, signal)];
+  try {
+    await Promise.all(loops);
+    buffer.housekeep();
+    return 'stopped';
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    return 'damaged';
+  } finally {
+    ending.abort();
+    await Promise.allSettled(loops);
+    commits.commit();
+    running.lastStats = statsOf(running);
+    running.life = undefined;
+  }
+}
+
+function createOutbound({ config, log, link, ship: stats }: Running, buffer: Buffer): Outbound {
+  const ship = { ...config.batch, order: config.order };
+  const deps = { buffer, samples: buffer, stats, link, clock, random, log };
+  return new Outbound({ ship, packing: PACKING }, deps);
 }
 
 function handOverDictionary(buffer: Buffer): void {
@@ -93,18 +218,6 @@ async function housekeep(buffer: Buffer, pacer: LinkPacer, signal: AbortSignal):
   }
 }
 
-interface Running {
-  buffer: Buffer;
-  shipper: Shipper;
-  link: HubClient;
-  pacer: LinkPacer;
-  commits: GroupCommit;
-  ending: AbortController;
-  loops: Promise<unknown>;
-  /** Epochs begun since the start. */
-  epochNumber: number;
-}
-
 function listen(running: Running): void {
   port.on('message', (message: ToWorker) => {
     switch (message.kind) {
@@ -124,15 +237,21 @@ function listen(running: Running): void {
 }
 
 async function append(
-  running: Running,
-  { id, tenant, newEntries, epochNumber, ...arrays }: Extract<ToWorker, { kind: 'append' }>,
+  { life }: Running,
+  message: Extract<ToWorker, { kind: 'append' }>,
 ): Promise<void> {
-  const { commits, buffer } = running;
-  if (epochNumber !== running.epochNumber) {
+  const { id, tenant, newEntries, epochNumber, life: number, ...arrays } = message;
+  // The ids of another life may mean something else in this one.
+  if (life === undefined || number !== life.number) {
+    say({ kind: 'appended', id, unavailable: 'recovering' });
+    return;
+  }
+  const { commits, buffer } = life;
+  if (epochNumber !== life.epochNumber) {
     // What came before carries ids of the epoch before.
     commits.commit();
     buffer.openEpoch();
-    running.epochNumber = epochNumber;
+    life.epochNumber = epochNumber;
   }
   const unavailable = await commits.add({
     tenant,
@@ -142,28 +261,29 @@ async function append(
   say({ kind: 'appended', id, ...(unavailable === undefined ? {} : { unavailable }) });
 }
 
-async function stop(
-  { buffer, shipper, link, pacer, ending, loops }: Running,
-  deadlineMs: number,
-): Promise<void> {
+async function stop(running: Running, deadlineMs: number): Promise<void> {
+  const { ending, link, pacer } = running;
   const isOverAtMs = clock.now() + deadlineMs;
   const pollMs = 20;
-  shipper.drain();
-  while (waiting(buffer) > 0 && clock.now() < isOverAtMs) await clock.sleep(pollMs);
+  running.life?.shipper.drain();
+  while (waiting(running) > 0 && clock.now() < isOverAtMs) await clock.sleep(pollMs);
   ending.abort();
-  await loops;
-  buffer.housekeep();
-  buffer.close();
+  await running.ended;
   await link.close();
   pacer.housekeep();
   port.close();
 }
 
-function waiting(buffer: Buffer): number {
-  return buffer.backlog.values().reduce((sum, samples) => sum + samples, 0);
+function waiting({ life }: Running): number {
+  return life?.buffer.backlog.values().reduce((sum, samples) => sum + samples, 0) ?? 0;
 }
 
-function statsOf({ buffer, shipper, link, pacer }: Running): WorkerStats {
+function statsOf({ life, link, pacer, ship, losses, lastStats }: Running): WorkerStats {
+  if (life === undefined) {
+    assert(lastStats !== undefined, 'nobody asks before the first life');
+    return lastStats;
+  }
+  const { buffer } = life;
   return {
     run: buffer.run.toString(16),
     epoch: buffer.dictionary.epoch.toString(16),
@@ -172,8 +292,8 @@ function statsOf({ buffer, shipper, link, pacer }: Running): WorkerStats {
     packedSamples: buffer.packedSamples,
     bufferBytes: buffer.usedBytes(),
     oldestTimestamp: buffer.oldestTimestamp(),
-    losses: buffer.losses,
-    ship: shipper.stats,
+    losses,
+    ship,
     linkBytes: { up: link.linkBytes.up, down: link.linkBytes.down },
     link: pacer.stats(),
     hubUrl: link.url,

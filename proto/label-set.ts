@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { assert } from '../base/assert.ts';
 import { ByteWriter, DecodeError, utf8Text } from './bytes.ts';
 import { FieldCursor } from './field-cursor.ts';
 import { writeBytesField } from './field-writer.ts';
@@ -133,6 +134,16 @@ function isName(bytes: Uint8Array, from: number, to: number): boolean {
     if (bytes[at]! >= 0x80) return isUtf8(bytes.subarray(from, to));
   }
   return to > from;
+}
+
+/** The canonical form of labels that this program makes itself: they must be a series. */
+export function labelSet(labels: Readonly<Record<string, string>>): Uint8Array {
+  const pairs = Object.entries(labels).map(([name, value]) => {
+    return { name: Buffer.from(name), value: Buffer.from(value) };
+  });
+  pairs.sort((a, b) => Buffer.compare(a.name, b.name));
+  assert(refusalOf(pairs) === undefined, 'labels that are no series');
+  return encodeLabels(pairs);
 }
 
 /** @param labels sorted by name, empty values included: a name counts as used even then */

@@ -1,4 +1,4 @@
-import type { StoredSegment } from './database.ts';
+import type { StoredSegment } from './segment-table.ts';
 
 /**
  * What one batch may span. The hub writes a batch over several lanes at once: were one of them far

@@ -1,12 +1,8 @@
 import { assert } from '../../base/assert.ts';
 import type { Random } from '../../base/random.ts';
 import { CHAIN_START, extendChain } from '../../proto/hash-chain.ts';
+import { DamagedBufferError } from './damage.ts';
 import type { BufferDatabase } from './database.ts';
-
-/** The dictionary's rows are not what this agent wrote; the message says what to do. */
-export class DamagedBufferError extends Error {
-  override readonly name = 'DamagedBufferError';
-}
 
 /** Row overhead of an entry, for the estimate before it is written. */
 const ROW_BYTES = 64;
@@ -68,7 +64,7 @@ export class Dictionary {
     let hash = this.#hash;
     this.#taken.forEach((entry, index) => {
       hash = extendChain(hash, entry);
-      this.#db.addEntry(this.key, this.#length + index, hash, entry);
+      this.#db.logs.addEntry(this.key, this.#length + index, hash, entry);
     });
     return () => {
       this.#length += this.#taken.length;
@@ -80,17 +76,18 @@ export class Dictionary {
 
   /** Chain hash after the first `offset` entries, undefined beyond the end. */
   chainHash(offset: number): bigint | undefined {
-    return offset === 0 ? CHAIN_START : this.#db.entryHash(this.key, offset - 1);
+    if (offset === this.#length) return this.#hash;
+    return offset === 0 ? CHAIN_START : this.#db.logs.entryHash(this.key, offset - 1);
   }
 
   /** The durable entry `id`. */
   entry(id: number): Uint8Array | undefined {
-    return this.#db.entry(this.key, id);
+    return this.#db.logs.entry(this.key, id);
   }
 
   /** Durable entries from id `from` on. */
   *entries(from = 0): Generator<Uint8Array> {
-    for (const { entry } of this.#db.entries(this.key, from)) yield entry;
+    for (const { entry } of this.#db.logs.entries(this.key, from)) yield entry;
   }
 
   /** Entries that a hub has said to hold, since this process has heard from it. */
@@ -108,19 +105,16 @@ export class Dictionary {
    */
   rename(random: Random): void {
     const epoch = random.id64();
-    this.#db.renameEpoch(this.key, epoch);
+    this.#db.transaction(() => this.#db.logs.renameEpoch(this.key, epoch));
     this.#epoch = epoch;
     this.#acknowledged.clear();
   }
 
   #verify(): void {
-    for (const { hash, entry } of this.#db.entries(this.key, 0)) {
+    for (const { hash, entry } of this.#db.logs.entries(this.key, 0)) {
       this.#hash = extendChain(this.#hash, entry);
       if (hash !== this.#hash) {
-        throw new DamagedBufferError(
-          `the dictionary in buffer.db is damaged at entry ${this.#length}: move data_dir away, ` +
-            'start again with an empty one, and keep the old one: its samples can still be read',
-        );
+        throw new DamagedBufferError(`the dictionary is damaged at entry ${this.#length}`);
       }
       this.#length++;
     }

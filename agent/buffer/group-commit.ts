@@ -1,4 +1,5 @@
-import type { Append, Buffer, Unavailable } from './buffer.ts';
+import type { Append, Buffer } from './buffer.ts';
+import type { Unavailable } from './disk-guard.ts';
 
 /**
  * Commits together what arrives together: a sync costs as much for sixty-four requests as for one.

@@ -1,61 +1,57 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
-import type { Log } from '../../base/log.ts';
 
-/** Last segment sequence of each tenant that a run has committed. */
+/** What a run has committed, and what of it and of runs before it waited then. */
 export interface HighWater {
   run: string;
+  /** Milliseconds since the Unix epoch. */
+  writtenAt: number;
+  /** Last segment sequence of each tenant that the run has committed. */
   tenants: Record<string, number>;
+  /** By tenant, see WaitingRange. */
+  waiting: Record<
+    string,
+    { run: string; first: number; last: number; samples: number; oldest: number; newest: number }[]
+  >;
 }
 
-const schema = z.object({ run: z.string(), tenants: z.record(z.string(), z.number()) });
+const range = z.object({
+  run: z.string(),
+  first: z.int(),
+  last: z.int(),
+  samples: z.int(),
+  oldest: z.number(),
+  newest: z.number(),
+});
+const schema = z.object({
+  run: z.string(),
+  writtenAt: z.number(),
+  tenants: z.record(z.string(), z.int()),
+  waiting: z.record(z.string(), z.array(range)),
+});
 
 /**
- * The highest sequences, kept outside the database: one flipped byte in SQLite's write-ahead log
- * makes all later commits vanish without any error, and only a witness beside it can tell.
+ * The witness beside the database: one flipped byte in SQLite's write-ahead log makes all later
+ * commits vanish without any error, a file can be deleted or replaced, and only what is kept
+ * outside can tell.
  *
  * Written about once a second and never synced: it may lag behind, so it only serves detection, and
- * a full disk that cuts it off is no reason to stop.
+ * a full disk is no reason to stop. Renamed into place, so that a crash leaves the one before.
  */
 export function writeHighWater(path: string, highWater: HighWater): void {
   try {
-    writeFileSync(path, JSON.stringify(highWater));
+    writeFileSync(`${path}.part`, JSON.stringify(highWater));
+    renameSync(`${path}.part`, path);
   } catch {
     // The next second tries again; a commit on that disk says loudly what is wrong with it.
   }
 }
 
-/** The last state written, or nothing where there is none or it was cut off by a crash. */
-function readHighWater(path: string): HighWater | undefined {
+/** The last state written; `none` where there is none, `unreadable` where it is damaged. */
+export function readHighWater(path: string): HighWater | 'none' | 'unreadable' {
   try {
     return schema.parse(JSON.parse(readFileSync(path, 'utf8')));
-  } catch {
-    return undefined;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'none' : 'unreadable';
   }
-}
-
-/**
- * Compares what the last run said it had committed with the last sequences `heads` in the
- * database; returns how many segments have vanished.
- */
-export function reportVanished(
-  path: string,
-  heads: readonly { run: string; tenant: string; last: number }[],
-  log: Log,
-): number {
-  const witness = readHighWater(path);
-  let vanished = 0;
-  for (const [tenant, last] of Object.entries(witness?.tenants ?? {})) {
-    const head = heads.find((found) => found.run === witness?.run && found.tenant === tenant);
-    const found = head?.last ?? 0;
-    if (found >= last) continue;
-    vanished += last - found;
-    log.error(
-      { tenant, run: witness?.run, firstMissing: found + 1, lastMissing: last },
-      'committed segments have vanished from buffer.db: its write-ahead log was damaged, or an ' +
-        'older copy of the file was put in place; the samples in between are lost unless they ' +
-        'were delivered before',
-    );
-  }
-  return vanished;
 }

@@ -1,26 +1,47 @@
 import type { Log } from '../../base/log.ts';
 
 /** Why samples left the buffer without an answer of the destination. */
-export type LossReason = 'age' | 'bytes' | 'damaged';
+export type LossReason = 'age' | 'bytes' | 'damaged' | 'vanished';
 
 export interface Losses {
   /** Samples by reason, since the start of the process. */
   samples: Record<LossReason, number>;
   /** Segments that were committed and are no longer in the database. */
   vanishedSegments: number;
+  /** How often a damaged database was set aside. */
+  salvages: number;
+  /** Samples that were carried over from databases set aside. */
+  salvagedSamples: number;
 }
 
 export function emptyLosses(): Losses {
-  return { samples: { age: 0, bytes: 0, damaged: 0 }, vanishedSegments: 0 };
+  return {
+    samples: { age: 0, bytes: 0, damaged: 0, vanished: 0 },
+    vanishedSegments: 0,
+    salvages: 0,
+    salvagedSamples: 0,
+  };
 }
 
-/** A segment that is lost; times in ms since the Unix epoch. */
+/** Samples that are lost; times in ms since the Unix epoch. */
 export interface LostSegment {
   tenant: string;
   samples: number;
   oldest: number;
   newest: number;
+  /** Segments they were in, where nothing of these is left. */
+  positions?: readonly LostPositions[];
 }
+
+/** Segments first..last of one run. */
+export interface LostPositions {
+  run: string;
+  first: number;
+  last: number;
+}
+
+/** A line names no more ranges of sequences than this. */
+const RANGES_NAMED_MAX = 20;
 
 /** The one place all losses go through: counted, and logged with their time range by tenant. */
 export function recordLosses(
@@ -28,15 +49,24 @@ export function recordLosses(
   log: Log,
   reason: LossReason,
   segments: readonly LostSegment[],
+  advice = ADVICE[reason],
 ): void {
   for (const [tenant, lost] of Map.groupBy(segments, (segment) => segment.tenant)) {
     const samples = lost.reduce((sum, segment) => sum + segment.samples, 0);
     const oldest = lost.reduce((ms, segment) => Math.min(ms, segment.oldest), lost[0]!.oldest);
     const newest = lost.reduce((ms, segment) => Math.max(ms, segment.newest), lost[0]!.newest);
+    const positions = lost.flatMap((segment) => segment.positions ?? []);
     losses.samples[reason] += samples;
     log.warn(
-      { reason, tenant, samples, oldest: isoTime(oldest), newest: isoTime(newest) },
-      ADVICE[reason],
+      {
+        reason,
+        tenant,
+        samples,
+        oldest: isoTime(oldest),
+        newest: isoTime(newest),
+        ...(positions.length === 0 ? {} : { sequences: named(positions) }),
+      },
+      advice,
     );
   }
 }
@@ -45,7 +75,22 @@ const ADVICE: Record<LossReason, string> = {
   age: 'evicted samples older than buffer.max_age',
   bytes: 'evicted the oldest samples: buffer.max_bytes is reached and when_full is drop_oldest',
   damaged: 'set a damaged segment aside in the table damaged_segments: check the disk',
+  vanished:
+    'committed samples have vanished from buffer.db: its files were damaged, deleted, or replaced ' +
+    'by an older copy; they are lost unless they were delivered before',
 };
+
+/** `run: 3-5, 8; run: 1`. */
+function named(positions: readonly LostPositions[]): string {
+  const shown = positions.slice(0, RANGES_NAMED_MAX);
+  const byRun = Map.groupBy(shown, ({ run }) => run);
+  const texts = Array.from(byRun, ([run, ranges]) => {
+    const parts = ranges.map(({ first, last }) => (first === last ? first : `${first}-${last}`));
+    return `${run}: ${parts.join(', ')}`;
+  });
+  const more = positions.length - shown.length;
+  return texts.join('; ') + (more > 0 ? ` and ${more} more ranges` : '');
+}
 
 /** Timestamps may lie outside what a Date can hold. */
 function isoTime(ms: number): string {

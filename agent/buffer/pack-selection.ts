@@ -1,5 +1,5 @@
 import { BATCH_SPAN_MAX_MS } from './batch-selection.ts';
-import type { SegmentHead } from './database.ts';
+import type { SegmentHead } from './segment-table.ts';
 
 /** What is around the segments. */
 export interface Surroundings {

@@ -1,19 +1,17 @@
 import { crc32 } from 'node:zlib';
 import type Database from 'better-sqlite3';
 import type { PositionRange } from '../../proto/position-ranges.ts';
+import type { WaitingRange } from './waiting-ledger.ts';
 
-const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS packs (
-    id INTEGER PRIMARY KEY, last_id INTEGER NOT NULL, tenant TEXT NOT NULL,
-    epoch INTEGER NOT NULL, positions TEXT NOT NULL, stored_at INTEGER NOT NULL,
-    samples INTEGER NOT NULL, oldest REAL NOT NULL, newest REAL NOT NULL,
-    format INTEGER NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL
-  );
-  CREATE TABLE IF NOT EXISTS damaged_packs AS SELECT * FROM packs WHERE 0;
-`;
 const HEAD =
   'id, last_id AS lastId, tenant, epoch, positions, stored_at AS storedAt, samples, oldest, ' +
   'newest, format, length(body) AS bytes, crc';
+
+/** Segments side by side in a pack. */
+export interface PackRange extends PositionRange {
+  /** Samples of each of them. */
+  counts: number[];
+}
 
 /** What is known of a pack without reading its body; times in ms since the Unix epoch. */
 export interface PackHead {
@@ -24,7 +22,7 @@ export interface PackHead {
   /** Local key of the epoch whose ids the samples carry. */
   epoch: number;
   /** Of the segments in it, in order. */
-  positions: PositionRange[];
+  positions: PackRange[];
   /** When the newest of its segments was stored. */
   storedAt: number;
   samples: number;
@@ -54,10 +52,11 @@ export class PackTable {
   readonly #statements;
 
   constructor(db: Database.Database) {
-    db.exec(SCHEMA);
     const sql = (text: string): Database.Statement<unknown[]> => db.prepare(text);
     this.#statements = {
       heads: sql(`SELECT ${HEAD} FROM packs ORDER BY id`),
+      ofTenant: sql(`SELECT ${HEAD} FROM packs WHERE tenant = ? ORDER BY id`),
+      samples: sql('SELECT coalesce(sum(samples), 0) AS samples FROM packs'),
       row: sql(`SELECT ${HEAD}, body FROM packs WHERE id = ?`),
       add: sql(
         'INSERT INTO packs (id, last_id, tenant, epoch, positions, stored_at, samples, oldest, ' +
@@ -71,21 +70,39 @@ export class PackTable {
 
   /** All packs in the order of the sample log. */
   heads(): PackHead[] {
-    return (this.#statements.heads.all() as StoredHead[]).map(({ crc: _, ...head }) => {
-      return { ...head, positions: readPositions(head.positions) };
-    });
+    return (this.#statements.heads.all() as StoredHead[]).map(readHead);
+  }
+
+  /** Samples of all packs. */
+  samples(): number {
+    return (this.#statements.samples.get() as { samples: number }).samples;
+  }
+
+  /** Segments of a range of sequences that are in packs. */
+  inRange(
+    tenant: string,
+    { run, first, last }: Pick<WaitingRange, 'run' | 'first' | 'last'>,
+  ): { sequence: number; samples: number }[] {
+    const packs = (this.#statements.ofTenant.all(tenant) as StoredHead[]).map(readHead);
+    return packs
+      .flatMap(({ positions }) => positions)
+      .filter((range) => range.run === BigInt(`0x${run}`))
+      .flatMap((range) =>
+        range.counts.map((samples, index) => ({ sequence: range.first + index, samples })),
+      )
+      .filter(({ sequence }) => first <= sequence && sequence <= last);
   }
 
   add(pack: PackRow): void {
     const positions = writePositions(pack.positions);
-    const crc = checksum({ ...pack, positions }, pack.body);
+    const crc = packChecksum({ ...pack, positions }, pack.body);
     this.#statements.add.run({ ...pack, positions, crc });
   }
 
   /** The body of a pack; undefined when row and checksum do not agree. */
   body(id: number): Uint8Array | undefined {
     const row = this.#statements.row.get(id) as (StoredHead & { body: Buffer }) | undefined;
-    return row !== undefined && checksum(row, row.body) === row.crc ? row.body : undefined;
+    return row !== undefined && packChecksum(row, row.body) === row.crc ? row.body : undefined;
   }
 
   remove(id: number): void {
@@ -99,8 +116,12 @@ export class PackTable {
   }
 }
 
+function readHead({ crc: _, ...head }: StoredHead): PackHead {
+  return { ...head, positions: readPositions(head.positions) };
+}
+
 /** Over everything that decides what the samples mean and what their answer is for. */
-function checksum(
+export function packChecksum(
   head: Pick<StoredHead, 'tenant' | 'epoch' | 'positions' | 'samples' | 'format'>,
   body: Uint8Array,
 ): number {
@@ -108,14 +129,18 @@ function checksum(
   return crc32(body, crc32(`${tenant}\0${epoch}\0${positions}\0${samples}\0${format}`));
 }
 
-/** `run:first-last`, separated by blanks: readable in the sqlite3 shell. */
-function writePositions(ranges: readonly PositionRange[]): string {
-  return ranges.map(({ run, first, last }) => `${run.toString(16)}:${first}-${last}`).join(' ');
+/** `run:first=samples,samples,…`, separated by blanks: readable in the sqlite3 shell. */
+function writePositions(ranges: readonly PackRange[]): string {
+  return ranges
+    .map(({ run, first, counts }) => `${run.toString(16)}:${first}=${counts.join(',')}`)
+    .join(' ');
 }
 
 /** A damaged text gives no positions: the pack is then damaged as a whole, says its checksum. */
-function readPositions(text: string): PositionRange[] {
-  return Array.from(text.matchAll(/([0-9a-f]{1,16}):(\d{1,15})-(\d{1,15})/g), (match) => {
-    return { run: BigInt(`0x${match[1]}`), first: Number(match[2]), last: Number(match[3]) };
+export function readPositions(text: string): PackRange[] {
+  return Array.from(text.matchAll(/([0-9a-f]{1,16}):(\d{1,15})=([\d,]+)/g), (match) => {
+    const counts = match[3]!.split(',').map(Number);
+    const first = Number(match[2]);
+    return { run: BigInt(`0x${match[1]}`), first, last: first + counts.length - 1, counts };
   });
 }

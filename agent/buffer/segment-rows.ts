@@ -1,7 +1,7 @@
 import { SampleColumns } from '../../proto/sample-columns.ts';
 import { encodeSegment, SEGMENT_SAMPLES_MAX } from '../../proto/segment.ts';
 import { timeRange } from '../../proto/time-range.ts';
-import type { SegmentRow } from './database.ts';
+import type { SegmentRow } from './segment-table.ts';
 
 /** The rows of a group of samples, tenant by tenant: what comes together shares segments. */
 export function segmentRows(

@@ -20,8 +20,29 @@ export interface EncodedBatch {
   samples: number;
 }
 
+/** Segments side by side, with the samples of each. */
+export interface CountedRange extends PositionRange {
+  counts: number[];
+}
+
+/** Positions of segments in their order, with what each of them holds. */
+export function countedRanges(
+  segments: readonly { run: string; sequence: number; samples: number }[],
+): CountedRange[] {
+  const counted: CountedRange[] = [];
+  let next = 0;
+  for (const range of positionRanges(segments)) {
+    const end = next + range.last - range.first + 1;
+    counted.push({ ...range, counts: segments.slice(next, end).map(({ samples }) => samples) });
+    next = end;
+  }
+  return counted;
+}
+
 /** Positions of segments in their order, as few ranges as that takes. */
-export function positionRanges(segments: readonly EncodableSegment[]): PositionRange[] {
+export function positionRanges(
+  segments: readonly { run: string; sequence: number }[],
+): PositionRange[] {
   const ranges: PositionRange[] = [];
   for (const { run: runHex, sequence } of segments) {
     const run = BigInt(`0x${runHex}`);

@@ -7,7 +7,13 @@ import { SampleColumns } from '../../proto/sample-columns.ts';
 import { sampleFormats } from '../../proto/sample-format.ts';
 import { decodeSegment } from '../../proto/segment.ts';
 import { compressFrame } from '../../proto/zstd.ts';
-import { type EncodableSegment, type EncodedBatch, positionRanges, ZSTD_LEVEL } from './frames.ts';
+import {
+  type CountedRange,
+  countedRanges,
+  type EncodableSegment,
+  type EncodedBatch,
+  ZSTD_LEVEL,
+} from './frames.ts';
 
 /** Samples of one section; coding them takes about as long as a commit. */
 const SECTION_SAMPLES_MIN = 20_000;
@@ -18,7 +24,7 @@ export class PackMaker {
   readonly format = Math.max(...sampleFormats.keys());
   readonly #encoder: PackEncoder;
   readonly #columns = new SampleColumns();
-  readonly #segments: EncodableSegment[] = [];
+  readonly #segments: { run: string; sequence: number; samples: number }[] = [];
 
   /** @param groupKeyOf a number for the target of a series, by its id in the segments' epoch */
   constructor(groupKeyOf: (id: number) => number) {
@@ -30,20 +36,21 @@ export class PackMaker {
   /** Adds an intact segment; says whether that took so long that others should have their turn. */
   add(segment: EncodableSegment): boolean {
     decodeSegment(segment.body, segment.samples, this.#columns);
-    this.#segments.push(segment);
+    const { run, sequence, samples } = segment;
+    this.#segments.push({ run, sequence, samples });
     if (this.#columns.count < SECTION_SAMPLES_MIN) return false;
     this.#endSection();
     return true;
   }
 
-  finish(): { format: number; samples: number; positions: PositionRange[]; body: Uint8Array } {
+  finish(): { format: number; samples: number; positions: CountedRange[]; body: Uint8Array } {
     if (this.#columns.count > 0) this.#endSection();
     const { format } = this;
     const { samples } = this.#encoder;
     return {
       format,
       samples,
-      positions: positionRanges(this.#segments),
+      positions: countedRanges(this.#segments),
       body: this.#encoder.finish(),
     };
   }

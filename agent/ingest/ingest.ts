@@ -52,6 +52,8 @@ export interface IngestOptions {
    * fails must go with the next one, since their ids are in use.
    */
   append(batch: IngestBatch): Promise<AppendOutcome>;
+  /** Why nothing can be stored at present: then no series may be looked up either. */
+  unavailable(): { reason: string; retryAfterMs: number } | undefined;
   limits: IngestLimits;
   metrics: IngestMetrics;
   log: Log;
@@ -164,6 +166,8 @@ class Ingest {
    */
   async #store(tenant: string, body: Uint8Array, decodedBytes: number): Promise<Answer> {
     const { append, series, metrics } = this.#options;
+    const pause = this.#options.unavailable();
+    if (pause !== undefined) return unavailable(pause.reason, pause.retryAfterMs);
     const tenantNumber = series.tenant(tenant);
     if (tenantNumber === FULL) return this.#dictionaryFull('too many tenants');
     const parsed = new ParsedRequest(series, tenantNumber, this.#samplesExpected);

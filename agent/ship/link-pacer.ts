@@ -24,6 +24,15 @@ export interface LinkStats {
   quotas: QuotaStats[];
 }
 
+/** Of a link that is not limited. */
+export const NO_LIMITS: LinkStats = {
+  isLimited: false,
+  bytesPerSecondMax: 0,
+  isBacklogOpen: true,
+  waiting: [],
+  quotas: [],
+};
+
 export interface LinkPacerDeps {
   /** What has crossed the link since the start of the process. */
   linkBytes: { readonly up: number; readonly down: number };

@@ -14,6 +14,8 @@ const TROUBLE_LINES_PER_MINUTE = 4;
 export interface ShipperDeps extends Omit<ShipTools, 'session' | 'stats' | 'log'> {
   /** Highest segment that an earlier run stored. */
   storedBefore: number;
+  /** Counted on from here. */
+  stats?: ShipStats;
   log: Log;
 }
 
@@ -28,7 +30,7 @@ interface TenantLoops {
  * not hold up the others; and a heartbeat while there is nothing to say.
  */
 export class Shipper {
-  readonly stats: ShipStats = emptyShipStats();
+  readonly stats: ShipStats;
   readonly #options: ShipOptions;
   readonly #deps: ShipperDeps;
   readonly #tools: ShipTools;
@@ -41,6 +43,7 @@ export class Shipper {
   constructor(options: ShipOptions, deps: ShipperDeps) {
     this.#options = options;
     this.#deps = deps;
+    this.stats = deps.stats ?? emptyShipStats();
     const { samples, random, clock } = deps;
     const log = boundedLog(deps.log, { perMinute: TROUBLE_LINES_PER_MINUTE }, clock);
     const session = new HubSession({
@@ -78,8 +81,13 @@ export class Shipper {
     this.wake();
   }
 
-  /** Runs until `signal` is aborted; what is in flight then is sent again after the next start. */
-  async run(signal: AbortSignal): Promise<void> {
+  /**
+   * Runs until `signal` is aborted; what is in flight then is sent again after the next start. When
+   * the loop of a tenant throws, all of them end, and it throws the same.
+   */
+  async run(aborted: AbortSignal): Promise<void> {
+    const ending = new AbortController();
+    const signal = AbortSignal.any([aborted, ending.signal]);
     const running: Promise<void>[] = [];
     while (!signal.aborted && this.#failure === undefined) {
       for (const tenant of this.#deps.samples.backlog.keys()) {
@@ -91,7 +99,8 @@ export class Shipper {
       await this.#wakeup.wait(this.#deps.clock, HEARTBEAT_MS, signal);
       await this.#beat(signal);
     }
-    if (this.#failure === undefined) await Promise.all(running);
+    ending.abort();
+    await Promise.all(running);
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 

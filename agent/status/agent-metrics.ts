@@ -124,7 +124,7 @@ const WORKER_METRICS: WorkerMetric[] = [
   {
     name: 'evicted_samples_total',
     type: 'counter',
-    help: 'Samples that left the buffer undelivered, by reason: age, bytes, damaged.',
+    help: 'Samples that left the buffer undelivered, by reason: age, bytes, damaged, vanished.',
     labelNames: ['reason'],
     read: ({ losses }) =>
       Object.entries(losses.samples).map(([reason, count]): Reading => [{ reason }, count]),
@@ -132,8 +132,20 @@ const WORKER_METRICS: WorkerMetric[] = [
   {
     name: 'vanished_segments_total',
     type: 'counter',
-    help: 'Committed segments that were missing from the database at the start.',
+    help: 'Committed segments of which nothing was left in the database.',
     read: ({ losses }) => [[{}, losses.vanishedSegments]],
+  },
+  {
+    name: 'salvages_total',
+    type: 'counter',
+    help: 'How often damaged files of the buffer were set aside.',
+    read: ({ losses }) => [[{}, losses.salvages]],
+  },
+  {
+    name: 'salvaged_samples_total',
+    type: 'counter',
+    help: 'Samples carried over from damaged files of the buffer; they wait again.',
+    read: ({ losses }) => [[{}, losses.salvagedSamples]],
   },
   {
     name: 'buffer_samples',

@@ -11,7 +11,12 @@ export interface AgentStats {
   bufferBytes: number;
   /** Milliseconds since the Unix epoch. */
   oldestTimestamp: number | undefined;
-  losses: { samples: Record<string, number>; vanishedSegments: number };
+  losses: {
+    samples: Record<string, number>;
+    vanishedSegments: number;
+    salvages: number;
+    salvagedSamples: number;
+  };
   ship: {
     settled: Settlement;
     resumed: number;

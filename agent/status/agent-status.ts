@@ -7,10 +7,10 @@ import type { AgentStats } from './agent-stats.ts';
 export function agentStatus(
   agentId: string,
   metrics: AgentMetrics,
-  stats: () => Promise<AgentStats>,
+  { stats, isReady }: { stats: () => Promise<AgentStats>; isReady: () => boolean },
 ): StatusSource {
   return {
-    isReady: () => true,
+    isReady,
     metrics: async () => ({
       contentType: metrics.registry.contentType,
       text: await metrics.registry.metrics(),
@@ -23,6 +23,7 @@ export function agentStatus(
         ...rest,
         waitingSamples: Object.fromEntries(backlog),
         oldestWaiting: isoTime(oldestTimestamp),
+        isRecovering: !isReady(),
         lost: losses,
         lastAnswer: isoTime(ship.lastAnswerAtMs),
         lastTrouble: ship.lastTrouble?.message ?? null,

@@ -1,7 +1,6 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { DamagedBufferError } from '../../agent/buffer/dictionary.ts';
 import { Workspace } from '../tools/workspace.ts';
 import {
   openBuffer,
@@ -89,25 +88,63 @@ describe('a segment that is not what was written', () => {
   });
 });
 
-test('commits that vanish with a damaged write-ahead log are noticed by the witness', () => {
-  const { buffer } = openBuffer(dataDir, 'one');
-  for (let sequence = 1; sequence <= 5; sequence++) {
-    buffer.append([{ tenant: 'a', columns: samplesOf(0, T0) }]);
+describe('the write-ahead log', () => {
+  /** Five commits that the witness knows of, and `more` that it does not. */
+  function appendFive(more = 0): { copy: string; wal: string; walOfThree: Uint8Array } {
+    const { buffer } = openBuffer(dataDir, 'one');
+    const append = (sequence: number): void => {
+      const newEntries = { firstId: sequence - 1, entries: seriesEntries(`series_${sequence}`) };
+      buffer.append([{ tenant: 'a', columns: samplesOf(0, T0 + sequence), newEntries }]);
+    };
+    for (const sequence of [1, 2, 3]) append(sequence);
+    const walOfThree = readFileSync(join(dataDir, 'buffer.db-wal'));
+    for (const sequence of [4, 5]) append(sequence);
+    buffer.housekeep();
+    for (let count = 1; count <= more; count++) append(5 + count);
+    const copy = powerCut(dataDir);
+    buffer.close();
+    return { copy, wal: join(copy, 'buffer.db-wal'), walOfThree };
   }
-  buffer.housekeep();
-  const copy = powerCut(dataDir);
-  const wal = join(copy, 'buffer.db-wal');
-  flipBit(wal, readFileSync(wal).length - 100);
 
-  const { buffer: later, lines } = openBuffer(copy, 'two');
-  const left = later.read('a', 1000).length;
-  expect(left).toBeLessThan(5);
-  expect(later.losses.vanishedSegments).toBe(5 - left);
-  expect(lines).toContainEqual(
-    expect.objectContaining({ tenant: 'a', firstMissing: left + 1, lastMissing: 5 }),
-  );
-  later.close();
-  buffer.close();
+  test('commits that vanish with a damaged write-ahead log are noticed by the witness', () => {
+    const { copy, wal, walOfThree } = appendFive();
+    writeFileSync(wal, walOfThree);
+    const { buffer: later, lines } = openBuffer(copy, 'two');
+    expect(later.read('a', 1000).length).toBe(3);
+    expect(later.losses.vanishedSegments).toBe(2);
+    expect(later.losses.samples.vanished).toBe(2);
+    expect(lines).toContainEqual(
+      expect.objectContaining({
+        reason: 'vanished',
+        tenant: 'a',
+        samples: 2,
+        oldest: new Date(T0 + 1).toISOString(),
+        newest: new Date(T0 + 5).toISOString(),
+        sequences: expect.stringContaining(': 4-5'),
+      }),
+    );
+    later.close();
+  });
+
+  test('commits behind a damaged byte of it are carried over', () => {
+    const { copy, wal } = appendFive();
+    flipBit(wal, readFileSync(wal).length / 2);
+    const { buffer: later } = openBuffer(copy, 'two');
+    expect(rowsOf(later.read('a', 1000)).map(([, timestamp]) => timestamp! - T0)).toEqual([
+      1, 2, 3, 4, 5,
+    ]);
+    expect(later.losses.salvages).toBe(1);
+    later.close();
+  });
+
+  test('a commit that a crash cut off is no damage', () => {
+    const { copy, wal } = appendFive(1);
+    truncateSync(wal, readFileSync(wal).length - 20_000);
+    const { buffer: later, lines } = openBuffer(copy, 'two');
+    expect(lines).toEqual([]);
+    expect(later.backlog.get('a')).toBe(5);
+    later.close();
+  });
 });
 
 test('a witness that was cut off by a crash is no reason not to start', () => {
@@ -122,17 +159,31 @@ test('a witness that was cut off by a crash is no reason not to start', () => {
   later.close();
 });
 
-test('a dictionary that is not what was written is refused by name', () => {
+test('a dictionary that is not what was written is salvaged, and other ids keep their meaning', () => {
   const { buffer } = openBuffer(dataDir, 'one');
   const newEntries = { firstId: 0, entries: seriesEntries('a', 'b', 'c') };
   buffer.append([{ tenant: '', columns: samplesOf(0, T0), newEntries }]);
+  for (const id of [1, 2]) buffer.append([{ tenant: '', columns: samplesOf(id, T0 + id) }]);
   buffer.close();
   const database = openDatabase(dataDir);
   const entry = seriesEntries('x')[0];
   database.prepare('UPDATE dictionary SET entry = ? WHERE id = 1').run(entry);
   database.close();
-  expect(() => openBuffer(dataDir, 'two')).toThrow(DamagedBufferError);
-  expect(() => openBuffer(dataDir, 'two')).toThrow(/damaged at entry 1: move data_dir away/);
+
+  const { buffer: later, lines } = openBuffer(dataDir, 'two');
+  const [first] = later.read('', 1);
+  const log = later.dictionaryOfEpoch(first!.epoch);
+  expect([log.length, log.entry(0), log.entry(2)]).toEqual([3, ...bytes('a', 'c')]);
+  expect(log.entry(1)).not.toEqual(entry);
+  expect(rowsOf(later.read('', 1000)).map(([id]) => id)).toEqual([0, 2]);
+  expect(later.losses.samples.damaged).toBe(1);
+  expect(lines).toContainEqual(
+    expect.objectContaining({ samples: 1, oldest: new Date(T0 + 1).toISOString() }),
+  );
+  // How long the log had been nobody can say: no id of it is given out again.
+  expect(later.dictionary.epoch).not.toBe(log.epoch);
+  expect(later.dictionary.length).toBe(0);
+  later.close();
 });
 
 describe('a dictionary that no segment refers to any more', () => {
@@ -162,3 +213,8 @@ describe('a dictionary that no segment refers to any more', () => {
     buffer.close();
   });
 });
+
+/** SQLite hands entries out as Buffer. */
+function bytes(...names: string[]): Buffer[] {
+  return seriesEntries(...names).map((entry) => Buffer.from(entry));
+}

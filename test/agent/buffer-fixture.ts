@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import type { BufferOptions } from '../../agent/buffer/buffer.ts';
 import { Buffer as SampleBuffer } from '../../agent/buffer/buffer.ts';
+import type { Losses } from '../../agent/buffer/losses.ts';
 import type { Clock } from '../../base/clock.ts';
 import { encodeSeriesEntry } from '../../proto/dictionary-entry.ts';
 import { SampleColumns } from '../../proto/sample-columns.ts';
@@ -32,11 +33,15 @@ export interface OpenBuffer {
   lines: Record<string, unknown>[];
 }
 
-/** Opens the buffer of `dataDir` as a new process would; `seed` is what makes its run another. */
+/**
+ * Opens the buffer of `dataDir` as a new process would, or as the same one with its `losses`;
+ * `seed` is what makes its run another.
+ */
 export function openBuffer(
   dataDir: string,
   seed: string,
   options: Partial<BufferOptions> = {},
+  losses?: Losses,
 ): OpenBuffer {
   const clock = new StillClock();
   const { log, lines } = memoryLog();
@@ -50,7 +55,7 @@ export function openBuffer(
       freeDiskBytesMin: 0,
       ...options,
     },
-    { clock, random, log },
+    { clock, random, log, ...(losses === undefined ? {} : { losses }) },
   );
   return { buffer, clock, lines };
 }

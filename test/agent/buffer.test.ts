@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { GroupCommit } from '../../agent/buffer/group-commit.ts';
+import { emptyLosses } from '../../agent/buffer/losses.ts';
 import { Workspace } from '../tools/workspace.ts';
 import {
   noise,
@@ -124,7 +125,7 @@ describe('a full buffer', () => {
 
     buffer.acknowledge('', [{ run: buffer.run, first: 1, last: 2 }]);
     expect(buffer.append(append())).toBeUndefined();
-    expect(buffer.losses.samples).toEqual({ age: 0, bytes: 0, damaged: 0 });
+    expect(buffer.losses.samples).toEqual(emptyLosses().samples);
     buffer.close();
   });
 

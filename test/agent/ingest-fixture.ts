@@ -39,6 +39,8 @@ export class RecordingBuffer {
   /** `tenant {labels}` or `tenant family` of each entry of the dictionary log. */
   readonly entries: string[] = [];
   appends = 0;
+  /** Why nothing can be stored for a while. */
+  pause: { reason: string; retryAfterMs: number } | undefined;
   /** Called for each append; it may wait. */
   answer: () => Promise<AppendOutcome> = async () => ({ kind: 'stored' });
 
@@ -103,6 +105,7 @@ export async function startIngest(limits: Partial<IngestLimits> = {}, seriesMax 
   const handle = createIngest({
     series: new SeriesTable({ seriesMax }),
     append: (batch) => buffer.append(batch),
+    unavailable: () => buffer.pause,
     limits: { ...limitDefaults, ...limits },
     metrics,
     log,

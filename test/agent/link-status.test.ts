@@ -41,13 +41,13 @@ function sourceOf(some: AgentStats['link']) {
     packedSamples: 0,
     bufferBytes: 0,
     oldestTimestamp: undefined,
-    losses: { samples: {}, vanishedSegments: 0 },
+    losses: { samples: {}, vanishedSegments: 0, salvages: 0, salvagedSamples: 0 },
     ship: emptyShipStats(),
     linkBytes: { up: 0, down: 0 },
     link: some,
     hubUrl: 'http://127.0.0.1:1',
   });
-  return agentStatus('sg', new AgentMetrics(stats), stats);
+  return agentStatus('sg', new AgentMetrics(stats), { stats, isReady: () => true });
 }
 
 async function metricsOf(some: AgentStats['link']): Promise<string[]> {

@@ -1,4 +1,4 @@
-import { BufferDatabase } from '../../agent/buffer/database.ts';
+import { SegmentTable } from '../../agent/buffer/segment-table.ts';
 import type { SampleLog, ShippableSegment } from '../../agent/ship/contracts.ts';
 import type { HubReply } from '../../agent/ship/hub-client.ts';
 import { DictionaryLog } from '../../hub/receive/dictionary-log.ts';
@@ -63,12 +63,12 @@ const deleteBeforeAcknowledge: Mistake = {
 /** What is read from disk is believed. */
 const skipChecksum: Mistake = {
   install() {
-    const { segments } = BufferDatabase.prototype;
-    BufferDatabase.prototype.segments = function* (...range) {
-      for (const segment of segments.call(this, ...range)) yield { ...segment, isIntact: true };
+    const { stored } = SegmentTable.prototype;
+    SegmentTable.prototype.stored = function* (...range) {
+      for (const segment of stored.call(this, ...range)) yield { ...segment, isIntact: true };
     };
     return () => {
-      BufferDatabase.prototype.segments = segments;
+      SegmentTable.prototype.stored = stored;
     };
   },
   plan: often('damage', 'destination outage'),

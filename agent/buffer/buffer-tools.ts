@@ -1,0 +1,23 @@
+import type { Clock } from '../../base/clock.ts';
+import type { Log } from '../../base/log.ts';
+import type { Random } from '../../base/random.ts';
+import type { PositionRange } from '../../proto/position-ranges.ts';
+import type { Losses } from './losses.ts';
+
+/** Segments of a tenant that the destination has answered for. */
+export interface Answered {
+  tenant: string;
+  ranges: readonly PositionRange[];
+}
+
+export interface BufferTools {
+  clock: Clock;
+  random: Random;
+  log: Log;
+  /** Counted on from here, where a buffer of this process came before. */
+  losses?: Losses;
+  /** What the destination has answered for while that buffer could not forget it. */
+  unforgotten?: readonly Answered[];
+  /** Called before opening takes longer because something has to be salvaged. */
+  onDelay?: () => void;
+}

@@ -1,0 +1,187 @@
+import type { Random } from '../../../base/random.ts';
+import { DecodeError } from '../../../proto/bytes.ts';
+import { CHAIN_START, extendChain } from '../../../proto/hash-chain.ts';
+import { SampleColumns } from '../../../proto/sample-columns.ts';
+import { decodeSegment, encodeSegment } from '../../../proto/segment.ts';
+import { timeRange } from '../../../proto/time-range.ts';
+import { FrameError } from '../../../proto/zstd.ts';
+import type { BufferDatabase } from '../database.ts';
+import { isDiskFault } from '../disk-fault.ts';
+import type { LostSegment } from '../losses.ts';
+import type { SegmentRow } from '../segment-table.ts';
+import type { BufferImage } from './buffer-image.ts';
+import { type Position, positionsInOrder } from './positions.ts';
+import { RescuedLog } from './rescued-log.ts';
+
+/** Rows of one commit: a crash in the middle means to begin again anyway. */
+const ROWS_AT_ONCE = 64;
+
+export interface CarriedOver {
+  segments: number;
+  samples: number;
+  /** Every position of which a row is in the new database, with the samples it had before. */
+  carried: { tenant: string; run: string; sequence: number; samples: number }[];
+  /** Positions of which no intact row was found, as far as the best of them can be believed. */
+  unreadable: Position[];
+  /** Samples whose series is lost with an entry of the dictionary. */
+  nameless: LostSegment[];
+  /** Segments that did not fit on the disk. */
+  leftBehind: LostSegment[];
+}
+
+export interface CarryOverOptions {
+  /** Whether a segment waits as far as the witness knows. */
+  isExpected(position: { tenant: string; run: string; sequence: number }): boolean;
+  /** Whether there is room for more. */
+  hasRoom(): boolean;
+  random: Random;
+}
+
+/**
+ * Fills a new database with everything of an image that checksums and hash chains vouch for: the
+ * segments under their positions and in their order, and the dictionary logs they refer to. Then a
+ * new epoch begins: how many entries the last log has lost nobody can say, and no id may be given
+ * out twice.
+ */
+export function carryOver(
+  image: BufferImage,
+  target: BufferDatabase,
+  options: CarryOverOptions,
+): CarriedOver {
+  const positions = positionsInOrder(image.segments, options.isExpected);
+  const result: CarriedOver = {
+    segments: 0,
+    samples: 0,
+    carried: [],
+    unreadable: [],
+    nameless: [],
+    leftBehind: [],
+  };
+  const logs = writeLogs(image, target, positions, options.random);
+  for (let from = 0; from < positions.length; from += ROWS_AT_ONCE) {
+    const group = positions.slice(from, from + ROWS_AT_ONCE);
+    if (options.hasRoom() && carryGroup(image, target, logs, group, result)) continue;
+    for (const { best } of positions.slice(from)) result.leftBehind.push(best);
+    break;
+  }
+  target.logs.addEpoch(options.random.id64());
+  return result;
+}
+
+interface CarriedLog {
+  log: RescuedLog;
+  /** Key of its epoch in the new database. */
+  key: number;
+}
+
+/** Writes the log of every epoch that a segment names, in the order of their keys. */
+function writeLogs(
+  image: BufferImage,
+  target: BufferDatabase,
+  positions: readonly Position[],
+  random: Random,
+): Map<number, CarriedLog> {
+  const keys = new Set(positions.flatMap(({ rows }) => rows.map(({ epoch }) => epoch)));
+  const logs = new Map<number, CarriedLog>();
+  const names = new Set<bigint>();
+  for (const oldKey of [...keys].sort((a, b) => a - b)) {
+    const log = new RescuedLog(image.entries.get(oldKey) ?? new Map());
+    const oldName = image.epochs.get(oldKey);
+    // With other entries in it, it is another log: hubs must not take it for the one they hold.
+    const keepsName = oldName !== undefined && log.lost === 0 && !names.has(oldName);
+    const name = keepsName ? oldName : random.id64();
+    names.add(name);
+    const key = target.transaction(() => {
+      const newKey = target.logs.addEpoch(name);
+      let hash = CHAIN_START;
+      let id = 0;
+      for (const entry of log.dense()) {
+        hash = extendChain(hash, entry);
+        target.logs.addEntry(newKey, id++, hash, entry);
+      }
+      return newKey;
+    });
+    logs.set(oldKey, { log, key });
+  }
+  return logs;
+}
+
+/** False when the disk has no room for the group: then nothing of it was carried over. */
+function carryGroup(
+  image: BufferImage,
+  target: BufferDatabase,
+  logs: ReadonlyMap<number, CarriedLog>,
+  group: readonly Position[],
+  result: CarriedOver,
+): boolean {
+  const rows = group.map((position) => ({ position, row: readFirst(image, position) }));
+  const settled = rows.map(({ position, row }) => {
+    const log = row && logs.get(row.epoch);
+    return { position, row, ...(row && log ? withNames(row, log) : {}) };
+  });
+  try {
+    target.transaction(() => {
+      for (const { kept } of settled) if (kept !== undefined) addSegment(target, kept);
+    });
+  } catch (error) {
+    if (isDiskFault(error)) return false;
+    throw error;
+  }
+  for (const { position, row, kept, lost } of settled) {
+    if (row === undefined) result.unreadable.push(position);
+    if (lost !== undefined) result.nameless.push(lost);
+    if (row !== undefined) {
+      const { tenant, run, sequence, samples } = row;
+      result.carried.push({ tenant, run, sequence, samples });
+    }
+    if (kept !== undefined) {
+      result.segments++;
+      result.samples += kept.samples;
+    }
+  }
+  return true;
+}
+
+function addSegment(target: BufferDatabase, row: SegmentRow): void {
+  target.segments.add(row);
+  target.setHead(row.run, row.tenant, row.sequence);
+}
+
+function readFirst(image: BufferImage, { rows }: Position): SegmentRow | undefined {
+  for (const found of rows) {
+    const row = image.read(found);
+    if (row !== undefined) return row;
+  }
+  return undefined;
+}
+
+/** The row under the new key of its epoch, without the samples whose series is lost. */
+function withNames(
+  row: SegmentRow,
+  { log, key }: CarriedLog,
+): { kept?: SegmentRow; lost?: LostSegment } {
+  const columns = new SampleColumns(row.samples);
+  try {
+    decodeSegment(row.body, row.samples, columns);
+  } catch (error) {
+    if (error instanceof DecodeError || error instanceof FrameError) return { lost: row };
+    throw error;
+  }
+  if (columns.ids.subarray(0, columns.count).every((id) => log.resolves(id))) {
+    return { kept: { ...row, epoch: key } };
+  }
+  const named = new SampleColumns(columns.count);
+  const nameless = new SampleColumns(0);
+  for (let at = 0; at < columns.count; at++) {
+    (log.resolves(columns.ids[at]!) ? named : nameless).appendRows(columns, at, at + 1);
+  }
+  const { tenant, run, sequence } = row;
+  const positions = [{ run, first: sequence, last: sequence }];
+  const lost = { tenant, samples: nameless.count, ...timeRange(nameless), positions };
+  if (named.count === 0) return { lost };
+  const body = encodeSegment(named);
+  return {
+    kept: { ...row, epoch: key, samples: named.count, ...timeRange(named), body },
+    lost,
+  };
+}

@@ -1,0 +1,76 @@
+import type { Clock } from '../../../base/clock.ts';
+import type { Log } from '../../../base/log.ts';
+import { BufferDatabase } from '../database.ts';
+import { Dictionary } from '../dictionary.ts';
+import type { HighWater } from '../high-water.ts';
+import type { Losses } from '../losses.ts';
+import { missingFrom } from '../missing.ts';
+import { SalvageFiles } from './salvage-files.ts';
+
+interface RescueTools {
+  damage: string;
+  clock: Clock;
+  log: Log;
+  losses: Losses;
+}
+
+/**
+ * Sets the files of a database aside that is still open. A file that was deleted or replaced is
+ * whole for whoever has it open, and so may a damaged one be as long as its pages are in memory:
+ * when a copy through the open files holds everything that must be there, it takes the place of
+ * the database, and nothing is lost. Otherwise what lies in the folder is left to be salvaged.
+ *
+ * @throws errors of the file system while files are set aside; then it can be called again
+ */
+export function rescueOpenFiles(
+  dataDir: string,
+  db: BufferDatabase,
+  dictionaries: readonly Dictionary[],
+  expected: HighWater,
+  { damage, clock, log, losses }: RescueTools,
+): void {
+  const files = SalvageFiles.unfinished(dataDir) ?? SalvageFiles.begin(dataDir, clock.now());
+  const { folder: keptIn } = files;
+  const copy = copyThrough(db, files, dictionaries, expected);
+  if (typeof copy === 'string') {
+    files.clearPart();
+    log.error({ damage, keptIn, copy }, 'buffer.db is damaged and was set aside');
+    return;
+  }
+  files.complete();
+  losses.salvages++;
+  losses.salvagedSamples += copy;
+  log.error(
+    { damage, keptIn, carriedSamples: copy },
+    'the files of the buffer were damaged while in use; everything was still in reach and was ' +
+      'copied into a new buffer.db: find out who or what changed them',
+  );
+}
+
+/** Samples in the copy, or what is missing from it. */
+function copyThrough(
+  db: BufferDatabase,
+  files: SalvageFiles,
+  dictionaries: readonly Dictionary[],
+  expected: HighWater,
+): number | string {
+  let copy: BufferDatabase | undefined;
+  try {
+    files.clearPart();
+    db.copyInto(files.part);
+    copy = new BufferDatabase(files.part, 0);
+    const problem = copy.problem();
+    if (problem !== undefined) return problem;
+    if (missingFrom(copy, expected).length > 0) return 'segments are missing';
+    for (const log of dictionaries) {
+      const copied = new Dictionary(copy, log);
+      const isWhole = copied.chainHash(copied.length) === log.chainHash(log.length);
+      if (!isWhole || copied.length !== log.length) return 'dictionary entries are missing';
+    }
+    return copy.samples();
+  } catch (error) {
+    return (error as Error).message;
+  } finally {
+    copy?.close();
+  }
+}

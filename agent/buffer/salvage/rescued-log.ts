@@ -1,0 +1,80 @@
+import { encodeSeriesEntry } from '../../../proto/dictionary-entry.ts';
+import { CHAIN_START, extendChain } from '../../../proto/hash-chain.ts';
+import { labelSet } from '../../../proto/label-set.ts';
+import type { EntryRow } from './row-shapes.ts';
+
+/**
+ * The dictionary log of one epoch as far as its hash chain vouches for it. Each entry is checked
+ * against the hashes stored before it and with it, so that a damaged one takes none of those behind
+ * it along.
+ */
+export class RescuedLog {
+  /** By id; undefined where the entry is lost. What is missing behind the last is not known. */
+  readonly entries: readonly (Uint8Array | undefined)[];
+
+  /** @param rows the candidates for each id */
+  constructor(rows: ReadonlyMap<number, readonly EntryRow[]>) {
+    this.entries = verify(rows);
+  }
+
+  /** Lost entries between others. */
+  get lost(): number {
+    return this.entries.reduce((sum, entry) => sum + (entry === undefined ? 1 : 0), 0);
+  }
+
+  /** Whether samples with this id can be told the series of. */
+  resolves(id: number): boolean {
+    return this.entries[id] !== undefined;
+  }
+
+  /**
+   * The log with every id in its place. Where an entry is lost stands a series that no sample
+   * names: ids must neither move nor be given out again.
+   */
+  *dense(): Generator<Uint8Array> {
+    for (const [id, entry] of this.entries.entries()) yield entry ?? placeholder(id);
+  }
+}
+
+function placeholder(id: number): Uint8Array {
+  const labels = labelSet({ __name__: 'starferry_damaged_series', id: String(id) });
+  return encodeSeriesEntry('', labels);
+}
+
+function verify(rows: ReadonlyMap<number, readonly EntryRow[]>): (Uint8Array | undefined)[] {
+  const entries: (Uint8Array | undefined)[] = [];
+  // What the hash before the next entry can be: what its bytes add up to, or what was stored.
+  let before = [CHAIN_START];
+  let expected = 0;
+  for (const id of [...rows.keys()].sort((a, b) => a - b)) {
+    if (id !== expected) before = [];
+    const candidates = rows.get(id)!;
+    const found = fitting(before, candidates, rows.get(id + 1) ?? []);
+    if (found === undefined) before = candidates.map(({ hash }) => hash);
+    else {
+      while (entries.length < id) entries.push(undefined);
+      entries.push(found.entry);
+      before = [found.hash];
+    }
+    expected = id + 1;
+  }
+  return entries;
+}
+
+/** The candidate that the chain vouches for: by its own hash, or, where that is damaged, by the next. */
+function fitting(
+  before: readonly bigint[],
+  candidates: readonly EntryRow[],
+  next: readonly EntryRow[],
+): { entry: Uint8Array; hash: bigint } | undefined {
+  for (const { entry } of candidates) {
+    for (const start of before) {
+      const hash = extendChain(start, entry);
+      const isStored = candidates.some((row) => row.hash === hash);
+      if (isStored || next.some((row) => extendChain(hash, row.entry) === row.hash)) {
+        return { entry, hash };
+      }
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,130 @@
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+
+// A salvage is a sequence of renames, so that a crash anywhere leaves a state that says how to go
+// on; X is the time of its beginning:
+//
+//   salvaged-X.db.part   begun: buffer.db and its log belong into damaged-X/, then a new database is
+//                        built here from what lies there
+//   salvaged-X.db        built and synced: it becomes buffer.db
+//   damaged-X/           what was found, kept until somebody deletes it
+
+const DATABASE = 'buffer.db';
+const WITNESS = 'high-water.json';
+
+/** A salvage of a data_dir, named by the time of its beginning. */
+export class SalvageFiles {
+  readonly dataDir: string;
+  readonly #stamp: string;
+
+  private constructor(dataDir: string, stamp: string) {
+    this.dataDir = dataDir;
+    this.#stamp = stamp;
+  }
+
+  /** The one that a crash has interrupted. */
+  static unfinished(dataDir: string): SalvageFiles | undefined {
+    const names = existsSync(dataDir) ? readdirSync(dataDir) : [];
+    for (const name of names) {
+      const stamp = /^salvaged-(.+)\.db(\.part)?$/.exec(name)?.[1];
+      if (stamp !== undefined) return new SalvageFiles(dataDir, stamp);
+    }
+    return undefined;
+  }
+
+  /** Begins one: the files are set aside, open or not. */
+  static begin(dataDir: string, nowMs: number): SalvageFiles {
+    mkdirSync(dataDir, { recursive: true });
+    const files = new SalvageFiles(dataDir, freeStamp(dataDir, nowMs));
+    writeFileSync(files.part, '');
+    files.setAside();
+    return files;
+  }
+
+  /** Where the damaged files are kept. */
+  get folder(): string {
+    return join(this.dataDir, `damaged-${this.#stamp}`);
+  }
+
+  /** Where the new database is built. */
+  get part(): string {
+    return `${this.#complete}.part`;
+  }
+
+  get isComplete(): boolean {
+    return existsSync(this.#complete);
+  }
+
+  get #complete(): string {
+    return join(this.dataDir, `salvaged-${this.#stamp}.db`);
+  }
+
+  /** Moves what is in place into the folder. The index that processes share is worth nothing. */
+  setAside(): void {
+    mkdirSync(this.folder, { recursive: true });
+    for (const name of [`${DATABASE}-wal`, DATABASE]) {
+      const from = join(this.dataDir, name);
+      if (existsSync(from)) renameSync(from, unusedPath(join(this.folder, name)));
+    }
+    rmSync(join(this.dataDir, `${DATABASE}-shm`), { force: true });
+    const witness = join(this.dataDir, WITNESS);
+    if (existsSync(witness)) copyFileSync(witness, join(this.folder, WITNESS));
+  }
+
+  /** Empties the place where the new database is built. */
+  clearPart(): void {
+    for (const suffix of ['', '-wal', '-shm']) rmSync(this.part + suffix, { force: true });
+  }
+
+  /** The new database is closed and whole: from here on no crash can lose it. */
+  complete(): void {
+    sync(this.part);
+    renameSync(this.part, this.#complete);
+    sync(this.dataDir);
+  }
+
+  /** Puts the new database in place. The witness told of the old one. */
+  finish(): void {
+    if (existsSync(join(this.dataDir, DATABASE))) this.setAside();
+    rmSync(join(this.dataDir, WITNESS), { force: true });
+    renameSync(this.#complete, join(this.dataDir, DATABASE));
+    sync(this.dataDir);
+  }
+}
+
+/** `20261121T083954Z`, with a number behind it if there has been one in that second. */
+function freeStamp(dataDir: string, nowMs: number): string {
+  const time = new Date(nowMs).toISOString().replace(/[-:]|\.\d+/g, '');
+  for (let number = 1; ; number++) {
+    const stamp = number === 1 ? time : `${time}-${number}`;
+    if (!existsSync(join(dataDir, `damaged-${stamp}`))) return stamp;
+  }
+}
+
+/** Nothing that was set aside is ever overwritten. */
+function unusedPath(path: string): string {
+  for (let number = 1; ; number++) {
+    const candidate = number === 1 ? path : `${path}.${number}`;
+    if (!existsSync(candidate)) return candidate;
+  }
+}
+
+function sync(path: string): void {
+  const file = openSync(path, 'r');
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}

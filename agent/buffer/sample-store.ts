@@ -1,0 +1,350 @@
+import type { Log } from '../../base/log.ts';
+import type { PositionRange } from '../../proto/position-ranges.ts';
+import { selectBatch } from './batch-selection.ts';
+import type { Answered } from './buffer-tools.ts';
+import { DamagedBufferError } from './damage.ts';
+import type { BufferDatabase } from './database.ts';
+import type { DiskGuard } from './disk-guard.ts';
+import { hex } from './hex.ts';
+import { type Losses, type LostSegment, recordLosses } from './losses.ts';
+import { type PackLimits, type Surroundings, selectPack } from './pack-selection.ts';
+import { PackShelf } from './pack-shelf.ts';
+import { headOf, type PackHead, type PackPart, type PackRow } from './pack-table.ts';
+import { Pins } from './pins.ts';
+import type { SegmentHead, StoredSegment } from './segment-table.ts';
+import { type Removal, removalOf, removalsOfPack, type Witness } from './witness.ts';
+
+export interface SampleStoreParts {
+  db: BufferDatabase;
+  disk: DiskGuard;
+  witness: Witness;
+  losses: Losses;
+  log: Log;
+  /** Answered for, yet still in the database. */
+  unforgotten: readonly Answered[];
+}
+
+/**
+ * The samples that wait in the buffer: segments and packs in the order of their ids, which is the
+ * order in which the samples were appended. What waits for its answer is pinned: no limit takes it
+ * away.
+ */
+export class SampleStore {
+  readonly losses: Losses;
+  protected readonly db: BufferDatabase;
+  protected readonly disk: DiskGuard;
+  protected readonly witness: Witness;
+  protected readonly log: Log;
+  readonly #backlog = new Map<string, number>();
+  readonly #packs: PackShelf;
+  readonly #pins = new Pins();
+  readonly #unforgotten: Answered[];
+
+  constructor({ db, disk, witness, losses, log, unforgotten }: SampleStoreParts) {
+    this.db = db;
+    this.disk = disk;
+    this.witness = witness;
+    this.losses = losses;
+    this.log = log;
+    this.#unforgotten = [...unforgotten];
+    this.#packs = new PackShelf(db.packs.heads());
+    for (const pack of this.#packs.all()) {
+      const { oldest, newest } = pack;
+      witness.found(removalsOfPack(pack).map((range) => ({ ...range, oldest, newest })));
+      this.addBacklog(pack.tenant, pack.samples);
+    }
+    const waiting = db.segments.waiting();
+    witness.found(waiting);
+    for (const { tenant, samples } of waiting) this.addBacklog(tenant, samples);
+  }
+
+  /** Answered for, yet still in the database. */
+  get unforgotten(): readonly Answered[] {
+    return this.#unforgotten;
+  }
+
+  /** Samples that wait, by tenant. */
+  get backlog(): ReadonlyMap<string, number> {
+    return this.#backlog;
+  }
+
+  /** Samples of a tenant that wait in segments, not in packs. */
+  unpackedSamples(tenant: string): number {
+    return (this.#backlog.get(tenant) ?? 0) - this.#packs.samples(tenant);
+  }
+
+  /** Samples in packs, over all tenants. */
+  get packedSamples(): number {
+    return this.#packs.all().reduce((sum, { samples }) => sum + samples, 0);
+  }
+
+  /** Packs of a tenant, oldest first. */
+  packs(tenant: string): readonly PackHead[] {
+    return this.#packs.ofTenant(tenant);
+  }
+
+  /**
+   * The oldest segments of a tenant from id `from` on and before the first pack behind it: at least
+   * one if there is any, then as many of the same epoch as one batch may hold. They stay pinned
+   * until `unpin`. A damaged one is set aside and accounted for. None as long as the disk does not
+   * let go of what was answered for.
+   *
+   * @throws DamagedBufferError
+   */
+  read(tenant: string, samplesMax: number, from = 0): StoredSegment[] {
+    this.#forget();
+    if (this.#unforgotten.length > 0) return [];
+    const pack = this.#packs.ofTenant(tenant).find(({ id }) => id >= from);
+    const below = pack?.id ?? Number.MAX_SAFE_INTEGER;
+    const stored = this.db.segments.stored(tenant, from, below);
+    const { segments, damaged } = selectBatch(stored, samplesMax);
+    for (const segment of damaged) this.#setAside(segment);
+    const isWhole = from === 0 && pack === undefined;
+    if (isWhole && segments.length + damaged.length === 0 && this.unpackedSamples(tenant) > 0) {
+      throw new DamagedBufferError('segments that must be there are not found');
+    }
+    this.#pins.pinSegments(tenant, segments);
+    return segments;
+  }
+
+  /** Whether the tenant has a segment with an id below `id`. */
+  hasSegmentBefore(tenant: string, id: number): boolean {
+    const [first] = this.db.segments.heads(tenant, 0, 'ASC');
+    return first !== undefined && first.id < id;
+  }
+
+  /** Whether the tenant has a segment with an id above `id`. */
+  hasSegmentBehind(tenant: string, id: number): boolean {
+    const [next] = this.db.segments.heads(tenant, id + 1, 'ASC');
+    return next !== undefined;
+  }
+
+  /** Id of the first of the tenant's newest segments, those stored at `sinceMs` and later. */
+  firstStoredSince(tenant: string, sinceMs: number): number {
+    let first = this.db.lastSegmentId() + 1;
+    for (const { id, storedAt } of this.db.segments.heads(tenant, 0, 'DESC')) {
+      if (storedAt < sinceMs) break;
+      first = id;
+    }
+    return first;
+  }
+
+  unpin(tenant: string): void {
+    this.#pins.pinSegments(tenant, []);
+  }
+
+  /** The body of a pack, which stays pinned until `unpinPack`; undefined when it was damaged. */
+  readPack(pack: PackHead): Uint8Array | undefined {
+    const body = this.db.packs.body(pack.id);
+    if (body !== undefined) {
+      this.#pins.pinPack(pack.id);
+      return body;
+    }
+    this.disk.run(() => {
+      this.#remove(removalsOfPack(pack), () => this.db.packs.setAside(pack.id));
+      this.#packs.remove(pack);
+      this.#lose('damaged', [lostPack(pack)]);
+      return undefined;
+    });
+    return undefined;
+  }
+
+  unpinPack({ id }: PackHead): void {
+    this.#pins.unpinPack(id);
+  }
+
+  /** Segments of a tenant that should become a pack now, oldest first; none as a rule. */
+  packable(tenant: string, limits: PackLimits): SegmentHead[] {
+    const stored = this.db.segments.heads(tenant, 0, 'ASC');
+    const packs = this.#packs.ofTenant(tenant);
+    const around: Surroundings = {
+      isPinned: (segment) => this.#pins.holdsSegment(segment),
+      isPackBetween: (one, other) => packs.some(({ id }) => one.id < id && id < other.id),
+    };
+    return selectPack(stored, around, limits);
+  }
+
+  /** An intact segment that is still there; a damaged one is set aside and accounted for. */
+  readSegment({ id }: SegmentHead): StoredSegment | undefined {
+    const segment = this.db.segments.get(id);
+    if (segment === undefined || segment.isIntact) return segment;
+    this.#setAside(segment);
+    return undefined;
+  }
+
+  /**
+   * Puts a pack in the place of the segments whose samples it holds. Not when one of them is gone
+   * or about to be sent meanwhile: then nothing has changed.
+   */
+  storePack(segments: readonly SegmentHead[], pack: PackRow): boolean {
+    const isThere = (segment: SegmentHead): boolean =>
+      !this.#pins.holdsSegment(segment) && this.db.segments.has(segment.id);
+    if (!segments.every(isThere)) return false;
+    const unavailable = this.disk.run(() => {
+      this.db.transaction(() => {
+        for (const { id } of segments) this.db.segments.remove(id);
+        this.db.packs.add(pack);
+      });
+      return undefined;
+    });
+    if (unavailable !== undefined) return false;
+    this.#packs.add(headOf(pack));
+    return true;
+  }
+
+  /**
+   * Puts packs of fewer samples in the place of one. They have positions of their own: what was
+   * answered for of the old ones says nothing of them. Not when the pack is gone, or has not the
+   * ids for so many.
+   */
+  replacePack(pack: PackHead, parts: readonly PackPart[]): boolean {
+    const { tenant, id, lastId } = pack;
+    const idsEach = Math.floor((lastId - id + 1) / parts.length);
+    if (idsEach < 1 || !this.#packs.ofTenant(tenant).includes(pack)) return false;
+    const { run } = this.witness;
+    let sequence = this.witness.heads.get(tenant) ?? 0;
+    const rows = parts.map((part, index): PackRow => {
+      sequence++;
+      const first = id + index * idsEach;
+      const isLast = index === parts.length - 1;
+      const counts = [part.samples];
+      return {
+        ...pack,
+        ...part,
+        id: first,
+        lastId: isLast ? lastId : first + idsEach - 1,
+        positions: [{ run: BigInt(`0x${run}`), first: sequence, last: sequence, counts }],
+      };
+    });
+    const unavailable = this.disk.run(() => {
+      this.#remove(removalsOfPack(pack), () => {
+        this.db.packs.remove(id);
+        for (const row of rows) this.db.packs.add(row);
+        this.db.setHead(run, tenant, sequence);
+      });
+      return undefined;
+    });
+    if (unavailable !== undefined) return false;
+    this.#packs.remove(pack);
+    for (const row of rows) {
+      this.witness.stored({ ...row, run, sequence: row.positions[0]!.first });
+      this.#packs.add(headOf(row));
+    }
+    return true;
+  }
+
+  /**
+   * Forgets what the destination has answered for; returns the samples removed. Idempotent. On a
+   * failing disk it is done later, and nothing is read before.
+   */
+  acknowledge(tenant: string, ranges: readonly PositionRange[]): number {
+    this.#unforgotten.push({ tenant, ranges });
+    return this.#forget();
+  }
+
+  oldestTimestamp(): number | undefined {
+    const [pack] = this.#packs.all();
+    const segment = this.disk.read(() => {
+      const [oldest] = this.db.segments.oldest();
+      return oldest?.oldest;
+    });
+    if (pack === undefined) return segment;
+    return segment === undefined ? pack.oldest : Math.min(pack.oldest, segment);
+  }
+
+  /** Whether samples refer to an epoch, by its local key. */
+  protected isEpochInUse(key: number): boolean {
+    return (
+      this.#packs.all().some(({ epoch }) => epoch === key) || this.db.segments.isEpochInUse(key)
+    );
+  }
+
+  /** Evicts the oldest unpinned segments and packs while `wanted` says so; returns how many. */
+  protected evict(
+    reason: 'age' | 'bytes',
+    wanted: (stored: { storedAt: number }, index: number) => boolean,
+  ): number {
+    const segments: SegmentHead[] = [];
+    const packs: PackHead[] = [];
+    for (const stored of this.#oldestFirst()) {
+      if (!wanted(stored, segments.length + packs.length)) break;
+      if ('positions' in stored) packs.push(stored);
+      else segments.push(stored);
+    }
+    this.#remove([...segments.map(removalOf), ...packs.flatMap(removalsOfPack)], () => {
+      for (const { id } of segments) this.db.segments.remove(id);
+      for (const { id } of packs) this.db.packs.remove(id);
+    });
+    for (const pack of packs) this.#packs.remove(pack);
+    this.#lose(reason, [...segments, ...packs.map(lostPack)]);
+    return segments.length + packs.length;
+  }
+
+  protected addBacklog(tenant: string, samples: number): void {
+    this.#backlog.set(tenant, (this.#backlog.get(tenant) ?? 0) + samples);
+  }
+
+  /** What is not pinned, over all tenants. */
+  *#oldestFirst(): Generator<SegmentHead | PackHead> {
+    const packs = this.#packs.all().filter(({ id }) => !this.#pins.holdsPack(id));
+    for (const segment of this.db.segments.oldest()) {
+      while (packs.length > 0 && packs[0]!.id < segment.id) yield packs.shift()!;
+      if (!this.#pins.holdsSegment(segment)) yield segment;
+    }
+    yield* packs;
+  }
+
+  #forget(): number {
+    let forgotten = 0;
+    this.disk.run(() => {
+      for (let [next] = this.#unforgotten; next !== undefined; [next] = this.#unforgotten) {
+        forgotten += this.#forgetAnswered(next);
+        this.#unforgotten.shift();
+      }
+      return undefined;
+    });
+    return forgotten;
+  }
+
+  #forgetAnswered({ tenant, ranges }: Answered): number {
+    const packs = this.#packs.coveredBy(tenant, ranges);
+    const removals = ranges.map((range) => ({
+      ...range,
+      tenant,
+      run: hex(range.run),
+      samples: this.db.segments.samplesIn(tenant, range),
+    }));
+    this.#remove([...removals, ...packs.flatMap(removalsOfPack)], () => {
+      for (const range of ranges) this.db.segments.removeRange(tenant, range);
+      for (const { id } of packs) this.db.packs.remove(id);
+    });
+    for (const pack of packs) this.#packs.remove(pack);
+    const samples = [...removals, ...packs].reduce((sum, one) => sum + one.samples, 0);
+    if (samples > 0) this.addBacklog(tenant, -samples);
+    return samples;
+  }
+
+  /** Keeps a segment that cannot be read for inspection, out of the way of the others. */
+  #setAside(segment: Omit<StoredSegment, 'body'>): void {
+    this.disk.run(() => {
+      this.#remove([removalOf(segment)], () => this.db.segments.setAside(segment.id));
+      this.#lose('damaged', [segment]);
+      return undefined;
+    });
+  }
+
+  /** Removes rows in one transaction, and from the witness. */
+  #remove(removals: readonly Removal[], work: () => void): void {
+    this.witness.removing(removals, () => this.db.transaction(work));
+  }
+
+  #lose(reason: keyof Losses['samples'], lost: readonly LostSegment[]): void {
+    for (const { tenant, samples } of lost) this.addBacklog(tenant, -samples);
+    recordLosses(this.losses, this.log, reason, lost);
+  }
+}
+
+function lostPack({ tenant, samples, oldest, newest, positions }: PackHead): LostSegment {
+  const named = positions.map(({ run, first, last }) => ({ run: hex(run), first, last }));
+  return { tenant, samples, oldest, newest, positions: named };
+}

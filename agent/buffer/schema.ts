@@ -1,0 +1,72 @@
+import Database from 'better-sqlite3';
+import { DamagedBufferError } from './damage.ts';
+
+export const PAGE_BYTES = 16_384;
+/** The latency of a commit grows with the write-ahead log: checkpoint at 4 MiB. */
+const WAL_PAGES_MAX = 256;
+/** Beyond the quota, so that the deletes that make room still find pages. */
+const SPARE_PAGES = 4 * WAL_PAGES_MAX;
+
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS epochs (key INTEGER PRIMARY KEY, epoch TEXT NOT NULL UNIQUE);
+  CREATE TABLE IF NOT EXISTS dictionary (
+    epoch INTEGER NOT NULL, id INTEGER NOT NULL, hash INTEGER NOT NULL, entry BLOB NOT NULL,
+    PRIMARY KEY (epoch, id)
+  ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS segments (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL, epoch INTEGER NOT NULL,
+    run TEXT NOT NULL, sequence INTEGER NOT NULL, stored_at INTEGER NOT NULL,
+    samples INTEGER NOT NULL, oldest REAL NOT NULL, newest REAL NOT NULL,
+    crc INTEGER NOT NULL, body BLOB NOT NULL
+  );
+  CREATE INDEX IF NOT EXISTS segments_of_tenant ON segments (tenant, id);
+  CREATE UNIQUE INDEX IF NOT EXISTS segments_by_position ON segments (run, tenant, sequence);
+  CREATE TABLE IF NOT EXISTS damaged_segments AS SELECT * FROM segments WHERE 0;
+  CREATE TABLE IF NOT EXISTS packs (
+    id INTEGER PRIMARY KEY, last_id INTEGER NOT NULL, tenant TEXT NOT NULL,
+    epoch INTEGER NOT NULL, positions TEXT NOT NULL, stored_at INTEGER NOT NULL,
+    samples INTEGER NOT NULL, oldest REAL NOT NULL, newest REAL NOT NULL,
+    format INTEGER NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL
+  );
+  CREATE INDEX IF NOT EXISTS packs_of_tenant ON packs (tenant, id);
+  CREATE TABLE IF NOT EXISTS damaged_packs AS SELECT * FROM packs WHERE 0;
+  CREATE TABLE IF NOT EXISTS heads (
+    run TEXT NOT NULL, tenant TEXT NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (run, tenant)
+  ) WITHOUT ROWID;
+`;
+
+/** Whoever finds some of these and not the others does not look at a database of the buffer. */
+const CORE_TABLES = ['epochs', 'dictionary', 'segments'];
+
+/**
+ * Opens or creates the file; `bytesMax` becomes SQLite's own page quota.
+ *
+ * @throws errors of SQLite; DamagedBufferError
+ */
+export function openSqlite(path: string, bytesMax: number): Database.Database {
+  const db = new Database(path);
+  try {
+    // Set at every open: a reopened WAL database would be NORMAL, and the quota is not stored.
+    db.pragma(`page_size = ${PAGE_BYTES}`);
+    db.pragma('auto_vacuum = INCREMENTAL');
+    db.pragma('journal_mode = WAL');
+    db.pragma('synchronous = FULL');
+    db.pragma(`wal_autocheckpoint = ${WAL_PAGES_MAX}`);
+    db.pragma(`journal_size_limit = ${WAL_PAGES_MAX * PAGE_BYTES}`);
+    db.pragma(`max_page_count = ${Math.ceil(bytesMax / PAGE_BYTES) + SPARE_PAGES}`);
+    assertCoreTables(db);
+    db.exec(SCHEMA);
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+function assertCoreTables(db: Database.Database): void {
+  const names = db.prepare('SELECT name FROM sqlite_schema').pluck().all();
+  const missing = CORE_TABLES.find((name) => !names.includes(name));
+  if (names.length > 0 && missing !== undefined) {
+    throw new DamagedBufferError(`the table ${missing} is missing`);
+  }
+}

@@ -1,0 +1,110 @@
+import type { Clock } from '../../base/clock.ts';
+import { hex } from './hex.ts';
+import { type HighWater, writeHighWater } from './high-water.ts';
+import { WaitingLedger, type WaitingRange } from './waiting-ledger.ts';
+
+/** With more tenants the file is too large to be written at every answer of the hub. */
+const TENANTS_MAX = 100;
+
+/** Segments that leave the buffer; `samples` is what they hold together. */
+export interface Removal extends Pick<WaitingRange, 'run' | 'first' | 'last' | 'samples'> {
+  tenant: string;
+}
+
+export function removalOf(segment: {
+  tenant: string;
+  run: string;
+  sequence: number;
+  samples: number;
+}): Removal {
+  const { tenant, run, sequence, samples } = segment;
+  return { tenant, run, first: sequence, last: sequence, samples };
+}
+
+/** The segments in a pack, range by range. */
+export function removalsOfPack({
+  tenant,
+  positions,
+}: {
+  tenant: string;
+  positions: readonly { run: bigint; first: number; last: number; counts: number[] }[];
+}): Removal[] {
+  return positions.map(({ run, first, last, counts }) => {
+    return {
+      tenant,
+      run: hex(run),
+      first,
+      last,
+      samples: counts.reduce((sum, one) => sum + one, 0),
+    };
+  });
+}
+
+/** Keeps the file beside the database that tells what is in it; see high-water.ts. */
+export class Witness {
+  readonly #path: string;
+  /** Run that stores from now on, in hexadecimal. */
+  readonly run: string;
+  readonly #clock: Clock;
+  #ledger = new WaitingLedger();
+  /** Last sequence of this run, by tenant. */
+  readonly #heads = new Map<string, number>();
+
+  constructor(path: string, run: string, clock: Clock) {
+    this.#path = path;
+    this.run = run;
+    this.#clock = clock;
+  }
+
+  /** Last sequence of this run, by tenant. */
+  get heads(): ReadonlyMap<string, number> {
+    return this.#heads;
+  }
+
+  get state(): HighWater {
+    return this.#stateWith(this.#ledger);
+  }
+
+  /** What earlier runs have left. */
+  found(waiting: Iterable<WaitingRange & { tenant: string }>): void {
+    for (const { tenant, ...range } of waiting) this.#ledger.add(tenant, range);
+    this.#ledger.seal();
+  }
+
+  /** A segment was committed. */
+  stored(row: Omit<WaitingRange, 'first' | 'last'> & { tenant: string; sequence: number }): void {
+    const { tenant, run, sequence, samples, oldest, newest } = row;
+    this.#heads.set(tenant, sequence);
+    this.#ledger.add(tenant, { run, first: sequence, last: sequence, samples, oldest, newest });
+  }
+
+  /**
+   * Does `work`, which removes segments. The file says so first: what a crash in between leaves is
+   * in the database and not in the file, which means nothing; the other way round it would look
+   * lost.
+   */
+  removing<T>(removals: readonly Removal[], work: () => T): T {
+    const ledger = this.#ledger.copy();
+    for (const { tenant, samples, ...range } of removals) ledger.remove(tenant, range, samples);
+    const isSmall = ledger.size <= TENANTS_MAX;
+    if (removals.length > 0 && isSmall) writeHighWater(this.#path, this.#stateWith(ledger));
+    const result = work();
+    this.#ledger = ledger;
+    return result;
+  }
+
+  /** About once a second. */
+  write(): void {
+    writeHighWater(this.#path, this.state);
+    this.#ledger.seal();
+  }
+
+  #stateWith(ledger: WaitingLedger): HighWater {
+    return {
+      run: this.run,
+      writtenAt: this.#clock.now(),
+      tenants: Object.fromEntries(this.#heads),
+      waiting: ledger.snapshot(),
+    };
+  }
+}
