@@ -53,7 +53,6 @@ export class BufferDatabase {
       throw error;
     }
     this.#files = new OpenFiles(path);
-    this.#files.note();
   }
 
   /** What somebody else has done to the files, if anybody has. */
