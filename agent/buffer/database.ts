@@ -38,7 +38,6 @@ export class BufferDatabase {
       throw error;
     }
     this.#files = new OpenFiles(path);
-    this.#files.note();
   }
 
   /** What somebody else has done to the files, if anybody has. */

@@ -1,5 +1,3 @@
-import { closeSync, openSync } from 'node:fs';
-import { join } from 'node:path';
 import { BufferImage } from '../../agent/buffer/salvage/buffer-image.ts';
 import { readCell, readNode, readRecord } from '../../agent/buffer/salvage/page-cells.ts';
 import { entryRow } from '../../agent/buffer/salvage/row-shapes.ts';
@@ -80,17 +78,13 @@ export function lossAllowed(map: RowMap, hits: readonly Hit[]): (sample: KnownSa
   };
 }
 
-export function missingSamples(
-  expected: readonly KnownSample[],
-  found: readonly KnownSample[],
+/** Those of `samples` that are not among `others`. */
+export function without(
+  samples: readonly KnownSample[],
+  others: readonly KnownSample[],
 ): KnownSample[] {
-  const keys = new Set(found.map(keyOf));
-  return expected.filter((sample) => !keys.has(keyOf(sample)));
-}
-
-/** Everything that tells a sample: nothing else may have it. */
-export function keyOf({ tenant, labels, timestamp, bits, position }: KnownSample): string {
-  return `${tenant} ${labels} ${timestamp} ${bits} ${position}`;
+  const keys = new Set(others.map(({ key }) => key));
+  return samples.filter(({ key }) => !keys.has(key));
 }
 
 /** Samples that no line of the log accounts for by tenant and time range. */
@@ -112,9 +106,4 @@ export function unaccounted(
           range.tenant === tenant && range.oldest <= timestamp && timestamp <= range.newest,
       ),
   );
-}
-
-/** Fails while the path cannot be opened for reading. */
-export function touch(folder: string, name: string): void {
-  closeSync(openSync(join(folder, name), 'r'));
 }

@@ -14,9 +14,9 @@ export interface KnownSample {
   entry: string;
   /** Run and sequence of its segment. */
   position: string;
-  labels: string;
   timestamp: number;
-  bits: string;
+  /** Everything that tells it from others: tenant, position, labels, timestamp and bits. */
+  key: string;
 }
 
 /** Files of a buffer, and what is in it. */
@@ -48,6 +48,7 @@ export class Filler {
   #names: string[] = [];
   #epoch = 0;
   #taken = 0;
+  readonly #heads = new Map<string, number>();
 
   constructor(seed: string) {
     this.#random = seededRandom(seed);
@@ -75,34 +76,33 @@ export class Filler {
       this.#names.push(`series_${this.#epoch}_${number}${number % 50 === 7 ? LONG : ''}`);
     }
     const columns = new SampleColumns(samples);
-    const known: Omit<KnownSample, 'position'>[] = [];
+    const run = buffer.run.toString(16).padStart(16, '0');
+    const sequence = (this.#heads.get(`${run} ${tenant}`) ?? 0) + 1;
+    const position = `${run} ${sequence}`;
+    const known: KnownSample[] = [];
     for (let row = 0; row < samples; row++) {
       const id = Math.floor(this.#random.float() * this.#names.length);
       const timestamp = T0 + this.#count++;
       const bits = this.#random.id64();
-      columns.push(id, timestamp, Number(BigInt.asUintN(32, bits)), Number(bits >> 32n));
-      const labels = `{__name__="${this.#names[id]}"}`;
-      known.push({
-        tenant,
-        entry: `${this.#epoch} ${id}`,
-        labels,
-        timestamp,
-        bits: bits.toString(16).padStart(16, '0'),
-      });
+      const [low, high] = [Number(BigInt.asUintN(32, bits)), Number(bits >> 32n)];
+      columns.push(id, timestamp, low, high);
+      const key = keyOf(tenant, position, this.#names[id]!, [timestamp, low, high]);
+      known.push({ tenant, entry: `${this.#epoch} ${id}`, position, timestamp, key });
     }
     const entries = seriesEntries(...this.#names.slice(this.#taken));
     const newEntries = { firstId: this.#taken, entries };
     const unavailable = buffer.append([{ tenant, columns, newEntries }]);
     this.#taken = this.#names.length;
     if (unavailable !== undefined) return unavailable;
-    const sequence = (this.#heads.get(`${buffer.run} ${tenant}`) ?? 0) + 1;
-    this.#heads.set(`${buffer.run} ${tenant}`, sequence);
-    const position = `${buffer.run.toString(16).padStart(16, '0')} ${sequence}`;
-    this.samples.push(...known.map((sample) => ({ ...sample, position })));
+    this.#heads.set(`${run} ${tenant}`, sequence);
+    this.samples.push(...known);
     return undefined;
   }
+}
 
-  readonly #heads = new Map<string, number>();
+function keyOf(tenant: string, position: string, name: string, rest: readonly number[]): string {
+  const shortName = name.endsWith(LONG) ? `${name.slice(0, -LONG.length)}…` : name;
+  return `${tenant} ${position} ${shortName} ${rest.join(' ')}`;
 }
 
 function nameOf(entry: Uint8Array): string {
@@ -174,12 +174,11 @@ export function drain(buffer: SampleBuffer): KnownSample[] {
       for (const segment of segments) {
         if (segment.epoch !== log.key) throw new Error('a segment of another epoch in the batch');
         const position = `${segment.run} ${segment.sequence}`;
-        for (const [id, timestamp, low, high] of rowsOf([segment])) {
+        for (const [id, ...rest] of rowsOf([segment])) {
           const name = names[id!];
           if (name === undefined) throw new Error(`no entry ${id}`);
-          const labels = `{__name__="${name}"}`;
-          const bits = ((BigInt(high!) << 32n) | BigInt(low!)).toString(16).padStart(16, '0');
-          samples.push({ tenant, entry: '', position, labels, timestamp: timestamp!, bits });
+          const key = keyOf(tenant, position, name, rest);
+          samples.push({ tenant, entry: '', position, timestamp: rest[0]!, key });
         }
       }
       const ranges = segments.map(({ run, sequence }) => {

@@ -9,10 +9,10 @@ import {
   DAMAGES_OF_LOG,
   DAMAGES_WHILE_OPEN,
 } from '../tools/buffer-damages.ts';
-import { seededRandom } from '../tools/seeded-random.ts';
+import { seededRandom, seedOfRun } from '../tools/seeded-random.ts';
 import { Workspace } from '../tools/workspace.ts';
 import { openBuffer, samplesOf, T0 } from './buffer-fixture.ts';
-import { keyOf, lossAllowed, missingSamples, RowMap, unaccounted } from './salvage-check.ts';
+import { lossAllowed, RowMap, unaccounted, without } from './salvage-check.ts';
 import {
   drain,
   type FilledBuffer,
@@ -21,6 +21,7 @@ import {
   type KnownSample,
   TENANTS,
 } from './salvage-fixture.ts';
+import { flipBits } from './salvage-fuzz.ts';
 
 let workspace: Workspace;
 let filled: FilledBuffer;
@@ -53,10 +54,9 @@ function damageAndOpen(state: 'killed' | 'closed', { name, apply, hitsWitness }:
   const { buffer, lines } = openBuffer(dataDir, 'after');
   const lostAtOpen = { ...buffer.losses.samples };
   const found = drain(buffer);
-  const missing = missingSamples(waiting, found);
+  const missing = without(waiting, found);
 
-  const known = new Set([...waiting, ...answered].map(keyOf));
-  expect(positions(found.filter((sample) => !known.has(keyOf(sample))))).toEqual([]);
+  expect(positions(without(found, [...waiting, ...answered]))).toEqual([]);
   const isAllowed = lossAllowed(maps[state], hits);
   expect(positions(missing.filter((sample) => !isAllowed(sample)))).toEqual([]);
   if (hitsWitness !== true) {
@@ -84,6 +84,11 @@ describe('a buffer that is damaged while no process has it open', () => {
   test.each(DAMAGES_OF_LOG)('$name: opens, and only damaged rows are lost', (damage) => {
     damageAndOpen('killed', damage);
   });
+
+  test.each(['killed', 'closed'] as const)('%s, in any bit: only what was hit is lost', (state) => {
+    const random = seededRandom(seedOfRun());
+    expect(flipBits(filled[state], workspace.folder, random, 15)).toEqual([]);
+  });
 });
 
 describe('a buffer whose files are damaged while it is open', () => {
@@ -107,9 +112,8 @@ describe('a buffer whose files are damaged while it is open', () => {
     const { buffer: next, lines: linesNext } = openBuffer(dataDir, 'next', {}, buffer.losses);
     const found = drain(next);
     const all = [...waiting, ...filler.samples];
-    const missing = missingSamples(all, found);
-    const known = new Set([...all, ...answered].map(keyOf));
-    expect(positions(found.filter((sample) => !known.has(keyOf(sample))))).toEqual([]);
+    const missing = without(all, found);
+    expect(positions(without(found, [...all, ...answered]))).toEqual([]);
     if (survives.test(name)) expect(positions(missing)).toEqual([]);
     expect(next.losses.samples.damaged + next.losses.samples.vanished).toBe(missing.length);
     expect(positions(unaccounted(missing, [...lines, ...linesNext]))).toEqual([]);

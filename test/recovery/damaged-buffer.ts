@@ -1,0 +1,89 @@
+import { copyFileSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { expectDelivered } from './delivery-check.ts';
+import { acknowledgedMore, deliveredMore, type Journey, whileWriting } from './journey.ts';
+import { readMetric } from './read-metric.ts';
+
+const backlogSamples = 400;
+const logMsMax = 5000;
+
+/** Damage that takes nothing along which the agent could not get back. */
+export type Damage = [name: string, apply: (pathOf: (file: string) => string) => void];
+
+export const damagesWhileRunning: Damage[] = [
+  ['its database was deleted', (pathOf) => rmSync(pathOf('buffer.db'))],
+  ['its log was deleted', (pathOf) => rmSync(pathOf('buffer.db-wal'))],
+  [
+    'its database was replaced by a copy',
+    (pathOf) => {
+      copyFileSync(pathOf('buffer.db'), pathOf('copy'));
+      renameSync(pathOf('copy'), pathOf('buffer.db'));
+    },
+  ],
+  ['its folder was deleted', (pathOf) => rmSync(pathOf('.'), { recursive: true })],
+];
+
+export const damagesWhileStopped: Damage[] = [
+  [
+    'a byte in the middle of its log was flipped',
+    (pathOf) => {
+      const bytes = readFileSync(pathOf('buffer.db-wal'));
+      bytes[bytes.length >> 1]! ^= 1;
+      writeFileSync(pathOf('buffer.db-wal'), bytes);
+    },
+  ],
+  [
+    'the header of its log was overwritten',
+    (pathOf) => {
+      const bytes = readFileSync(pathOf('buffer.db-wal'));
+      writeFileSync(pathOf('buffer.db-wal'), bytes.fill(0xa5, 0, 32));
+    },
+  ],
+];
+
+/** Damages the buffer of the running process; it goes on by itself, and everything arrives. */
+export async function damageWhileRunning(journey: Journey, [, apply]: Damage): Promise<void> {
+  const { process, url, dataFolder } = journey.agent;
+  const salvages = await readMetric(url, 'starferry_agent_salvages_total');
+  await withBacklog(journey, () => apply((file) => join(dataFolder, file)));
+  // In the same process: its counters have gone on.
+  expect(journey.agent.process).toBe(process);
+  expect(await readMetric(url, 'starferry_agent_salvages_total')).toBe(salvages + 1);
+  await expectNoLoss(url);
+  await process.waitForLog('find out who or what changed them', logMsMax);
+}
+
+/** Damages the buffer after a kill; the next process opens it, and everything arrives. */
+export async function damageWhileStopped(journey: Journey, [, apply]: Damage): Promise<void> {
+  const { agent } = journey;
+  await withBacklog(journey, async () => {
+    await agent.process.kill();
+    apply((file) => join(agent.dataFolder, file));
+    await agent.start();
+  });
+  expect(await readMetric(agent.url, 'starferry_agent_salvages_total')).toBe(1);
+  await expectNoLoss(agent.url);
+  await agent.process.waitForLog('was carried over into a new one', logMsMax);
+}
+
+/** With samples in the buffer that nobody else has. */
+async function withBacklog(journey: Journey, damage: () => void | Promise<void>): Promise<void> {
+  await whileWriting(journey, async () => {
+    await deliveredMore(journey, 3);
+    await journey.proxy.cut('reset');
+    await acknowledgedMore(journey, backlogSamples);
+    await damage();
+    await acknowledgedMore(journey, backlogSamples);
+    await journey.proxy.restore();
+    await deliveredMore(journey, 3);
+  });
+  await expectDelivered(journey.destination, [journey.writer]);
+}
+
+async function expectNoLoss(url: string): Promise<void> {
+  for (const reason of ['damaged', 'vanished']) {
+    const series = `starferry_agent_evicted_samples_total{reason="${reason}"}`;
+    expect(await readMetric(url, series)).toBe(0);
+  }
+}
