@@ -42,7 +42,11 @@ const FLAPPING_WINDOW_MS = 600_000;
  */
 export class HubSession {
   readonly #deps: HubSessionDeps;
+  /** Length of each log when something was last made for the hub: it cannot hold more of ours. */
+  readonly #shownLengths = new WeakMap<DictionaryLog, number>();
   #hub: bigint | undefined;
+  /** It holds what cannot be ours: nothing is sent before it has said what. */
+  #isInDoubt = false;
   #format: number | undefined;
   /** When the hub was another one than before, of late. */
   #changes: { hub: bigint; atMs: number }[] = [];
@@ -51,9 +55,9 @@ export class HubSession {
     this.#deps = deps;
   }
 
-  /** The hub's id; undefined before the first word from it. */
+  /** The hub's id; undefined before the first word from it, or when it has to be asked again. */
   get hub(): bigint | undefined {
-    return this.#hub;
+    return this.#isInDoubt ? undefined : this.#hub;
   }
 
   get epochsInUse(): bigint[] {
@@ -85,9 +89,17 @@ export class HubSession {
     return Math.min(...Array.from(hubs, (hub) => log.acknowledgedOffset(hub)));
   }
 
-  /** The hub has answered: it now holds `offset` entries of a log. It only grows, save by `adopt`. */
+  /**
+   * The hub has answered: it now holds `offset` entries of a log. It only grows, save by `adopt`.
+   * More entries than we had come from another agent with a copy of our log: new ids of ours would
+   * stand for its series, so the hub is asked for its state before it gets anything more.
+   */
   advance(log: DictionaryLog, offset: number, hub: bigint | undefined): void {
     if (hub !== undefined) this.#hearFrom(hub);
+    if (offset > (this.#shownLengths.get(log) ?? 0)) {
+      this.#isInDoubt = true;
+      return;
+    }
     if (this.#hub !== undefined && offset > this.offset(log)) {
       log.setAcknowledgedOffset(this.#hub, offset);
     }
@@ -98,6 +110,7 @@ export class HubSession {
    * dictionary where it stands, and gives the epoch a new name where the two logs differ.
    */
   adopt(state: HubState): void {
+    this.#isInDoubt = false;
     this.#hearFrom(state.hub);
     const known = state.formats.filter((format) => sampleFormats.has(format));
     this.#format = known.length === 0 ? undefined : Math.max(...known);
@@ -150,6 +163,7 @@ export class HubSession {
    * least. `end` is the entry behind the part.
    */
   part(log: DictionaryLog, from: number, bytesMax: number): { part: DictionaryPart; end: number } {
+    this.#shownLengths.set(log, log.length);
     const entries: Uint8Array[] = [];
     let bytes = 0;
     for (const entry of log.entries(from)) {

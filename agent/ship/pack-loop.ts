@@ -120,6 +120,7 @@ export class PackLoop {
   }
 
   #mayStart({ window, underWay }: Row, pack: ShippablePack): boolean {
+    if (this.#deps.tools.session.hub === undefined) return false;
     // While hubs take turns no row can live: each pack is the first of its own.
     if (this.#deps.tools.session.isFlapping) return underWay.size === 0;
     return window.hasRoom(pack.bytes);

@@ -7,6 +7,10 @@ const TEST_MS_MAX = 180_000;
 /** Seeds that have once found a mistake, each with what it was. */
 const FOUND: readonly [seed: string, mistake: string][] = [
   ['44', 'a batch sent again made the hub drop the dictionary of an open stream'],
+  [
+    '1cbd2b2f-19',
+    'an agent believed that a hub holds its entries, which were those of another copy of it',
+  ],
   ['70', 'samples found answered for by one tenant were counted again by their own'],
 ];
 
