@@ -165,10 +165,9 @@ export class TenantLoop {
     const { options, tools, tenant } = this.#deps;
     const { samples } = tools;
     const read = (): ShippableSegment[] => samples.read(tenant, this.#samplesMax, this.#from);
-    const isBehind = (segments: readonly ShippableSegment[]): boolean => {
-      const last = segments.at(-1);
-      return last !== undefined && samples.hasSegmentBehind(tenant, last.id);
-    };
+    // All there is may lie behind a pack: then nothing was read.
+    const isBehind = (segments: readonly ShippableSegment[]): boolean =>
+      samples.hasSegmentBehind(tenant, segments.at(-1)?.id ?? this.#from - 1);
     let segments = read();
     if (options.order === 'live_first' && isBehind(segments)) {
       const since = tools.clock.now() - options.maxDelayMs;

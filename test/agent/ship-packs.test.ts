@@ -1,0 +1,231 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { PackingOptions } from '../../agent/packing.ts';
+import type { ShipOptions } from '../../agent/ship/contracts.ts';
+import type { HubClient, HubLink, HubReply, Traffic } from '../../agent/ship/hub-client.ts';
+import { type Batch, decodeBatch } from '../../proto/batch.ts';
+import { settledCount } from '../../proto/settlement.ts';
+import { decompressFrame } from '../../proto/zstd.ts';
+import { RecordingDestination } from '../hub/receive-fixture.ts';
+import { until } from '../tools/until.ts';
+import { Workspace } from '../tools/workspace.ts';
+import {
+  connect,
+  FastClock,
+  type RunningAgent,
+  type RunningHub,
+  startAgent,
+  startHub,
+  waiting,
+} from './ship-fixture.ts';
+
+const PATIENCE_MS = 5000;
+
+type SampleBatch = Extract<Batch, { lane: 'live' | 'pack' }>;
+
+/** A link that can be cut, on which each lane can be held up, and which keeps what was sent. */
+class LanedLink implements HubLink {
+  isDown = false;
+  readonly batches: Batch[] = [];
+  client: HubClient;
+  /** Instead of the hub's reply to a batch of samples, or after it. */
+  meddle: (batch: SampleBatch, ask: () => Promise<HubReply>) => Promise<HubReply> = (_, ask) =>
+    ask();
+  /** Most packs that were under way at one moment. */
+  underWayMax = 0;
+  #underWay = 0;
+
+  constructor(client: HubClient) {
+    this.client = client;
+  }
+
+  get packs() {
+    return this.batches.filter((batch) => batch.lane === 'pack');
+  }
+
+  get live() {
+    return this.batches.filter((batch) => batch.lane === 'live');
+  }
+
+  async postBatch(frame: Uint8Array, signal: AbortSignal, traffic: Traffic): Promise<HubReply> {
+    if (this.isDown) return { kind: 'unreachable', message: 'down' };
+    const batch = decodeBatch(decompressFrame(frame, 2 ** 26));
+    this.batches.push(batch);
+    const post = () => this.client.postBatch(frame, signal, traffic);
+    if (batch.lane !== 'live' && batch.lane !== 'pack') return await post();
+    if (batch.lane === 'pack') this.#underWay++;
+    this.underWayMax = Math.max(this.underWayMax, this.#underWay);
+    const given = Promise.withResolvers<HubReply>();
+    signal.addEventListener('abort', () => given.resolve(unreachable), { once: true });
+    const reply = await Promise.race([this.meddle(batch, post), given.promise]);
+    if (batch.lane === 'pack') this.#underWay--;
+    return reply;
+  }
+
+  async askPositions(signal: AbortSignal): Promise<HubReply> {
+    if (this.isDown) return { kind: 'unreachable', message: 'down' };
+    return await this.client.askPositions(signal);
+  }
+}
+
+const unreachable: HubReply = { kind: 'unreachable', message: 'answer lost' };
+
+/** Two segments of 50 samples make a pack. */
+const PACKING: PackingOptions = { samplesMax: 100, ageMinMs: 0, checkEveryMs: 1000 };
+const SEGMENT_SAMPLES = 50;
+
+let workspace: Workspace;
+let clock: FastClock;
+let destination: RecordingDestination;
+let hub: RunningHub;
+let link: LanedLink;
+let agent: RunningAgent;
+let appended: number;
+
+beforeEach(async () => {
+  workspace = new Workspace('ship-packs');
+  clock = new FastClock();
+  destination = new RecordingDestination();
+  hub = await startHub(workspace.subfolder('hub'), destination.post);
+  link = new LanedLink(connect(hub.url, clock));
+  appended = 0;
+});
+afterEach(async () => {
+  destination.release();
+  await agent.end();
+  await link.client.close();
+  await hub.end();
+  await workspace.close();
+});
+
+function start(options: Partial<ShipOptions> & { packing?: Partial<PackingOptions> } = {}): void {
+  const packing = { ...PACKING, ...options.packing };
+  agent = startAgent(workspace.subfolder('agent'), link, clock, `agent ${appended}`, {
+    ...options,
+    packing,
+  });
+}
+
+/** Appends one segment, the next samples of the series `series`; the values do not compress. */
+function append(samples = SEGMENT_SAMPLES, series = 'up'): void {
+  const rows = Array.from({ length: samples }, () => {
+    appended++;
+    return [series, appended, Math.imul(appended, 0x9e3779b1) >>> 0] as const;
+  });
+  agent.append('', rows);
+}
+
+const packs = () => agent.buffer.packs('').length;
+
+/** A backlog of `count` packs and the segment behind them, gathered while the link was down. */
+async function gather(count: number, segmentSamples = SEGMENT_SAMPLES): Promise<void> {
+  link.isDown = true;
+  for (let segment = 0; segment < 2 * count + 1; segment++) append(segmentSamples);
+  await until('the backlog to be packed', PATIENCE_MS, () => packs() === count);
+}
+
+const delivered = () =>
+  until('the backlog to be answered for', PATIENCE_MS, () => waiting(agent) === 0);
+
+/** Timestamps in the order in which the destination has stored them. */
+const timestamps = () => destination.stored.map((sample) => Number(sample.split('@')[1]));
+
+/** 1, 2, 3, … up to the last sample that was appended. */
+const all = () => Array.from({ length: appended }, (_, index) => index + 1);
+
+describe('packs', () => {
+  test('go before what was stored behind them, and that in order; several at a time', async () => {
+    start();
+    await gather(10);
+    link.isDown = false;
+    await delivered();
+    expect(timestamps()).toEqual(all());
+    const { packs: sent, live } = link;
+    expect(sent.map(({ sequence }) => sequence)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    expect(new Set(sent.map(({ stream }) => stream)).size).toBe(1);
+    expect(live.map(({ samplesCount }) => samplesCount)).toEqual([50]);
+    expect(link.underWayMax).toBeGreaterThan(2);
+    expect(agent.shipper.stats.settled.accepted).toBe(appended);
+  });
+
+  test('whose answers are lost are asked for, and not sent again', async () => {
+    start({ packing: { samplesMax: 2000 } });
+    await gather(6, 1000);
+    link.meddle = async ({ lane }, ask) => {
+      const reply = await ask();
+      return lane === 'pack' ? unreachable : reply;
+    };
+    link.isDown = false;
+    await delivered();
+    expect(timestamps()).toEqual(all());
+    expect(link.packs).toHaveLength(6);
+    expect(agent.shipper.stats.settled.accepted).toBe(appended);
+  });
+
+  test('that are under way when the hub restarts are sent again as a new row, and in order', async () => {
+    start();
+    await gather(6);
+    let answered = 0;
+    link.meddle = async ({ lane }, ask) => {
+      // The second and all behind it are with the hub when it ends.
+      if (lane === 'pack' && ++answered === 2) destination.hold();
+      return await ask();
+    };
+    link.isDown = false;
+    await until('packs to be written', PATIENCE_MS, () => destination.requests > 1);
+    hub.receiver.save();
+    await hub.end();
+    destination.release();
+    await link.client.close();
+    hub = await startHub(workspace.subfolder('hub'), destination.post);
+    link.client = connect(hub.url, clock);
+    await delivered();
+    expect(timestamps()).toEqual(all());
+    const rows = new Set(link.packs.map(({ stream }) => stream));
+    expect(rows.size).toBeGreaterThan(1);
+    const { settled, resumed } = agent.shipper.stats;
+    expect(settled.accepted + resumed).toBe(appended);
+  });
+
+  test('that the hub refuses as too large are split until they fit', async () => {
+    await hub.end();
+    await link.client.close();
+    // 20 bytes for each decoded sample.
+    const decodedBytesMax = 20 * 30;
+    hub = await startHub(workspace.subfolder('hub'), destination.post, { decodedBytesMax });
+    link.client = connect(hub.url, clock);
+    start({ samplesMax: 10 });
+    link.isDown = true;
+    for (let segment = 0; segment < 45; segment++) append(10);
+    await until('the backlog to be packed', PATIENCE_MS, () => packs() === 4);
+    link.isDown = false;
+    await delivered();
+    expect(timestamps()).toEqual(all());
+    const answered = link.packs.filter(({ samplesCount }) => samplesCount <= 30);
+    expect(answered.length).toBeGreaterThanOrEqual(16);
+    expect(settledCount(agent.shipper.stats.settled)).toBe(appended);
+  });
+});
+
+describe('live first', () => {
+  test('a live sample does not wait for packs, not even those of segments behind its batch', async () => {
+    start({ order: 'live_first' });
+    const gates = { live: Promise.withResolvers<void>(), pack: Promise.withResolvers<void>() };
+    link.meddle = async ({ lane }, ask) => {
+      await gates[lane].promise;
+      return await ask();
+    };
+    append();
+    await until('a live batch to be stuck', PATIENCE_MS, () => link.live.length > 0);
+    for (let segment = 0; segment < 5; segment++) append();
+    await until('the segments behind it to be packed', PATIENCE_MS, () => packs() === 2);
+    gates.live.resolve();
+    await until('the first batch', PATIENCE_MS, () => destination.stored.length > 0);
+    append(1, 'fresh');
+    const fresh = 'overseas {__name__="fresh"}@301';
+    await until('the fresh sample', PATIENCE_MS, () => destination.stored.includes(fresh));
+    expect(packs()).toBe(3);
+    gates.pack.resolve();
+    await delivered();
+    expect(timestamps().toSorted((one, other) => one - other)).toEqual(all());
+  });
+});
