@@ -1,5 +1,6 @@
 import { Wakeup } from '../../base/wakeup.ts';
 import type { Answer } from '../../proto/answer.ts';
+import type { PositionRange } from '../../proto/position-ranges.ts';
 import { BatchDelivery } from './batch-delivery.ts';
 import type { EncodedBatch, ShipOptions, ShippablePack, ShipTools } from './contracts.ts';
 import { Groundwork } from './groundwork.ts';
@@ -60,9 +61,9 @@ export class PackLoop {
     this.#delivery = new BatchDelivery({ tenant, traffic, find: findPack, tools, replies });
   }
 
-  /** Whether packs are on their way: what became of their samples is counted then. */
-  get isAnswerDue(): boolean {
-    return (this.#row?.underWay.size ?? 0) > 0;
+  /** Positions of the packs on their way: what became of their samples is counted then. */
+  get due(): PositionRange[] {
+    return Array.from(this.#row?.underWay.keys() ?? [], ({ positions }) => positions).flat();
   }
 
   /** There may be a pack. */

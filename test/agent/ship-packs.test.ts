@@ -105,6 +105,13 @@ function start(options: Partial<ShipOptions> & { packing?: Partial<PackingOption
   });
 }
 
+async function restartHub(options: Parameters<typeof startHub>[2] = {}): Promise<void> {
+  await hub.end();
+  await link.client.close();
+  hub = await startHub(workspace.subfolder('hub'), destination.post, options);
+  link.client = connect(hub.url, clock);
+}
+
 /** Appends one segment, the next samples of the series `series`; the values do not compress. */
 function append(samples = SEGMENT_SAMPLES, series = 'up'): void {
   const rows = Array.from({ length: samples }, () => {
@@ -175,9 +182,7 @@ describe('packs', () => {
     hub.receiver.save();
     await hub.end();
     destination.release();
-    await link.client.close();
-    hub = await startHub(workspace.subfolder('hub'), destination.post);
-    link.client = connect(hub.url, clock);
+    await restartHub();
     await delivered();
     expect(timestamps()).toEqual(all());
     const rows = new Set(link.packs.map(({ stream }) => stream));
@@ -187,12 +192,8 @@ describe('packs', () => {
   });
 
   test('that the hub refuses as too large are split until they fit', async () => {
-    await hub.end();
-    await link.client.close();
     // 20 bytes for each decoded sample.
-    const decodedBytesMax = 20 * 30;
-    hub = await startHub(workspace.subfolder('hub'), destination.post, { decodedBytesMax });
-    link.client = connect(hub.url, clock);
+    await restartHub({ decodedBytesMax: 20 * 30 });
     start({ samplesMax: 10 });
     link.isDown = true;
     for (let segment = 0; segment < 45; segment++) append(10);
@@ -227,5 +228,36 @@ describe('live first', () => {
     gates.pack.resolve();
     await delivered();
     expect(timestamps().toSorted((one, other) => one - other)).toEqual(all());
+  });
+
+  test('a live batch whose answer was lost does not stop the next while packs are under way', async () => {
+    start({ order: 'live_first' });
+    await gather(2);
+    await agent.end();
+    link.isDown = false;
+    const packsMayPass = Promise.withResolvers<void>();
+    const liveIsLost = Promise.withResolvers<void>();
+    let isLossy = true;
+    link.meddle = async ({ lane }, ask) => {
+      if (lane === 'pack') await packsMayPass.promise;
+      const reply = await ask();
+      if (lane === 'pack' || !isLossy) return reply;
+      await liveIsLost.promise;
+      return unreachable;
+    };
+    start({ order: 'live_first' });
+    append(10);
+    await until('a live batch to be written', PATIENCE_MS, () => destination.stored.length === 10);
+    await until('a pack to be under way', PATIENCE_MS, () => link.packs.length > 0);
+    append(1, 'behind');
+    hub.receiver.save();
+    await restartHub();
+    isLossy = false;
+    liveIsLost.resolve();
+    const behind = `overseas {__name__="behind"}@${appended}`;
+    await until('the next sample', PATIENCE_MS, () => destination.stored.includes(behind));
+    packsMayPass.resolve();
+    await delivered();
+    expect(destination.stored).toHaveLength(appended);
   });
 });
