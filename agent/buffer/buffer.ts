@@ -359,7 +359,7 @@ export class Buffer {
   replacePack(pack: PackHead, parts: readonly PackPart[]): boolean {
     const { tenant, id, lastId } = pack;
     const idsEach = Math.floor((lastId - id + 1) / parts.length);
-    if (idsEach < 1 || !this.#packs.ofTenant(tenant).includes(pack)) return false;
+    if (idsEach < 1 || !this.#packs.has(pack)) return false;
     let sequence = this.#heads.get(tenant) ?? 0;
     const rows = parts.map((part, index): PackRow => {
       sequence++;
