@@ -109,8 +109,10 @@ export class Buffer {
     this.#dictionaries = this.#db.epochs().map((epoch) => new Dictionary(this.#db, epoch));
     if (this.#dictionaries.length === 0) this.openEpoch();
     for (const { tenant, samples } of this.#db.backlog()) this.#addBacklog(tenant, samples);
-    this.#packs = new PackShelf(this.#db.packs.heads());
-    for (const { tenant, samples } of this.#packs.all()) this.#addBacklog(tenant, samples);
+    const { intact, damaged } = this.#db.packs.heads();
+    this.#packs = new PackShelf(intact);
+    for (const { tenant, samples } of [...intact, ...damaged]) this.#addBacklog(tenant, samples);
+    for (const pack of damaged) this.#setPackAside(pack);
     this.storedBefore = this.#db.lastSegmentId();
     this.losses.vanishedSegments = reportVanished(this.#highWaterPath, this.#db.heads(), log);
     this.#db.forgetHeads();
@@ -295,16 +297,8 @@ export class Buffer {
   /** The body of a pack, which stays pinned until `unpinPack`; undefined when it was damaged. */
   readPack(pack: PackHead): Uint8Array | undefined {
     const body = this.#db.packs.body(pack.id);
-    if (body === undefined) {
-      this.#onDisk(() => {
-        this.#db.transaction(() => this.#db.packs.setAside(pack.id));
-        this.#packs.remove(pack);
-        this.#lose('damaged', [pack]);
-        return undefined;
-      });
-    } else {
-      this.#pins.pinPack(pack.id);
-    }
+    if (body === undefined) this.#setPackAside(pack);
+    else this.#pins.pinPack(pack.id);
     return body;
   }
 
@@ -403,6 +397,15 @@ export class Buffer {
   acknowledge(tenant: string, ranges: readonly PositionRange[]): number {
     this.#unforgotten.push({ tenant, ranges });
     return this.#forget();
+  #setPackAside(pack: PackHead): void {
+    this.#onDisk(() => {
+      this.#db.transaction(() => this.#db.packs.setAside(pack.id));
+      this.#packs.remove(pack);
+      this.#lose('damaged', [pack]);
+      return undefined;
+    });
+  }
+
   }
 
   #forget(): number {

@@ -7,13 +7,13 @@ const SCHEMA = `
     id INTEGER PRIMARY KEY, last_id INTEGER NOT NULL, tenant TEXT NOT NULL,
     epoch INTEGER NOT NULL, positions TEXT NOT NULL, stored_at INTEGER NOT NULL,
     samples INTEGER NOT NULL, oldest REAL NOT NULL, newest REAL NOT NULL,
-    format INTEGER NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL
+    format INTEGER NOT NULL, head_crc INTEGER NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL
   );
   CREATE TABLE IF NOT EXISTS damaged_packs AS SELECT * FROM packs WHERE 0;
 `;
 const HEAD =
   'id, last_id AS lastId, tenant, epoch, positions, stored_at AS storedAt, samples, oldest, ' +
-  'newest, format, length(body) AS bytes, crc';
+  'newest, format, length(body) AS bytes, head_crc AS headCrc, crc';
 
 /** What is known of a pack without reading its body; times in ms since the Unix epoch. */
 export interface PackHead {
@@ -46,6 +46,8 @@ export function headOf({ body, ...head }: PackRow): PackHead {
 
 interface StoredHead extends Omit<PackHead, 'positions'> {
   positions: string;
+  headCrc: number;
+  /** Over the body, begun with that over the head. */
   crc: number;
 }
 
@@ -61,38 +63,48 @@ export class PackTable {
       row: sql(`SELECT ${HEAD}, body FROM packs WHERE id = ?`),
       add: sql(
         'INSERT INTO packs (id, last_id, tenant, epoch, positions, stored_at, samples, oldest, ' +
-          'newest, format, crc, body) VALUES (:id, :lastId, :tenant, :epoch, :positions, ' +
-          ':storedAt, :samples, :oldest, :newest, :format, :crc, :body)',
+          'newest, format, head_crc, crc, body) VALUES (:id, :lastId, :tenant, :epoch, ' +
+          ':positions, :storedAt, :samples, :oldest, :newest, :format, :headCrc, :crc, :body)',
       ),
       remove: sql('DELETE FROM packs WHERE id = ?'),
       copyDamaged: sql('INSERT INTO damaged_packs SELECT * FROM packs WHERE id = ?'),
     };
   }
 
-  /** All packs in the order of the sample log. */
-  heads(): PackHead[] {
-    return (this.#statements.heads.all() as StoredHead[]).map(({ crc: _, ...head }) => {
-      return { ...head, positions: readPositions(head.positions) };
-    });
+  /**
+   * All packs in the order of the sample log. The head alone decides what an answer is for and whose
+   * the ids are, before any body is read: of a damaged one nothing may be believed.
+   */
+  heads(): { intact: PackHead[]; damaged: PackHead[] } {
+    const heads = { intact: [] as PackHead[], damaged: [] as PackHead[] };
+    for (const stored of this.#statements.heads.all() as StoredHead[]) {
+      const { headCrc, crc: _, ...head } = stored;
+      const isIntact = headChecksum(stored) === headCrc;
+      const pack = { ...head, positions: readPositions(head.positions) };
+      heads[isIntact ? 'intact' : 'damaged'].push(pack);
+    }
+    return heads;
   }
 
   add(pack: PackRow): void {
     const positions = writePositions(pack.positions);
-    const crc = checksum({ ...pack, positions }, pack.body);
-    this.#statements.add.run({ ...pack, positions, crc });
+    const headCrc = headChecksum({ ...pack, positions });
+    this.#statements.add.run({ ...pack, positions, headCrc, crc: crc32(pack.body, headCrc) });
   }
 
   /** The body of a pack; undefined when row and checksum do not agree. */
   body(id: number): Uint8Array | undefined {
     const row = this.#statements.row.get(id) as (StoredHead & { body: Buffer }) | undefined;
-    return row !== undefined && checksum(row, row.body) === row.crc ? row.body : undefined;
+    return row !== undefined && crc32(row.body, headChecksum(row)) === row.crc
+      ? row.body
+      : undefined;
   }
 
   remove(id: number): void {
     this.#statements.remove.run(id);
   }
 
-  /** Moves a pack whose checksum does not fit aside, where it is kept for inspection. */
+  /** Moves a pack that is not what was written aside, where it is kept for inspection. */
   setAside(id: number): void {
     this.#statements.copyDamaged.run(id);
     this.#statements.remove.run(id);
@@ -100,12 +112,11 @@ export class PackTable {
 }
 
 /** Over everything that decides what the samples mean and what their answer is for. */
-function checksum(
-  head: Pick<StoredHead, 'tenant' | 'epoch' | 'positions' | 'samples' | 'format'>,
-  body: Uint8Array,
+function headChecksum(
+  head: Pick<StoredHead, 'tenant' | 'epoch' | 'positions' | 'samples' | 'format' | 'lastId'>,
 ): number {
-  const { tenant, epoch, positions, samples, format } = head;
-  return crc32(body, crc32(`${tenant}\0${epoch}\0${positions}\0${samples}\0${format}`));
+  const { tenant, epoch, positions, samples, format, lastId } = head;
+  return crc32(`${tenant}\0${epoch}\0${positions}\0${samples}\0${format}\0${lastId}`);
 }
 
 /** `run:first-last`, separated by blanks: readable in the sqlite3 shell. */
@@ -113,7 +124,7 @@ function writePositions(ranges: readonly PositionRange[]): string {
   return ranges.map(({ run, first, last }) => `${run.toString(16)}:${first}-${last}`).join(' ');
 }
 
-/** A damaged text gives no positions: the pack is then damaged as a whole, says its checksum. */
+/** What does not read as a range is left out: the checksum says that the text is damaged. */
 function readPositions(text: string): PositionRange[] {
   return Array.from(text.matchAll(/([0-9a-f]{1,16}):(\d{1,15})-(\d{1,15})/g), (match) => {
     return { run: BigInt(`0x${match[1]}`), first: Number(match[2]), last: Number(match[3]) };
