@@ -46,7 +46,7 @@ export type Unavailable = 'buffer_full' | 'disk_full' | 'disk_failing';
 
 /** Row and page overhead of a segment, for the estimate before it is written. */
 const ROW_BYTES = 160;
-/** Segments and packs evicted in one go, between two looks at what that has freed. */
+/** Segments evicted in one go, between two looks at what that has freed; or one pack. */
 const EVICTED_AT_ONCE = 16;
 /** Entries of a dead epoch deleted by one `housekeep`. */
 const ENTRIES_DELETED_AT_ONCE = 10_000;
@@ -196,21 +196,24 @@ export class Buffer {
     const usedMax = bytesMax - rowBytes - this.dictionary.takenBytes;
     while (this.#db.usedBytes() > usedMax) {
       if (whenFull === 'reject') return 'buffer_full';
-      const evicted = this.#evict('bytes', (_segment, index) => index < EVICTED_AT_ONCE);
+      const evicted = this.#evict('bytes', (_stored, weight) => weight < EVICTED_AT_ONCE);
       if (evicted === 0) return 'buffer_full';
     }
     return this.#freeDisk.bytes() < freeDiskBytesMin ? 'disk_full' : undefined;
   }
 
-  /** Evicts the oldest unpinned segments and packs while `wanted` says so; returns how many. */
+  /**
+   * Evicts the oldest unpinned segments and packs while `wanted` says so; returns how many.
+   * `weight` is what is taken so far, in segments: a pack may hold ten minutes of a tenant.
+   */
   #evict(
     reason: 'age' | 'bytes',
-    wanted: (stored: { storedAt: number }, index: number) => boolean,
+    wanted: (stored: { storedAt: number }, weight: number) => boolean,
   ): number {
     const segments: SegmentHead[] = [];
     const packs: PackHead[] = [];
     for (const stored of this.#oldestFirst()) {
-      if (!wanted(stored, segments.length + packs.length)) break;
+      if (!wanted(stored, segments.length + EVICTED_AT_ONCE * packs.length)) break;
       if ('positions' in stored) packs.push(stored);
       else segments.push(stored);
     }

@@ -371,6 +371,18 @@ describe('a limit', () => {
   const noisy = (buffer: SampleBuffer) =>
     buffer.append([{ tenant: '', columns: noise(5000, 'x') }]);
 
+  test('of bytes takes one pack, then looks whether that is enough', () => {
+    const { buffer } = openBuffer(dataDir, 'bytes', { bytesMax, whenFull: 'drop_oldest' });
+    for (let round = 0; round < 8; round++) {
+      noisy(buffer);
+      pack(buffer, 5000);
+    }
+    while (buffer.losses.samples.bytes === 0) expect(noisy(buffer)).toBeUndefined();
+    expect(buffer.losses.samples.bytes).toBe(5000);
+    expect(buffer.packs('').map(({ id }) => id)).toEqual([2, 3, 4, 5, 6, 7, 8]);
+    buffer.close();
+  });
+
   test('never takes a pack that waits for its answer', () => {
     const { buffer } = openBuffer(dataDir, 'pin', { bytesMax, whenFull: 'drop_oldest' });
     noisy(buffer);
