@@ -248,8 +248,7 @@ export class Buffer {
    * let go of what was answered for.
    */
   read(tenant: string, samplesMax: number, from = 0): StoredSegment[] {
-    this.#forget();
-    if (this.#unforgotten.length > 0) return [];
+    if (!this.#isUpToDate()) return [];
     const pack = this.#packs.ofTenant(tenant).find(({ id }) => id >= from);
     const below = pack?.id ?? Number.MAX_SAFE_INTEGER;
     const stored = this.#db.segments(tenant, from, below);
@@ -297,8 +296,12 @@ export class Buffer {
     this.#pins.pinSegments(tenant, []);
   }
 
-  /** The body of a pack, which stays pinned until `unpinPack`; undefined when it was damaged. */
+  /**
+   * The body of a pack, which stays pinned until `unpinPack`; undefined when it was damaged, is
+   * gone, or as long as the disk does not let go of what was answered for.
+   */
   readPack(pack: PackHead): Uint8Array | undefined {
+    if (!this.#isUpToDate() || !this.#packs.has(pack)) return undefined;
     const body = this.#db.packs.body(pack.id);
     if (body === undefined) this.#setPackAside(pack);
     else this.#pins.pinPack(pack.id);
@@ -311,6 +314,7 @@ export class Buffer {
 
   /** Segments of a tenant that should become a pack now, oldest first; none as a rule. */
   packable(tenant: string, limits: PackLimits): SegmentHead[] {
+    if (!this.#isUpToDate()) return [];
     const stored = this.#db.segmentHeads(tenant, 0, 'ASC');
     const packs = this.#packs.ofTenant(tenant);
     const around: Surroundings = {
@@ -335,7 +339,7 @@ export class Buffer {
   storePack(segments: readonly SegmentHead[], pack: PackRow): boolean {
     const isThere = (segment: SegmentHead): boolean =>
       !this.#pins.holdsSegment(segment) && this.#db.hasSegment(segment.id);
-    if (!segments.every(isThere)) return false;
+    if (!this.#isUpToDate() || !segments.every(isThere)) return false;
     const unavailable = this.#onDisk(() => {
       this.#db.transaction(() => {
         for (const { id } of segments) this.#db.removeSegment(id);
@@ -393,13 +397,6 @@ export class Buffer {
     });
   }
 
-  /**
-   * Forgets what the destination has answered for; returns the samples removed. Idempotent. On a
-   * failing disk it is done later, and nothing is read before.
-   */
-  acknowledge(tenant: string, ranges: readonly PositionRange[]): number {
-    this.#unforgotten.push({ tenant, ranges });
-    return this.#forget();
   #setPackAside(pack: PackHead): void {
     this.#onDisk(() => {
       this.#db.transaction(() => this.#db.packs.setAside(pack.id));
@@ -409,6 +406,19 @@ export class Buffer {
     });
   }
 
+  /**
+   * Forgets what the destination has answered for; returns the samples removed. Idempotent. On a
+   * failing disk it is done later, and nothing is read before.
+   */
+  acknowledge(tenant: string, ranges: readonly PositionRange[]): number {
+    this.#unforgotten.push({ tenant, ranges });
+    return this.#forget();
+  }
+
+  /** Whether the database has nothing any more that was answered for. */
+  #isUpToDate(): boolean {
+    this.#forget();
+    return this.#unforgotten.length === 0;
   }
 
   #forget(): number {

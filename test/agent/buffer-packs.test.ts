@@ -416,3 +416,35 @@ function failingDisk(): void {
     throw Object.assign(new Error('database or disk is full'), { code: 'SQLITE_FULL' });
   });
 }
+
+describe('while the disk does not let go of what was answered for', () => {
+  test('a pack is not read, and so not sent, again', () => {
+    const { buffer } = openBuffer(dataDir, 'pack');
+    append(buffer, 2);
+    const head = pack(buffer, 2);
+    failingDisk();
+    expect(buffer.acknowledge('', head.positions)).toBe(0);
+    expect(buffer.readPack(head)).toBeUndefined();
+    expect(buffer.losses.samples.damaged).toBe(0);
+    vi.restoreAllMocks();
+    expect(buffer.readPack(head)).toBeUndefined();
+    expect(buffer.packs('')).toEqual([]);
+    expect(buffer.backlog.get('')).toBe(0);
+    expect(buffer.losses.samples.damaged).toBe(0);
+    buffer.close();
+  });
+
+  test('segments do not become a pack, which would be answered for later than they', () => {
+    const { buffer } = openBuffer(dataDir, 'segments');
+    append(buffer, 3);
+    const segments = buffer.packable('', ALL);
+    const row = packOf(buffer, segments);
+    failingDisk();
+    buffer.acknowledge('', [{ run: buffer.run, first: 1, last: 1 }]);
+    expect(buffer.packable('', ALL)).toEqual([]);
+    vi.restoreAllMocks();
+    expect(buffer.storePack(segments, row)).toBe(false);
+    expect(secondsOf(buffer.read('', 10))).toEqual([1, 2]);
+    buffer.close();
+  });
+});
