@@ -1,6 +1,6 @@
 import { Buffer as SampleBuffer } from '../../agent/buffer/buffer.ts';
 import { Outbound } from '../../agent/outbound.ts';
-import type { PackingOptions } from '../../agent/packing.ts';
+import { PACKING, type PackingOptions } from '../../agent/packing.ts';
 import type { ShipOptions } from '../../agent/ship/contracts.ts';
 import {
   HubClient,
@@ -175,7 +175,7 @@ export function startAgent(
     {
       ship: { maxDelayMs: 1000, samplesMax: 1000, order: 'oldest_first', ...options },
       // No packs unless a test asks for them.
-      packing: { samplesMax: 1e9, ageMinMs: 1e15, checkEveryMs: 1000, ...options.packing },
+      packing: { ...PACKING, ageMinMs: 1e15, ...options.packing },
     },
     { buffer, samples: buffer, link, clock, random, log },
   );

@@ -70,7 +70,7 @@ class LanedLink implements HubLink {
 const unreachable: HubReply = { kind: 'unreachable', message: 'answer lost' };
 
 /** Two segments of 50 samples make a pack. */
-const PACKING: PackingOptions = { samplesMax: 100, ageMinMs: 0, checkEveryMs: 1000 };
+const PACKING: Partial<PackingOptions> = { samplesMax: 100, ageMinMs: 0 };
 const SEGMENT_SAMPLES = 50;
 
 let workspace: Workspace;
