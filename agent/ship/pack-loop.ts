@@ -120,10 +120,10 @@ export class PackLoop {
     return samples.hasSegmentBefore(tenant, pack.id) ? undefined : pack;
   }
 
-  #mayStart({ window, underWay }: Row, pack: ShippablePack): boolean {
+  #mayStart({ window, underWay, nextSequence }: Row, pack: ShippablePack): boolean {
     // While hubs take turns no row can live: each pack is the first of its own.
     if (this.#deps.tools.session.isFlapping) return underWay.size === 0;
-    return window.hasRoom(pack.bytes);
+    return window.hasRoom(nextSequence, pack);
   }
 
   async #start(row: Row, pack: ShippablePack, signal: AbortSignal): Promise<void> {
@@ -131,10 +131,10 @@ export class PackLoop {
     const log = samples.dictionaryOfEpoch(pack.epoch);
     const batch = await this.#build(row, pack, log, signal);
     if (batch === undefined) return;
-    row.window.add(pack.bytes);
+    row.window.add(batch.sequence, pack);
     const shipping = this.#deliver(row, batch, { pack, log }, signal).finally(() => {
       row.underWay.delete(pack);
-      row.window.remove(pack.bytes);
+      row.window.remove(batch.sequence);
       samples.unpinPack(pack);
     });
     row.underWay.set(pack, shipping);
@@ -154,7 +154,7 @@ export class PackLoop {
     // Others may have changed both while a part of the dictionary was sent.
     if (missing === undefined || signal.aborted || this.#next() !== pack) return undefined;
     const body = samples.readPack(pack);
-    // Damaged; where the disk does not let it be set aside, it comes again.
+    // Damaged, or a failing disk: where it is still there, it comes again.
     if (body === undefined) {
       await this.#replies.pause(signal);
       return undefined;
@@ -184,7 +184,7 @@ export class PackLoop {
   ): Promise<void> {
     const delivered = await this.#delivery.deliver(batch, signal);
     if (delivered.kind === 'answered') {
-      row.window.answered(pack.bytes);
+      row.window.answered(pack);
       this.#accept(log, batch, delivered.answer);
       if (!this.#deps.tools.session.isFlapping) return;
     }

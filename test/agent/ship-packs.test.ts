@@ -70,7 +70,7 @@ class LanedLink implements HubLink {
 const unreachable: HubReply = { kind: 'unreachable', message: 'answer lost' };
 
 /** Two segments of 50 samples make a pack. */
-const PACKING: Partial<PackingOptions> = { samplesMax: 100, ageMinMs: 0 };
+const PACKING: Partial<PackingOptions> = { samplesMax: 100, ageMinMs: 0, checkEveryMs: 200 };
 const SEGMENT_SAMPLES = 50;
 
 let workspace: Workspace;
@@ -85,7 +85,7 @@ beforeEach(async () => {
   workspace = new Workspace('ship-packs');
   clock = new FastClock();
   destination = new RecordingDestination();
-  hub = await startHub(workspace.subfolder('hub'), destination.post);
+  hub = await openHub();
   link = new LanedLink(connect(hub.url, clock));
   appended = 0;
 });
@@ -105,10 +105,15 @@ function start(options: Partial<ShipOptions> & { packing?: Partial<PackingOption
   });
 }
 
+/** On a clock on which packs wait for their turn as long as requests take to pass each other. */
+function openHub(options: Parameters<typeof startHub>[2] = {}): Promise<RunningHub> {
+  return startHub(workspace.subfolder('hub'), destination.post, options, 'hub', clock);
+}
+
 async function restartHub(options: Parameters<typeof startHub>[2] = {}): Promise<void> {
   await hub.end();
   await link.client.close();
-  hub = await startHub(workspace.subfolder('hub'), destination.post, options);
+  hub = await openHub(options);
   link.client = connect(hub.url, clock);
 }
 
