@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { PackingOptions } from '../../agent/packing.ts';
 import type { ShipOptions } from '../../agent/ship/contracts.ts';
@@ -209,6 +210,61 @@ describe('packs', () => {
     const answered = link.packs.filter(({ samplesCount }) => samplesCount <= 30);
     expect(answered.length).toBeGreaterThanOrEqual(16);
     expect(settledCount(agent.shipper.stats.settled)).toBe(appended);
+  });
+});
+
+describe('a pack that is refused as too large', () => {
+  test('does not stop those before it, whose bytes have crossed the link', async () => {
+    start();
+    await gather(4);
+    let isRefused = true;
+    link.meddle = async ({ lane, sequence }, ask) => {
+      if (lane === 'pack' && sequence === 1 && isRefused) destination.hold();
+      if (lane === 'live' || sequence !== 2 || !isRefused) return await ask();
+      // Only when the one before it is with the destination.
+      await until('packs to be written', PATIENCE_MS, () => destination.requests > 1);
+      isRefused = false;
+      return { kind: 'too_large', message: '413' };
+    };
+    link.isDown = false;
+    await until('the refusal', PATIENCE_MS, () => !isRefused);
+    destination.release();
+    await delivered();
+    expect(timestamps()).toEqual(all());
+    // The third was cut in two, and nothing but what lay behind it was sent again.
+    const counts = link.packs.map(({ samplesCount }) => samplesCount);
+    expect(counts.toSorted((one, other) => other - one).slice(-2)).toEqual([50, 50]);
+    const positions = link.packs.map((pack) => pack.positions[0]!.first);
+    for (const first of [1, 3]) expect(positions.filter((at) => at === first)).toHaveLength(1);
+    expect(agent.shipper.stats.settled.redelivered).toBe(0);
+  });
+
+  test('does not make the parts of the dictionary smaller when it carried none', async () => {
+    await restartHub({ decodedBytesMax: 20 * 300 });
+    start({ samplesMax: 100, packing: { samplesMax: 1000 }, order: 'live_first' });
+    append(10, 'first');
+    await delivered();
+    link.isDown = true;
+    for (let segment = 0; segment < 81; segment++) append(100, `series_${segment}`);
+    await until('the backlog to be packed', PATIENCE_MS, () => packs() >= 7);
+    link.isDown = false;
+    await delivered();
+    expect(agent.shipper.stats.replies.get('too_large')).toBeGreaterThan(10);
+    rmSync(workspace.subfolder('hub'), { recursive: true });
+    await restartHub();
+    link.isDown = true;
+    const packsHavePassed = Promise.withResolvers<void>();
+    link.meddle = async ({ lane }, ask) => {
+      if (lane === 'live') await packsHavePassed.promise;
+      return await ask();
+    };
+    for (let segment = 0; segment < 21; segment++) append(100);
+    await until('packs', PATIENCE_MS, () => packs() > 0);
+    link.isDown = false;
+    await until('packs to be answered for', PATIENCE_MS, () => packs() === 0);
+    packsHavePassed.resolve();
+    await delivered();
+    expect(link.batches.filter(({ lane }) => lane === 'dictionary')).toEqual([]);
   });
 });
 
