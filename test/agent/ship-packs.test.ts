@@ -197,6 +197,32 @@ describe('packs', () => {
     expect(settled.accepted + resumed).toBe(appended);
   });
 
+  test('say when their samples may have been written before', async () => {
+    start();
+    append(1);
+    await delivered();
+    hub.receiver.save();
+    await gather(1);
+    const hubIsGone = Promise.withResolvers<void>();
+    let requestsBefore = Number.POSITIVE_INFINITY;
+    link.meddle = async ({ lane }, ask) => {
+      if (lane === 'live') return await ask();
+      requestsBefore = destination.requests;
+      destination.hold();
+      void ask();
+      await hubIsGone.promise;
+      return unreachable;
+    };
+    link.isDown = false;
+    await until('a pack to be written', PATIENCE_MS, () => destination.requests > requestsBefore);
+    await restartHub();
+    link.meddle = (_, ask) => ask();
+    destination.release();
+    hubIsGone.resolve();
+    await delivered();
+    expect(link.packs.at(-1)!.mayBeRedelivered).toBe(true);
+  });
+
   test('that the hub refuses as too large are split until they fit', async () => {
     // 20 bytes for each decoded sample.
     await restartHub({ decodedBytesMax: 20 * 30 });
