@@ -2,24 +2,34 @@ import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { PACK_SAMPLES_MAX } from '../proto/pack.ts';
 import type { Buffer } from './buffer/buffer.ts';
+import type { PackRow } from './buffer/pack-table.ts';
 import type { SegmentHead } from './buffer/segment-table.ts';
 import { PackMaker } from './encode/pack-maker.ts';
 import type { TargetKeys } from './target-keys.ts';
 
 export interface PackingOptions {
   samplesMax: number;
+  /** A pack that has grown to so many is complete, whatever else would fit. */
+  bytesMax: number;
   /** What was stored later may soon be sent as it is. */
   ageMinMs: number;
   /** How often to look for work when there was none. */
   checkEveryMs: number;
 }
 
-/** As the agent packs. */
+/**
+ * As the agent packs. Samples that do not compress make 4 MB of half a million; a link of 64 kbit/s
+ * carries about as much as this in half of the time that a request may take.
+ */
 export const PACKING: PackingOptions = {
   samplesMax: PACK_SAMPLES_MAX,
+  bytesMax: 256 * 1024,
   ageMinMs: 30_000,
   checkEveryMs: 1000,
 };
+
+/** What cannot be stored is tried ever more rarely: coding it only to find the disk full is dear. */
+const DOUBLINGS_MAX = 6;
 
 export interface PackingDeps {
   buffer: Buffer;
@@ -34,8 +44,8 @@ export interface PackingDeps {
 
 /**
  * Turns a backlog into packs, which are a tenth as large on disk and need no coding when the link is
- * back. It works between commits: after each section it lets appends have their turn. A crash at
- * any point leaves the segments or the pack, for they change places in one transaction.
+ * back. It works between commits: after each section and each pack it lets appends have their turn.
+ * A crash at any point leaves the segments or the pack: they change places in one transaction.
  */
 export async function packBacklog(
   options: PackingOptions,
@@ -43,16 +53,21 @@ export async function packBacklog(
   signal: AbortSignal,
 ): Promise<void> {
   const { buffer, clock } = deps;
-  let isBusy = false;
-  for (;;) {
-    if (!isBusy) await clock.sleep(options.checkEveryMs, signal);
-    isBusy = false;
+  const { checkEveryMs } = options;
+  let failures = 0;
+  for (let waitMs = checkEveryMs; ; ) {
+    await clock.sleep(waitMs, signal);
+    const made = { stored: 0, failed: 0, 'given up': 0 };
     for (const tenant of buffer.backlog.keys()) {
       if (signal.aborted) return;
       const segments = packable(tenant, options, deps);
-      if (segments.length > 0 && (await pack(tenant, segments, deps, signal))) isBusy = true;
+      if (segments.length === 0) continue;
+      made[await pack(tenant, segments, options, deps, signal)]++;
+      await clock.sleep(0, signal);
     }
     if (signal.aborted) return;
+    failures = made.stored === 0 && made.failed > 0 ? failures + 1 : 0;
+    waitMs = made.stored > 0 ? 0 : checkEveryMs * 2 ** Math.min(failures, DOUBLINGS_MAX);
   }
 }
 
@@ -65,39 +80,56 @@ function packable(
   return buffer.packable(tenant, { samplesMax, storedBefore, backlogEnd: backlogEnd(tenant) });
 }
 
-/** Makes one pack; says whether it is stored. */
+/**
+ * Makes one pack of the first of `heads`. `given up`: something has happened to a segment, and what
+ * is left has to be looked at anew. `failed`: it could not be stored in their place.
+ */
 async function pack(
   tenant: string,
-  segments: readonly SegmentHead[],
+  heads: readonly SegmentHead[],
+  { bytesMax }: PackingOptions,
   { buffer, targets, clock, log, onPacked }: PackingDeps,
   signal: AbortSignal,
-): Promise<boolean> {
-  const first = segments[0]!;
-  const { epoch } = buffer.dictionaryOfEpoch(first.epoch);
-  const maker = new PackMaker(targets.keysOf(epoch));
-  for (const head of segments) {
+): Promise<'stored' | 'failed' | 'given up'> {
+  const segments: SegmentHead[] = [];
+  let maker: PackMaker | undefined;
+  for (const head of heads) {
     const segment = buffer.readSegment(head);
-    // Answered for, evicted or set aside meanwhile: what is left is looked at anew.
-    if (segment === undefined) return false;
-    if (maker.add(segment)) await clock.sleep(0, signal);
-    if (signal.aborted) return false;
+    // Answered for, evicted or set aside.
+    if (segment === undefined) return 'given up';
+    // Only a row that was read is known to be what was written, its epoch included.
+    maker ??= new PackMaker(targets.keysOf(buffer.dictionaryOfEpoch(segment.epoch).epoch));
+    segments.push(head);
+    if (!maker.add(segment)) continue;
+    if (maker.bytes >= bytesMax) break;
+    await clock.sleep(0, signal);
+    // The last segments of an epoch that has ended may be gone, and its dictionary with them.
+    const isKnown = buffer.dictionaries.some(({ key }) => key === head.epoch);
+    if (signal.aborted || !isKnown) return 'given up';
   }
+  if (maker === undefined) return 'given up';
   const made = maker.finish();
-  const last = segments.at(-1)!;
-  const isStored = buffer.storePack(segments, {
-    ...made,
-    id: first.id,
-    lastId: last.id,
-    tenant,
-    epoch: first.epoch,
-    storedAt: last.storedAt,
-    oldest: segments.reduce((ms, { oldest }) => Math.min(ms, oldest), first.oldest),
-    newest: segments.reduce((ms, { newest }) => Math.max(ms, newest), first.newest),
-  });
-  if (!isStored) return false;
+  if (!buffer.storePack(segments, { ...made, ...placeOf(segments) })) return 'failed';
   buffer.compact();
   const { samples, body } = made;
   log.debug({ tenant, segments: segments.length, samples, bytes: body.length }, 'packed a backlog');
   onPacked();
-  return true;
+  return 'stored';
+}
+
+/** What a pack takes over from its segments. */
+function placeOf(
+  segments: readonly SegmentHead[],
+): Pick<PackRow, 'id' | 'lastId' | 'tenant' | 'epoch' | 'storedAt' | 'oldest' | 'newest'> {
+  const first = segments[0]!;
+  const last = segments.at(-1)!;
+  return {
+    id: first.id,
+    lastId: last.id,
+    tenant: first.tenant,
+    epoch: first.epoch,
+    storedAt: last.storedAt,
+    oldest: segments.reduce((ms, { oldest }) => Math.min(ms, oldest), first.oldest),
+    newest: segments.reduce((ms, { newest }) => Math.max(ms, newest), first.newest),
+  };
 }

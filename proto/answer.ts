@@ -16,6 +16,9 @@ export interface Answer {
   oldestAcceptedMs?: number;
 }
 
+/** So many packs behind the first one whose answer an agent has not heard, the hub still has that. */
+export const PACK_ANSWERS_MAX = 32;
+
 /** Why a batch does not fit the hub's state. */
 export type StateReason =
   | 'positions'

@@ -7,6 +7,23 @@ export interface PositionRange {
   last: number;
 }
 
+/** What of `ranges` is in none of `taken`. */
+export function withoutPositions(
+  ranges: Iterable<PositionRange>,
+  taken: Iterable<PositionRange>,
+): PositionRange[] {
+  let left = [...ranges];
+  for (const { run, first, last } of taken) {
+    left = left.flatMap((range) => {
+      if (range.run !== run || range.last < first || last < range.first) return [range];
+      const before = { run, first: range.first, last: first - 1 };
+      const after = { run, first: last + 1, last: range.last };
+      return [before, after].filter((part) => part.first <= part.last);
+    });
+  }
+  return left;
+}
+
 /**
  * A set of positions: per run, ranges in ascending order that neither touch nor overlap. Segment
  * sequences are dense per run and tenant, so a set that grows in order stays one range a run.

@@ -12,7 +12,7 @@ import { emptyLosses } from './losses.ts';
 import { reportVanished } from './missing.ts';
 import { openStore } from './open-store.ts';
 import { rescueOpenFiles } from './salvage/rescue-open-files.ts';
-import { SampleStore } from './sample-store.ts';
+import { EVICTED_AT_ONCE, SampleStore } from './sample-store.ts';
 import { segmentRows } from './segment-rows.ts';
 import type { SegmentRow } from './segment-table.ts';
 import { Witness } from './witness.ts';
@@ -35,8 +35,6 @@ export interface BufferOptions {
 
 /** Row and page overhead of a segment, for the estimate before it is written. */
 const ROW_BYTES = 160;
-/** Segments and packs evicted in one go, between two looks at what that has freed. */
-const EVICTED_AT_ONCE = 16;
 /** Entries of a dead epoch deleted by one `housekeep`. */
 const ENTRIES_DELETED_AT_ONCE = 10_000;
 /** Free pages given back to the file system by one `housekeep`, and after packing. */
@@ -166,7 +164,7 @@ export class Buffer extends SampleStore {
     const usedMax = bytesMax - rowBytes - this.dictionary.takenBytes;
     while (this.db.usedBytes() > usedMax) {
       if (whenFull === 'reject') return 'buffer_full';
-      const evicted = this.evict('bytes', (_stored, index) => index < EVICTED_AT_ONCE);
+      const evicted = this.evict('bytes', (_stored, weight) => weight < EVICTED_AT_ONCE);
       if (evicted === 0) return 'buffer_full';
     }
     return this.#freeDisk.bytes() < freeDiskBytesMin ? 'disk_full' : undefined;

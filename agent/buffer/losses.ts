@@ -74,7 +74,7 @@ export function recordLosses(
 const ADVICE: Record<LossReason, string> = {
   age: 'evicted samples older than buffer.max_age',
   bytes: 'evicted the oldest samples: buffer.max_bytes is reached and when_full is drop_oldest',
-  damaged: 'set a damaged segment aside in the table damaged_segments: check the disk',
+  damaged: 'set damaged rows aside in damaged_segments and damaged_packs: check the disk',
   vanished:
     'committed samples have vanished from buffer.db: its files were damaged, deleted, or replaced ' +
     'by an older copy; they are lost unless they were delivered before',

@@ -1,10 +1,15 @@
 import { type PositionRange, PositionSet } from '../../proto/position-ranges.ts';
 import type { PackHead } from './pack-table.ts';
 
-/** The heads of all packs in memory: a backlog of days has a few hundred. */
+interface Shelf {
+  /** In the order of the sample log. */
+  packs: PackHead[];
+  samples: number;
+}
+
+/** The heads of all packs in memory: a busy tenant's backlog of days has thousands. */
 export class PackShelf {
-  /** By tenant, in the order of the sample log. */
-  readonly #packs = new Map<string, PackHead[]>();
+  readonly #shelves = new Map<string, Shelf>();
 
   constructor(heads: readonly PackHead[]) {
     for (const head of heads) this.add(head);
@@ -12,32 +17,40 @@ export class PackShelf {
 
   /** Packs of a tenant in the order of the sample log. */
   ofTenant(tenant: string): readonly PackHead[] {
-    return this.#packs.get(tenant) ?? [];
+    return this.#shelves.get(tenant)?.packs ?? [];
+  }
+
+  /** Whether this very pack is still there. */
+  has(head: PackHead): boolean {
+    return this.ofTenant(head.tenant).includes(head);
   }
 
   /** All packs in the order of the sample log. */
   all(): PackHead[] {
-    return [...this.#packs.values()].flat().sort((one, other) => one.id - other.id);
+    const packs = Array.from(this.#shelves.values(), (shelf) => shelf.packs).flat();
+    return packs.sort((one, other) => one.id - other.id);
   }
 
-  /** Samples in the packs of a tenant. */
+  /** Samples in the packs of a tenant; asked with every commit. */
   samples(tenant: string): number {
-    return this.ofTenant(tenant).reduce((sum, { samples }) => sum + samples, 0);
+    return this.#shelves.get(tenant)?.samples ?? 0;
   }
 
   add(head: PackHead): void {
-    const packs = [...this.ofTenant(head.tenant), head];
-    this.#packs.set(
-      head.tenant,
-      packs.sort((one, other) => one.id - other.id),
-    );
+    const { tenant, id, samples } = head;
+    const shelf = this.#shelves.get(tenant) ?? { packs: [], samples: 0 };
+    this.#shelves.set(tenant, shelf);
+    // Nearly always behind all others.
+    shelf.packs.splice(shelf.packs.findLastIndex((pack) => pack.id < id) + 1, 0, head);
+    shelf.samples += samples;
   }
 
   remove({ tenant, id }: { tenant: string; id: number }): void {
-    this.#packs.set(
-      tenant,
-      this.ofTenant(tenant).filter((pack) => pack.id !== id),
-    );
+    const shelf = this.#shelves.get(tenant);
+    const at = shelf?.packs.findIndex((pack) => pack.id === id) ?? -1;
+    if (shelf === undefined || at < 0) return;
+    shelf.samples -= shelf.packs[at]!.samples;
+    shelf.packs.splice(at, 1);
   }
 
   /** Packs of a tenant all of whose segments are in `ranges`. */

@@ -5,7 +5,7 @@ import type { WaitingRange } from './waiting-ledger.ts';
 
 const HEAD =
   'id, last_id AS lastId, tenant, epoch, positions, stored_at AS storedAt, samples, oldest, ' +
-  'newest, format, length(body) AS bytes, crc';
+  'newest, format, length(body) AS bytes, head_crc AS headCrc, crc';
 
 /** Segments side by side in a pack. */
 export interface PackRange extends PositionRange {
@@ -44,6 +44,8 @@ export function headOf({ body, ...head }: PackRow): PackHead {
 
 interface StoredHead extends Omit<PackHead, 'positions'> {
   positions: string;
+  headCrc: number;
+  /** Over the body, begun with that over the head. */
   crc: number;
 }
 
@@ -60,17 +62,24 @@ export class PackTable {
       row: sql(`SELECT ${HEAD}, body FROM packs WHERE id = ?`),
       add: sql(
         'INSERT INTO packs (id, last_id, tenant, epoch, positions, stored_at, samples, oldest, ' +
-          'newest, format, crc, body) VALUES (:id, :lastId, :tenant, :epoch, :positions, ' +
-          ':storedAt, :samples, :oldest, :newest, :format, :crc, :body)',
+          'newest, format, head_crc, crc, body) VALUES (:id, :lastId, :tenant, :epoch, ' +
+          ':positions, :storedAt, :samples, :oldest, :newest, :format, :headCrc, :crc, :body)',
       ),
       remove: sql('DELETE FROM packs WHERE id = ?'),
       copyDamaged: sql('INSERT INTO damaged_packs SELECT * FROM packs WHERE id = ?'),
     };
   }
 
-  /** All packs in the order of the sample log. */
-  heads(): PackHead[] {
-    return (this.#statements.heads.all() as StoredHead[]).map(readHead);
+  /**
+   * All packs in the order of the sample log. The head alone decides what an answer is for and whose
+   * the ids are, before any body is read: of a damaged one nothing may be believed.
+   */
+  heads(): { intact: PackHead[]; damaged: PackHead[] } {
+    const heads = { intact: [] as PackHead[], damaged: [] as PackHead[] };
+    for (const stored of this.#statements.heads.all() as StoredHead[]) {
+      heads[isIntact(stored) ? 'intact' : 'damaged'].push(readHead(stored));
+    }
+    return heads;
   }
 
   /** Samples of all packs. */
@@ -83,8 +92,9 @@ export class PackTable {
     tenant: string,
     { run, first, last }: Pick<WaitingRange, 'run' | 'first' | 'last'>,
   ): { sequence: number; samples: number }[] {
-    const packs = (this.#statements.ofTenant.all(tenant) as StoredHead[]).map(readHead);
+    const packs = (this.#statements.ofTenant.all(tenant) as StoredHead[]).filter(isIntact);
     return packs
+      .map(readHead)
       .flatMap(({ positions }) => positions)
       .filter((range) => range.run === BigInt(`0x${run}`))
       .flatMap((range) =>
@@ -95,38 +105,42 @@ export class PackTable {
 
   add(pack: PackRow): void {
     const positions = writePositions(pack.positions);
-    const crc = packChecksum({ ...pack, positions }, pack.body);
-    this.#statements.add.run({ ...pack, positions, crc });
+    const headCrc = packHeadChecksum({ ...pack, positions });
+    this.#statements.add.run({ ...pack, positions, headCrc, crc: crc32(pack.body, headCrc) });
   }
 
   /** The body of a pack; undefined when row and checksum do not agree. */
   body(id: number): Uint8Array | undefined {
     const row = this.#statements.row.get(id) as (StoredHead & { body: Buffer }) | undefined;
-    return row !== undefined && packChecksum(row, row.body) === row.crc ? row.body : undefined;
+    if (row === undefined) return undefined;
+    return crc32(row.body, packHeadChecksum(row)) === row.crc ? row.body : undefined;
   }
 
   remove(id: number): void {
     this.#statements.remove.run(id);
   }
 
-  /** Moves a pack whose checksum does not fit aside, where it is kept for inspection. */
+  /** Moves a pack that is not what was written aside, where it is kept for inspection. */
   setAside(id: number): void {
     this.#statements.copyDamaged.run(id);
     this.#statements.remove.run(id);
   }
 }
 
-function readHead({ crc: _, ...head }: StoredHead): PackHead {
+function isIntact(stored: StoredHead): boolean {
+  return packHeadChecksum(stored) === stored.headCrc;
+}
+
+function readHead({ crc: _, headCrc: __, ...head }: StoredHead): PackHead {
   return { ...head, positions: readPositions(head.positions) };
 }
 
 /** Over everything that decides what the samples mean and what their answer is for. */
-export function packChecksum(
-  head: Pick<StoredHead, 'tenant' | 'epoch' | 'positions' | 'samples' | 'format'>,
-  body: Uint8Array,
+export function packHeadChecksum(
+  head: Pick<StoredHead, 'tenant' | 'epoch' | 'positions' | 'samples' | 'format' | 'lastId'>,
 ): number {
-  const { tenant, epoch, positions, samples, format } = head;
-  return crc32(body, crc32(`${tenant}\0${epoch}\0${positions}\0${samples}\0${format}`));
+  const { tenant, epoch, positions, samples, format, lastId } = head;
+  return crc32(`${tenant}\0${epoch}\0${positions}\0${samples}\0${format}\0${lastId}`);
 }
 
 /** `run:first=samples,samples,…`, separated by blanks: readable in the sqlite3 shell. */
@@ -136,7 +150,7 @@ function writePositions(ranges: readonly PackRange[]): string {
     .join(' ');
 }
 
-/** A damaged text gives no positions: the pack is then damaged as a whole, says its checksum. */
+/** What does not read as a range is left out: the checksum says that the text is damaged. */
 export function readPositions(text: string): PackRange[] {
   return Array.from(text.matchAll(/([0-9a-f]{1,16}):(\d{1,15})=([\d,]+)/g), (match) => {
     const counts = match[3]!.split(',').map(Number);

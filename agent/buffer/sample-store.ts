@@ -10,9 +10,13 @@ import { type Losses, type LostSegment, recordLosses } from './losses.ts';
 import { type PackLimits, type Surroundings, selectPack } from './pack-selection.ts';
 import { PackShelf } from './pack-shelf.ts';
 import { headOf, type PackHead, type PackPart, type PackRow } from './pack-table.ts';
+import { lostPack, splitRows } from './packs.ts';
 import { Pins } from './pins.ts';
 import type { SegmentHead, StoredSegment } from './segment-table.ts';
 import { type Removal, removalOf, removalsOfPack, type Witness } from './witness.ts';
+
+/** Segments evicted in one go, between two looks at what that has freed; or one pack. */
+export const EVICTED_AT_ONCE = 16;
 
 export interface SampleStoreParts {
   db: BufferDatabase;
@@ -47,8 +51,9 @@ export class SampleStore {
     this.losses = losses;
     this.log = log;
     this.#unforgotten = [...unforgotten];
-    this.#packs = new PackShelf(db.packs.heads());
-    for (const pack of this.#packs.all()) {
+    const { intact, damaged } = db.packs.heads();
+    this.#packs = new PackShelf(intact);
+    for (const pack of [...intact, ...damaged]) {
       const { oldest, newest } = pack;
       witness.found(removalsOfPack(pack).map((range) => ({ ...range, oldest, newest })));
       this.addBacklog(pack.tenant, pack.samples);
@@ -56,6 +61,7 @@ export class SampleStore {
     const waiting = db.segments.waiting();
     witness.found(waiting);
     for (const { tenant, samples } of waiting) this.addBacklog(tenant, samples);
+    for (const pack of damaged) this.#setPackAside(pack);
   }
 
   /** Answered for, yet still in the database. */
@@ -92,8 +98,7 @@ export class SampleStore {
    * @throws DamagedBufferError
    */
   read(tenant: string, samplesMax: number, from = 0): StoredSegment[] {
-    this.#forget();
-    if (this.#unforgotten.length > 0) return [];
+    if (!this.#isUpToDate()) return [];
     const pack = this.#packs.ofTenant(tenant).find(({ id }) => id >= from);
     const below = pack?.id ?? Number.MAX_SAFE_INTEGER;
     const stored = this.db.segments.stored(tenant, from, below);
@@ -133,20 +138,16 @@ export class SampleStore {
     this.#pins.pinSegments(tenant, []);
   }
 
-  /** The body of a pack, which stays pinned until `unpinPack`; undefined when it was damaged. */
+  /**
+   * The body of a pack, which stays pinned until `unpinPack`; undefined when it was damaged, is
+   * gone, or as long as the disk does not let go of what was answered for.
+   */
   readPack(pack: PackHead): Uint8Array | undefined {
+    if (!this.#isUpToDate() || !this.#packs.has(pack)) return undefined;
     const body = this.db.packs.body(pack.id);
-    if (body !== undefined) {
-      this.#pins.pinPack(pack.id);
-      return body;
-    }
-    this.disk.run(() => {
-      this.#remove(removalsOfPack(pack), () => this.db.packs.setAside(pack.id));
-      this.#packs.remove(pack);
-      this.#lose('damaged', [lostPack(pack)]);
-      return undefined;
-    });
-    return undefined;
+    if (body === undefined) this.#setPackAside(pack);
+    else this.#pins.pinPack(pack.id);
+    return body;
   }
 
   unpinPack({ id }: PackHead): void {
@@ -155,6 +156,7 @@ export class SampleStore {
 
   /** Segments of a tenant that should become a pack now, oldest first; none as a rule. */
   packable(tenant: string, limits: PackLimits): SegmentHead[] {
+    if (!this.#isUpToDate()) return [];
     const stored = this.db.segments.heads(tenant, 0, 'ASC');
     const packs = this.#packs.ofTenant(tenant);
     const around: Surroundings = {
@@ -179,7 +181,7 @@ export class SampleStore {
   storePack(segments: readonly SegmentHead[], pack: PackRow): boolean {
     const isThere = (segment: SegmentHead): boolean =>
       !this.#pins.holdsSegment(segment) && this.db.segments.has(segment.id);
-    if (!segments.every(isThere)) return false;
+    if (!this.#isUpToDate() || !segments.every(isThere)) return false;
     const unavailable = this.disk.run(() => {
       this.db.transaction(() => {
         for (const { id } of segments) this.db.segments.remove(id);
@@ -199,28 +201,14 @@ export class SampleStore {
    */
   replacePack(pack: PackHead, parts: readonly PackPart[]): boolean {
     const { tenant, id, lastId } = pack;
-    const idsEach = Math.floor((lastId - id + 1) / parts.length);
-    if (idsEach < 1 || !this.#packs.ofTenant(tenant).includes(pack)) return false;
+    if (lastId - id + 1 < parts.length || !this.#packs.has(pack)) return false;
     const { run } = this.witness;
-    let sequence = this.witness.heads.get(tenant) ?? 0;
-    const rows = parts.map((part, index): PackRow => {
-      sequence++;
-      const first = id + index * idsEach;
-      const isLast = index === parts.length - 1;
-      const counts = [part.samples];
-      return {
-        ...pack,
-        ...part,
-        id: first,
-        lastId: isLast ? lastId : first + idsEach - 1,
-        positions: [{ run: BigInt(`0x${run}`), first: sequence, last: sequence, counts }],
-      };
-    });
+    const rows = splitRows(pack, parts, { run, after: this.witness.heads.get(tenant) ?? 0 });
     const unavailable = this.disk.run(() => {
       this.#remove(removalsOfPack(pack), () => {
         this.db.packs.remove(id);
         for (const row of rows) this.db.packs.add(row);
-        this.db.setHead(run, tenant, sequence);
+        this.db.setHead(run, tenant, rows.at(-1)!.positions[0]!.last);
       });
       return undefined;
     });
@@ -259,15 +247,18 @@ export class SampleStore {
     );
   }
 
-  /** Evicts the oldest unpinned segments and packs while `wanted` says so; returns how many. */
+  /**
+   * Evicts the oldest unpinned segments and packs while `wanted` says so; returns how many.
+   * `weight` is what is taken so far, in segments: a pack may hold ten minutes of a tenant.
+   */
   protected evict(
     reason: 'age' | 'bytes',
-    wanted: (stored: { storedAt: number }, index: number) => boolean,
+    wanted: (stored: { storedAt: number }, weight: number) => boolean,
   ): number {
     const segments: SegmentHead[] = [];
     const packs: PackHead[] = [];
     for (const stored of this.#oldestFirst()) {
-      if (!wanted(stored, segments.length + packs.length)) break;
+      if (!wanted(stored, segments.length + EVICTED_AT_ONCE * packs.length)) break;
       if ('positions' in stored) packs.push(stored);
       else segments.push(stored);
     }
@@ -324,6 +315,21 @@ export class SampleStore {
     return samples;
   }
 
+  #setPackAside(pack: PackHead): void {
+    this.disk.run(() => {
+      this.#remove(removalsOfPack(pack), () => this.db.packs.setAside(pack.id));
+      this.#packs.remove(pack);
+      this.#lose('damaged', [lostPack(pack)]);
+      return undefined;
+    });
+  }
+
+  /** Whether the database has nothing any more that was answered for. */
+  #isUpToDate(): boolean {
+    this.#forget();
+    return this.#unforgotten.length === 0;
+  }
+
   /** Keeps a segment that cannot be read for inspection, out of the way of the others. */
   #setAside(segment: Omit<StoredSegment, 'body'>): void {
     this.disk.run(() => {
@@ -342,9 +348,4 @@ export class SampleStore {
     for (const { tenant, samples } of lost) this.addBacklog(tenant, -samples);
     recordLosses(this.losses, this.log, reason, lost);
   }
-}
-
-function lostPack({ tenant, samples, oldest, newest, positions }: PackHead): LostSegment {
-  const named = positions.map(({ run, first, last }) => ({ run: hex(run), first, last }));
-  return { tenant, samples, oldest, newest, positions: named };
 }

@@ -33,6 +33,11 @@ export class PackMaker {
     this.#encoder = new PackEncoder(format, groupKeyOf);
   }
 
+  /** Bytes of the sections that are complete. */
+  get bytes(): number {
+    return this.#encoder.bytes;
+  }
+
   /** Adds an intact segment; says whether that took so long that others should have their turn. */
   add(segment: EncodableSegment): boolean {
     decodeSegment(segment.body, segment.samples, this.#columns);

@@ -33,6 +33,9 @@ export interface ShippablePack {
   samples: number;
   format: number;
   bytes: number;
+  /** Timestamps of its samples. */
+  oldest: number;
+  newest: number;
 }
 
 /** The sample log of the buffer: segments and packs, in the order of their ids. */
@@ -51,7 +54,7 @@ export interface SampleLog<Pack extends ShippablePack = ShippablePack> {
   firstStoredSince(tenant: string, sinceMs: number): number;
   /** Packs of a tenant, oldest first. */
   packs(tenant: string): readonly Pack[];
-  /** The body of a pack, pinned until `unpinPack`; undefined when it was damaged and is gone. */
+  /** The body of a pack, pinned until `unpinPack`; undefined when it is not to be sent now. */
   readPack(pack: Pack): Uint8Array | undefined;
   unpinPack(pack: Pack): void;
   /** @param key as segments and packs name their epoch */

@@ -1,7 +1,14 @@
 import { Wakeup } from '../../base/wakeup.ts';
 import type { Answer } from '../../proto/answer.ts';
+import type { PositionRange } from '../../proto/position-ranges.ts';
 import { BatchDelivery } from './batch-delivery.ts';
-import type { EncodedBatch, ShipOptions, ShippablePack, ShipTools } from './contracts.ts';
+import type {
+  EncodedBatch,
+  PackParts,
+  ShipOptions,
+  ShippablePack,
+  ShipTools,
+} from './contracts.ts';
 import { Groundwork } from './groundwork.ts';
 import type { HubReply } from './hub-client.ts';
 import type { DictionaryLog } from './hub-session.ts';
@@ -24,6 +31,22 @@ export interface PackLoopDeps {
 interface Misfit {
   pack: ShippablePack;
   reply: HubReply;
+  /** Whether the batch carried entries of the dictionary as well. */
+  carriedEntries: boolean;
+}
+
+interface Sent {
+  pack: ShippablePack;
+  log: DictionaryLog;
+  batch: EncodedBatch;
+  carriedEntries: boolean;
+}
+
+interface UnderWay {
+  sequence: number;
+  /** Resolves when it is answered, does not fit, or is given up. */
+  shipping: Promise<void>;
+  givingUp: AbortController;
 }
 
 /** A row of packs: the hub takes them in by their sequence. */
@@ -33,9 +56,9 @@ interface Row {
   window: PackWindow;
   /** Why the row cannot go on. */
   misfit?: Misfit;
-  /** Gives up what is under way. */
+  /** Nothing more of it starts. */
   ending: AbortController;
-  underWay: Map<ShippablePack, Promise<void>>;
+  underWay: Map<ShippablePack, UnderWay>;
 }
 
 /**
@@ -60,9 +83,9 @@ export class PackLoop {
     this.#delivery = new BatchDelivery({ tenant, traffic, find: findPack, tools, replies });
   }
 
-  /** Whether packs are on their way: what became of their samples is counted then. */
-  get isAnswerDue(): boolean {
-    return (this.#row?.underWay.size ?? 0) > 0;
+  /** Positions of the packs on their way: what became of their samples is counted then. */
+  get due(): PositionRange[] {
+    return Array.from(this.#row?.underWay.keys() ?? [], ({ positions }) => positions).flat();
   }
 
   /** There may be a pack. */
@@ -98,16 +121,25 @@ export class PackLoop {
       underWay: new Map(),
     };
     this.#row = row;
-    const giveUp = AbortSignal.any([signal, row.ending.signal]);
-    while (!giveUp.aborted) {
+    const end = AbortSignal.any([signal, row.ending.signal]);
+    const underWay = () => Array.from(row.underWay.values(), ({ shipping }) => shipping);
+    while (!end.aborted) {
       const pack = this.#next();
-      if (pack !== undefined && this.#mayStart(row, pack)) await this.#start(row, pack, giveUp);
-      else if (row.underWay.size > 0) await Promise.race(row.underWay.values());
+      if (pack !== undefined && this.#mayStart(row, pack)) await this.#start(row, pack, signal);
+      else if (row.underWay.size > 0) await Promise.race(underWay());
       else break;
     }
-    await Promise.all(row.underWay.values());
+    await Promise.all(underWay());
     this.#row = undefined;
     return row.misfit;
+  }
+
+  /** Nothing behind `sequence` will be taken in; what is before it may still be answered for. */
+  #end(row: Row, sequence: number): void {
+    row.ending.abort();
+    for (const one of row.underWay.values()) {
+      if (one.sequence > sequence) one.givingUp.abort();
+    }
   }
 
   /** The oldest pack that is not under way, unless something older has to go first. */
@@ -119,56 +151,59 @@ export class PackLoop {
     return samples.hasSegmentBefore(tenant, pack.id) ? undefined : pack;
   }
 
-  #mayStart({ window, underWay }: Row, pack: ShippablePack): boolean {
+  #mayStart({ window, underWay, nextSequence }: Row, pack: ShippablePack): boolean {
     if (this.#deps.tools.session.hub === undefined) return false;
     // While hubs take turns no row can live: each pack is the first of its own.
     if (this.#deps.tools.session.isFlapping) return underWay.size === 0;
-    return window.hasRoom(pack.bytes);
+    return window.hasRoom(nextSequence, pack);
   }
 
   async #start(row: Row, pack: ShippablePack, signal: AbortSignal): Promise<void> {
-    const { samples } = this.#deps.tools;
+    const { samples, session } = this.#deps.tools;
+    const end = AbortSignal.any([signal, row.ending.signal]);
     const log = samples.dictionaryOfEpoch(pack.epoch);
-    const batch = await this.#build(row, pack, log, signal);
-    if (batch === undefined) return;
-    row.window.add(pack.bytes);
-    const shipping = this.#deliver(row, batch, { pack, log }, signal).finally(() => {
-      row.underWay.delete(pack);
-      row.window.remove(pack.bytes);
-      samples.unpinPack(pack);
-    });
-    row.underWay.set(pack, shipping);
+    const from = Math.min(log.length, session.reliableOffset(log));
+    const missing = await this.#groundwork.dictionary(log, from, end);
+    // Others may have changed both while a part of the dictionary was sent.
+    if (missing === undefined || end.aborted || this.#next() !== pack) return;
+    const body = samples.readPack(pack);
+    // Damaged, or a failing disk: where it is still there, it comes again.
+    if (body === undefined) return await this.#replies.pause(end);
+    // No await until it is known to be under way: nobody may find it answered for in between.
+    const batch = this.#build(row, pack, log, { body, dictionary: missing.part });
+    const { sequence } = batch;
+    const carriedEntries = missing.part.entries.length > 0;
+    const givingUp = new AbortController();
+    const giveUp = AbortSignal.any([signal, givingUp.signal]);
+    row.window.add(sequence, pack);
+    const shipping = this.#deliver(row, { batch, pack, log, carriedEntries }, giveUp).finally(
+      () => {
+        row.underWay.delete(pack);
+        row.window.remove(sequence);
+        samples.unpinPack(pack);
+      },
+    );
+    row.underWay.set(pack, { sequence, shipping, givingUp });
   }
 
-  /** The batch of a pack; undefined when it has to be looked at anew. */
-  async #build(
+  /** The next batch of the row. */
+  #build(
     row: Row,
     pack: ShippablePack,
     log: DictionaryLog,
-    signal: AbortSignal,
-  ): Promise<EncodedBatch | undefined> {
+    content: Pick<PackParts, 'body' | 'dictionary'>,
+  ): EncodedBatch {
     const { tools, sent, tenant, options } = this.#deps;
-    const { samples, session, encoding } = tools;
-    const from = Math.min(log.length, session.reliableOffset(log));
-    const missing = await this.#groundwork.dictionary(log, from, signal);
-    // Others may have changed both while a part of the dictionary was sent.
-    if (missing === undefined || signal.aborted || this.#next() !== pack) return undefined;
-    const body = samples.readPack(pack);
-    // Damaged; where the disk does not let it be set aside, it comes again.
-    if (body === undefined) {
-      await this.#replies.pause(signal);
-      return undefined;
-    }
+    const { session, encoding } = tools;
     const { epoch } = log;
     const { epochsInUse } = session;
     const batch = encoding.packBatch({
+      ...content,
       stream: row.stream,
       sequence: row.nextSequence++,
       keyframe: { tenant, samplesFormat: pack.format, epoch, epochsInUse },
-      dictionary: missing.part,
       positions: pack.positions,
       samples: pack.samples,
-      body,
       mayBeRedelivered: sent.mayHold(pack.id, pack.lastId),
       unordered: options.order === 'live_first',
     });
@@ -178,18 +213,20 @@ export class PackLoop {
 
   async #deliver(
     row: Row,
-    batch: EncodedBatch,
-    { pack, log }: { pack: ShippablePack; log: DictionaryLog },
+    { batch, pack, log, carriedEntries }: Sent,
     signal: AbortSignal,
   ): Promise<void> {
+    const { tools } = this.#deps;
     const delivered = await this.#delivery.deliver(batch, signal);
     if (delivered.kind === 'answered') {
-      row.window.answered(pack.bytes);
+      row.window.answered(pack);
       this.#accept(log, batch, delivered.answer);
-      if (!this.#deps.tools.session.isFlapping) return;
     }
-    if (delivered.kind === 'misfit') row.misfit ??= { pack, reply: delivered.reply };
-    row.ending.abort();
+    if (delivered.kind === 'misfit') {
+      row.misfit ??= { pack, reply: delivered.reply, carriedEntries };
+    }
+    const goesOn = delivered.kind === 'answered' && !tools.session.isFlapping;
+    if (!goesOn) this.#end(row, batch.sequence);
   }
 
   #accept(log: DictionaryLog, batch: EncodedBatch, answer: Answer): void {
@@ -201,11 +238,12 @@ export class PackLoop {
     countOne(stats.replies, 'answer');
   }
 
-  async #settle({ pack, reply }: Misfit, signal: AbortSignal): Promise<void> {
+  async #settle({ pack, reply, carriedEntries }: Misfit, signal: AbortSignal): Promise<void> {
     const { splitPack, log } = this.#deps.tools;
     if (reply.kind === 'too_large') {
-      this.#groundwork.shrink();
-      if (!splitPack(this.#deps.tenant, pack.id)) {
+      if (carriedEntries) this.#groundwork.shrink();
+      const isSplit = splitPack(this.#deps.tenant, pack.id);
+      if (!isSplit && !carriedEntries) {
         log.error(
           'pack too large',
           { samples: pack.samples, bytes: pack.bytes, answer: reply.message },

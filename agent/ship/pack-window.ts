@@ -1,9 +1,25 @@
 import type { Clock } from '../../base/clock.ts';
+import { PACK_ANSWERS_MAX } from '../../proto/answer.ts';
 
 /** Packs under way at most. */
 const PACKS_MAX = 8;
 /** So much may be under way as crosses the border and is written in this time. */
 const AHEAD_MS = 10_000;
+/** How fast it goes is told from about so long. */
+const MEMORY_MS = 60_000;
+/**
+ * What all packs under way may span. Where one lane of the hub is held up the others go on with the
+ * packs behind: a destination that refuses what lies an hour behind its newest sample would refuse
+ * the rest of the first pack.
+ */
+const SPAN_MAX_MS = 1_800_000;
+
+/** A pack as far as the window looks at it. */
+interface Sized {
+  bytes: number;
+  oldest: number;
+  newest: number;
+}
 
 /**
  * How many packs of a row may be under way: enough that the link is busy while the destination
@@ -11,36 +27,53 @@ const AHEAD_MS = 10_000;
  */
 export class PackWindow {
   readonly #clock: Clock;
-  readonly #beganAtMs: number;
+  /** By their sequence, oldest first. */
+  readonly #underWay = new Map<number, Sized>();
   #answeredBytes = 0;
-  #packs = 0;
-  #bytes = 0;
+  /** When the first of them began. */
+  #beganAtMs: number;
 
   constructor(clock: Clock) {
     this.#clock = clock;
     this.#beganAtMs = clock.now();
   }
 
-  /** Whether a pack of `bytes` may start. The first of a row goes alone: it opens the row. */
-  hasRoom(bytes: number): boolean {
-    if (this.#packs === 0) return true;
-    if (this.#answeredBytes === 0 || this.#packs >= PACKS_MAX) return false;
-    const elapsedMs = Math.max(1, this.#clock.now() - this.#beganAtMs);
-    return this.#bytes + bytes <= (this.#answeredBytes / elapsedMs) * AHEAD_MS;
+  /** Whether a pack may start as `sequence`. The first of a row goes alone: it opens the row. */
+  hasRoom(sequence: number, pack: Sized): boolean {
+    const [oldest] = this.#underWay.keys();
+    if (oldest === undefined) return true;
+    if (this.#answeredBytes === 0 || this.#underWay.size >= PACKS_MAX) return false;
+    // The hub would forget the answer to the oldest, if that was lost.
+    if (sequence - oldest >= PACK_ANSWERS_MAX) return false;
+    const packs = [...this.#underWay.values(), pack];
+    const spanMs =
+      Math.max(...packs.map(({ newest }) => newest)) - Math.min(...packs.map((one) => one.oldest));
+    const bytes = packs.reduce((sum, one) => sum + one.bytes, 0);
+    return spanMs <= SPAN_MAX_MS && bytes <= this.#bytesPerMs() * AHEAD_MS;
   }
 
-  add(bytes: number): void {
-    this.#packs++;
-    this.#bytes += bytes;
+  add(sequence: number, pack: Sized): void {
+    this.#underWay.set(sequence, pack);
   }
 
-  remove(bytes: number): void {
-    this.#packs--;
-    this.#bytes -= bytes;
+  remove(sequence: number): void {
+    this.#underWay.delete(sequence);
   }
 
   /** A pack was answered for. */
-  answered(bytes: number): void {
+  answered({ bytes }: Sized): void {
     this.#answeredBytes += bytes;
+  }
+
+  /** What is long ago counts ever less: after an outage the window opens again within a minute. */
+  #bytesPerMs(): number {
+    const nowMs = this.#clock.now();
+    let elapsedMs = Math.max(1, nowMs - this.#beganAtMs);
+    while (elapsedMs > MEMORY_MS) {
+      elapsedMs /= 2;
+      this.#answeredBytes /= 2;
+    }
+    this.#beganAtMs = nowMs - elapsedMs;
+    return this.#answeredBytes / elapsedMs;
   }
 }

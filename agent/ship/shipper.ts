@@ -1,5 +1,6 @@
 import { boundedLog, type Log } from '../../base/log.ts';
 import { Wakeup } from '../../base/wakeup.ts';
+import { type PositionRange, withoutPositions } from '../../proto/position-ranges.ts';
 import type { ShipOptions, ShipTools } from './contracts.ts';
 import { HubSession } from './hub-session.ts';
 import { PackLoop } from './pack-loop.ts';
@@ -50,7 +51,7 @@ export class Shipper {
       dictionaries: () => samples.dictionaries,
       // Not what waits for an answer of its own, which says more: it would be counted twice.
       acknowledge: (tenant, ranges) =>
-        this.#isAnswerDue(tenant) ? 0 : samples.acknowledge(tenant, ranges),
+        samples.acknowledge(tenant, withoutPositions(ranges, this.#due(tenant))),
       random,
       stats: this.stats,
       clock,
@@ -116,9 +117,10 @@ export class Shipper {
     return loops;
   }
 
-  #isAnswerDue(tenant: string): boolean {
+  /** Positions of the tenant that are in batches on their way. */
+  #due(tenant: string): PositionRange[] {
     const loops = this.#loops.get(tenant);
-    return loops !== undefined && (loops.live.isAnswerDue || loops.packs.isAnswerDue);
+    return loops === undefined ? [] : [...loops.live.due, ...loops.packs.due];
   }
 
   async #watch(loop: Promise<void>): Promise<void> {

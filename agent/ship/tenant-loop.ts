@@ -1,6 +1,7 @@
 import { Wakeup } from '../../base/wakeup.ts';
 import type { Answer } from '../../proto/answer.ts';
 import type { DictionaryPart } from '../../proto/batch.ts';
+import type { PositionRange } from '../../proto/position-ranges.ts';
 import { BatchDelivery } from './batch-delivery.ts';
 import type {
   EncodedBatch,
@@ -55,7 +56,7 @@ export class TenantLoop {
   /** The last batch could not take all there was: the next one need not wait for more. */
   #isBehind = false;
   #isDraining = false;
-  #isAnswerDue = false;
+  #due: readonly PositionRange[] = [];
 
   constructor(deps: TenantLoopDeps) {
     const { tenant, options, tools, storedBefore } = deps;
@@ -68,9 +69,9 @@ export class TenantLoop {
     this.#from = options.order === 'live_first' ? storedBefore + 1 : 0;
   }
 
-  /** Whether a batch is on its way: what became of its samples is counted when it is answered. */
-  get isAnswerDue(): boolean {
-    return this.#isAnswerDue;
+  /** Positions of the batch on its way: what became of its samples is counted when it is answered. */
+  get due(): readonly PositionRange[] {
+    return this.#due;
   }
 
   /** Segments with lower ids are left to packs. */
@@ -124,9 +125,9 @@ export class TenantLoop {
     const missing = await this.#groundwork.dictionary(log, this.#dictionaryFrom(log), signal);
     if (missing !== undefined) {
       const batch = this.#build(segments, log, missing);
-      this.#isAnswerDue = true;
+      this.#due = batch.positions;
       await this.#deliver(log, batch, signal);
-      this.#isAnswerDue = false;
+      this.#due = [];
     }
     samples.unpin(tenant);
   }
@@ -165,10 +166,9 @@ export class TenantLoop {
     const { options, tools, tenant } = this.#deps;
     const { samples } = tools;
     const read = (): ShippableSegment[] => samples.read(tenant, this.#samplesMax, this.#from);
-    const isBehind = (segments: readonly ShippableSegment[]): boolean => {
-      const last = segments.at(-1);
-      return last !== undefined && samples.hasSegmentBehind(tenant, last.id);
-    };
+    // All there is may lie behind a pack: then nothing was read.
+    const isBehind = (segments: readonly ShippableSegment[]): boolean =>
+      samples.hasSegmentBehind(tenant, segments.at(-1)?.id ?? this.#from - 1);
     let segments = read();
     if (options.order === 'live_first' && isBehind(segments)) {
       const since = tools.clock.now() - options.maxDelayMs;
@@ -216,7 +216,7 @@ export class TenantLoop {
     const { reply } = delivered;
     if (reply.kind === 'too_large') this.#shrink(batch.samples, reply.message);
     // A state that does not fit the batch says itself what was answered for.
-    this.#isAnswerDue = reply.kind !== 'state' && reply.kind !== 'unreadable_format';
+    if (reply.kind === 'state' || reply.kind === 'unreadable_format') this.#due = [];
     await this.#replies.settle(reply, signal);
   }
 

@@ -14,8 +14,12 @@ export const findLive: Find = (state, { stream, sequence }) => {
   return state.lastAnswer ?? 'being written';
 };
 
+/**
+ * The first pack of a row that the hub does not know may never have arrived, or the hub was killed
+ * while it wrote it: the same bytes would claim that nothing was written before.
+ */
 export const findPack: Find = ({ packs }, { stream, sequence }) => {
-  if (packs?.stream !== stream) return sequence === 0 ? 'not there' : undefined;
+  if (packs?.stream !== stream) return undefined;
   if (packs.nextSequence <= sequence) return 'not there';
   return packs.answers.find((pack) => pack.sequence === sequence)?.answer ?? 'being written';
 };

@@ -1,10 +1,8 @@
 import type { Clock } from '../../base/clock.ts';
 import { Wakeup } from '../../base/wakeup.ts';
-import type { Answer, PackRowState } from '../../proto/answer.ts';
+import { type Answer, PACK_ANSWERS_MAX, type PackRowState } from '../../proto/answer.ts';
 import type { Reply } from './reply.ts';
 
-/** Answers kept for agents that have not heard them; no agent has as many packs under way. */
-const ANSWERS_MAX = 32;
 /** How long a pack waits for one that was sent before it and came on another connection. */
 const TURN_MS_MAX = 10_000;
 
@@ -58,7 +56,7 @@ export class PackRow {
     const pack = {} as TakenPack;
     pack.reply = write(pack);
     this.#taken.set(sequence, pack);
-    this.#taken.delete(sequence - ANSWERS_MAX);
+    this.#taken.delete(sequence - PACK_ANSWERS_MAX);
     this.#advanced.wake();
     return pack.reply;
   }

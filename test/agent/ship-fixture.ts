@@ -1,6 +1,6 @@
 import { Buffer as SampleBuffer } from '../../agent/buffer/buffer.ts';
 import { Outbound } from '../../agent/outbound.ts';
-import type { PackingOptions } from '../../agent/packing.ts';
+import { PACKING, type PackingOptions } from '../../agent/packing.ts';
 import type { ShipOptions } from '../../agent/ship/contracts.ts';
 import {
   HubClient,
@@ -12,7 +12,7 @@ import { LinkBytes } from '../../agent/ship/link-bytes.ts';
 import { LinkPacer } from '../../agent/ship/link-pacer.ts';
 import type { Traffic } from '../../agent/ship/link-turns.ts';
 import type { Shipper } from '../../agent/ship/shipper.ts';
-import type { Clock } from '../../base/clock.ts';
+import { type Clock, systemClock } from '../../base/clock.ts';
 import { type HttpServer, startHttpServer } from '../../base/http-server.ts';
 import { Agents } from '../../hub/agents.ts';
 import type { ReceiveLimits } from '../../hub/receive/contracts.ts';
@@ -42,6 +42,21 @@ export class HastyClock implements Clock {
   }
 }
 
+const TIMES = 20;
+
+/** Time passes so many times as fast, and so do waits: for what depends on how long things take. */
+export class FastClock implements Clock {
+  readonly #beganAtMs = Date.now();
+
+  now(): number {
+    return 1_800_000_000_000 + TIMES * (Date.now() - this.#beganAtMs);
+  }
+
+  async sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    await systemClock.sleep(ms / TIMES, signal);
+  }
+}
+
 export interface RunningHub extends RunningReceiver {
   url: string;
   /** Drops connections and memory; only what is durable is left. */
@@ -54,9 +69,10 @@ export async function startHub(
   post: Post,
   limits: Partial<ReceiveLimits & { batchBytesMax: number }> = {},
   seed = 'hub',
+  clock?: Clock,
 ): Promise<RunningHub> {
   const { log } = memoryLog();
-  const running = startReceiver(dataDir, post, limits, seed);
+  const running = startReceiver(dataDir, post, limits, seed, clock);
   const agents = new Agents(REGISTERED);
   const server: HttpServer = await startHttpServer({
     listen: { host: '127.0.0.1', port: 0 },
@@ -174,7 +190,7 @@ export function startAgent(
     {
       ship: { maxDelayMs: 1000, samplesMax: 1000, order: 'oldest_first', ...options },
       // No packs unless a test asks for them.
-      packing: { samplesMax: 1e9, ageMinMs: 1e15, checkEveryMs: 1000, ...options.packing },
+      packing: { ...PACKING, ageMinMs: 1e15, ...options.packing },
     },
     { buffer, samples: buffer, link, clock, random, log },
   );

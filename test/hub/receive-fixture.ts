@@ -1,3 +1,4 @@
+import type { Clock } from '../../base/clock.ts';
 import { AgeLimits } from '../../hub/age-limits.ts';
 import { DictionaryCopy } from '../../hub/expand/dictionary-copy.ts';
 import type { KnownAgent, ReceiveLimits } from '../../hub/receive/contracts.ts';
@@ -85,8 +86,8 @@ export function startReceiver(
   post: Post,
   limits: Partial<ReceiveLimits> = {},
   seed = 'hub',
+  clock: Clock = new InstantClock(),
 ): RunningReceiver {
-  const clock = new InstantClock();
   const random = seededRandom(`${seed} ${dataDir}`);
   const events: string[] = [];
   const lines: string[] = [];

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type PositionRange, PositionSet } from '../../proto/position-ranges.ts';
+import { type PositionRange, PositionSet, withoutPositions } from '../../proto/position-ranges.ts';
 
 const range = fc
   .record({
@@ -60,4 +60,16 @@ describe('a set of positions', () => {
       '5/7',
     ]);
   });
+});
+
+test('what is left without some positions is all the others', () => {
+  fc.assert(
+    fc.property(fc.array(range), fc.array(range), (ranges, taken) => {
+      const gone = new Set(taken.flatMap(positionsOf));
+      const left = ranges.flatMap(positionsOf).filter((position) => !gone.has(position));
+      expect(withoutPositions(ranges, taken).flatMap(positionsOf).toSorted()).toEqual(
+        left.toSorted(),
+      );
+    }),
+  );
 });

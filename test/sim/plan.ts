@@ -1,3 +1,4 @@
+import type { PackingOptions } from '../../agent/packing.ts';
 import type { Semantics } from '../tools/checked-samples.ts';
 import type { Chance } from './chance.ts';
 
@@ -59,7 +60,7 @@ export interface Plan {
   sendEveryMs: number;
   batch: { maxDelayMs: number; samplesMax: number };
   order: 'oldest_first' | 'live_first';
-  packing: { samplesMax: number; ageMinMs: number; checkEveryMs: number };
+  packing: PackingOptions;
   buffer: { bytesMax: number; ageMaxMs: number; whenFull: 'reject' | 'drop_oldest' };
   hub: {
     decodedBytesMax: number;
@@ -96,6 +97,7 @@ export function drawPlan(chance: Chance): Plan {
     order: semantics === 'accepting' ? chance.pick(['oldest_first', 'live_first']) : 'oldest_first',
     packing: {
       samplesMax: chance.whole(5, 200),
+      bytesMax: 2 ** 18,
       ageMinMs: chance.pick([500, 5000, 30_000]),
       checkEveryMs: chance.between(200, 3000),
     },
