@@ -188,6 +188,7 @@ function startingStats({ hub }: AgentConfig): WorkerStats {
     dictionaryLength: 0,
     backlog: new Map(),
     packedSamples: 0,
+    parkedSamples: 0,
     bufferBytes: 0,
     oldestTimestamp: undefined,
     losses: emptyLosses(),

@@ -6,6 +6,7 @@ import { encodePackBatch } from './encode/pack-maker.ts';
 import { encodeDictionaryBatch, encodeHeartbeat, StreamEncoder } from './encode/stream-encoder.ts';
 import { splitPack } from './pack-split.ts';
 import { type PackingOptions, packBacklog } from './packing.ts';
+import { Parking } from './parking.ts';
 import type { SampleLog, ShipOptions } from './ship/contracts.ts';
 import type { HubLink } from './ship/hub-client.ts';
 import type { ShipStats } from './ship/ship-stats.ts';
@@ -30,6 +31,7 @@ export class Outbound {
   readonly #packing: PackingOptions;
   readonly #deps: OutboundDeps;
   readonly #targets: TargetKeys;
+  readonly #parking: Parking;
 
   constructor(options: { ship: ShipOptions; packing: PackingOptions }, deps: OutboundDeps) {
     const { buffer, clock, random } = deps;
@@ -37,12 +39,18 @@ export class Outbound {
     this.#deps = deps;
     this.#packing = options.packing;
     this.#targets = new TargetKeys(buffer);
+    this.#parking = new Parking({ ...deps, targets: this.#targets });
     this.shipper = new Shipper(options.ship, {
       ...deps,
       storedBefore: buffer.storedBefore,
       splitPack: (tenant, id) => {
         const pack = buffer.packs(tenant).find((one) => one.id === id);
         return pack !== undefined && splitPack(pack, { ...deps, targets: this.#targets });
+      },
+      parkSegments: (segments, window) => this.#parking.parkSegments(segments, window),
+      parkPack: (tenant, id, window) => {
+        const pack = buffer.packs(tenant).find((one) => one.id === id);
+        return pack !== undefined && this.#parking.parkPack(pack, window);
       },
       encoding: {
         openStream: (keyframe) =>
@@ -55,7 +63,7 @@ export class Outbound {
     });
   }
 
-  /** Ships and packs until `signal` is aborted. */
+  /** Ships, packs and releases what was parked until `signal` is aborted. */
   async run(signal: AbortSignal): Promise<void> {
     const { shipper } = this;
     const packing = packBacklog(
@@ -68,6 +76,11 @@ export class Outbound {
       },
       signal,
     );
-    await Promise.all([shipper.run(signal), packing]);
+    const parking = this.#parking.run(
+      (tenant) => shipper.windowOf(tenant),
+      () => shipper.wake(),
+      signal,
+    );
+    await Promise.all([shipper.run(signal), packing, parking]);
   }
 }

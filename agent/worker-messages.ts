@@ -44,6 +44,7 @@ export interface WorkerStats {
   dictionaryLength: number;
   backlog: Map<string, number>;
   packedSamples: number;
+  parkedSamples: number;
   bufferBytes: number;
   oldestTimestamp: number | undefined;
   losses: Losses;

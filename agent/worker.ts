@@ -274,8 +274,11 @@ async function stop(running: Running, deadlineMs: number): Promise<void> {
   port.close();
 }
 
+/** Samples that can be sent. */
 function waiting({ life }: Running): number {
-  return life?.buffer.backlog.values().reduce((sum, samples) => sum + samples, 0) ?? 0;
+  if (life === undefined) return 0;
+  const { backlog, parkedSamples } = life.buffer;
+  return backlog.values().reduce((sum, samples) => sum + samples, -parkedSamples);
 }
 
 function statsOf({ life, link, pacer, ship, losses, lastStats }: Running): WorkerStats {
@@ -290,6 +293,7 @@ function statsOf({ life, link, pacer, ship, losses, lastStats }: Running): Worke
     dictionaryLength: buffer.dictionary.length,
     backlog: new Map(buffer.backlog),
     packedSamples: buffer.packedSamples,
+    parkedSamples: buffer.parkedSamples,
     bufferBytes: buffer.usedBytes(),
     oldestTimestamp: buffer.oldestTimestamp(),
     losses,

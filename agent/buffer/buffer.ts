@@ -11,8 +11,9 @@ import { hex } from './hex.ts';
 import { emptyLosses } from './losses.ts';
 import { reportVanished } from './missing.ts';
 import { openStore } from './open-store.ts';
+import { ParkingStore } from './parking-store.ts';
 import { rescueOpenFiles } from './salvage/rescue-open-files.ts';
-import { EVICTED_AT_ONCE, SampleStore } from './sample-store.ts';
+import { EVICTED_AT_ONCE } from './sample-store.ts';
 import { segmentRows } from './segment-rows.ts';
 import type { SegmentRow } from './segment-table.ts';
 import { Witness } from './witness.ts';
@@ -50,7 +51,7 @@ const SHRUNK_PAGES_PACKED = 256;
  * Damage: a buffer whose files turn out to be damaged or gone throws (`isDamage`), takes nothing
  * more, and is to be abandoned; the next one is opened from what can be read.
  */
-export class Buffer extends SampleStore {
+export class Buffer extends ParkingStore {
   /** Drawn at every start: positions of this process can never be confused with others. */
   readonly run: bigint;
   /** Highest segment id that earlier runs left; 0 for a new buffer. */

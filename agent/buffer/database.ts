@@ -16,6 +16,8 @@ export class BufferDatabase {
   readonly logs: DictionaryTable;
   readonly segments: SegmentTable;
   readonly packs: PackTable;
+  /** What is not to be shipped for the time being. */
+  readonly parked: PackTable;
   readonly #db: Database.Database;
   readonly #files: OpenFiles;
   readonly #statements;
@@ -30,7 +32,8 @@ export class BufferDatabase {
     try {
       this.logs = new DictionaryTable(this.#db);
       this.segments = new SegmentTable(this.#db);
-      this.packs = new PackTable(this.#db);
+      this.packs = new PackTable(this.#db, 'packs');
+      this.parked = new PackTable(this.#db, 'parked_packs');
       this.#statements = prepare(this.#db);
     } catch (error) {
       // Left to the garbage collector it would delete the log of whatever is in its place by then.
@@ -101,7 +104,7 @@ export class BufferDatabase {
 
   /** Samples that wait. */
   samples(): number {
-    return this.segments.samples() + this.packs.samples();
+    return this.segments.samples() + this.packs.samples() + this.parked.samples();
   }
 
   /** Segments of a range of sequences, those in packs included, ascending. */
@@ -109,7 +112,8 @@ export class BufferDatabase {
     tenant: string,
     range: Pick<WaitingRange, 'run' | 'first' | 'last'>,
   ): { sequence: number; samples: number }[] {
-    const found = [...this.segments.inRange(tenant, range), ...this.packs.inRange(tenant, range)];
+    const tables = [this.segments, this.packs, this.parked];
+    const found = tables.flatMap((table) => table.inRange(tenant, range));
     return found.sort((one, other) => one.sequence - other.sequence);
   }
 

@@ -49,24 +49,24 @@ interface StoredHead extends Omit<PackHead, 'positions'> {
   crc: number;
 }
 
-/** SQL of the packs; the transactions are those of BufferDatabase. */
+/** SQL of packs, those that are shipped or those that are parked; see BufferDatabase for transactions. */
 export class PackTable {
   readonly #statements;
 
-  constructor(db: Database.Database) {
+  constructor(db: Database.Database, table: 'packs' | 'parked_packs') {
     const sql = (text: string): Database.Statement<unknown[]> => db.prepare(text);
     this.#statements = {
-      heads: sql(`SELECT ${HEAD} FROM packs ORDER BY id`),
-      ofTenant: sql(`SELECT ${HEAD} FROM packs WHERE tenant = ? ORDER BY id`),
-      samples: sql('SELECT coalesce(sum(samples), 0) AS samples FROM packs'),
-      row: sql(`SELECT ${HEAD}, body FROM packs WHERE id = ?`),
+      heads: sql(`SELECT ${HEAD} FROM ${table} ORDER BY id`),
+      ofTenant: sql(`SELECT ${HEAD} FROM ${table} WHERE tenant = ? ORDER BY id`),
+      samples: sql(`SELECT coalesce(sum(samples), 0) AS samples FROM ${table}`),
+      row: sql(`SELECT ${HEAD}, body FROM ${table} WHERE id = ?`),
       add: sql(
-        'INSERT INTO packs (id, last_id, tenant, epoch, positions, stored_at, samples, oldest, ' +
+        `INSERT INTO ${table} (id, last_id, tenant, epoch, positions, stored_at, samples, oldest, ` +
           'newest, format, head_crc, crc, body) VALUES (:id, :lastId, :tenant, :epoch, ' +
           ':positions, :storedAt, :samples, :oldest, :newest, :format, :headCrc, :crc, :body)',
       ),
-      remove: sql('DELETE FROM packs WHERE id = ?'),
-      copyDamaged: sql('INSERT INTO damaged_packs SELECT * FROM packs WHERE id = ?'),
+      remove: sql(`DELETE FROM ${table} WHERE id = ?`),
+      copyDamaged: sql(`INSERT INTO damaged_packs SELECT * FROM ${table} WHERE id = ?`),
     };
   }
 

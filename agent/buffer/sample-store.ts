@@ -7,10 +7,9 @@ import type { BufferDatabase } from './database.ts';
 import type { DiskGuard } from './disk-guard.ts';
 import { hex } from './hex.ts';
 import { type Losses, type LostSegment, recordLosses } from './losses.ts';
-import { type PackLimits, type Surroundings, selectPack } from './pack-selection.ts';
 import { PackShelf } from './pack-shelf.ts';
-import { headOf, type PackHead, type PackPart, type PackRow } from './pack-table.ts';
-import { lostPack, splitRows } from './packs.ts';
+import type { PackHead, PackTable } from './pack-table.ts';
+import { lostPack } from './packs.ts';
 import { Pins } from './pins.ts';
 import type { SegmentHead, StoredSegment } from './segment-table.ts';
 import { type Removal, removalOf, removalsOfPack, type Witness } from './witness.ts';
@@ -40,8 +39,10 @@ export class SampleStore {
   protected readonly witness: Witness;
   protected readonly log: Log;
   readonly #backlog = new Map<string, number>();
-  readonly #packs: PackShelf;
-  readonly #pins = new Pins();
+  protected readonly shelf: PackShelf;
+  /** Packs that are not to be shipped for the time being. */
+  protected readonly parked: PackShelf;
+  protected readonly pins = new Pins();
   readonly #unforgotten: Answered[];
 
   constructor({ db, disk, witness, losses, log, unforgotten }: SampleStoreParts) {
@@ -52,8 +53,10 @@ export class SampleStore {
     this.log = log;
     this.#unforgotten = [...unforgotten];
     const { intact, damaged } = db.packs.heads();
-    this.#packs = new PackShelf(intact);
-    for (const pack of [...intact, ...damaged]) {
+    const parked = db.parked.heads();
+    this.shelf = new PackShelf(intact);
+    this.parked = new PackShelf(parked.intact);
+    for (const pack of [...intact, ...damaged, ...parked.intact, ...parked.damaged]) {
       const { oldest, newest } = pack;
       witness.found(removalsOfPack(pack).map((range) => ({ ...range, oldest, newest })));
       this.addBacklog(pack.tenant, pack.samples);
@@ -62,6 +65,7 @@ export class SampleStore {
     witness.found(waiting);
     for (const { tenant, samples } of waiting) this.addBacklog(tenant, samples);
     for (const pack of damaged) this.#setPackAside(pack);
+    for (const pack of parked.damaged) this.#setPackAside(pack, db.parked);
   }
 
   /** Answered for, yet still in the database. */
@@ -76,17 +80,18 @@ export class SampleStore {
 
   /** Samples of a tenant that wait in segments, not in packs. */
   unpackedSamples(tenant: string): number {
-    return (this.#backlog.get(tenant) ?? 0) - this.#packs.samples(tenant);
+    const packed = this.shelf.samples(tenant) + this.parked.samples(tenant);
+    return (this.#backlog.get(tenant) ?? 0) - packed;
   }
 
   /** Samples in packs, over all tenants. */
   get packedSamples(): number {
-    return this.#packs.all().reduce((sum, { samples }) => sum + samples, 0);
+    return this.shelf.all().reduce((sum, { samples }) => sum + samples, 0);
   }
 
   /** Packs of a tenant, oldest first. */
   packs(tenant: string): readonly PackHead[] {
-    return this.#packs.ofTenant(tenant);
+    return this.shelf.ofTenant(tenant);
   }
 
   /**
@@ -98,8 +103,8 @@ export class SampleStore {
    * @throws DamagedBufferError
    */
   read(tenant: string, samplesMax: number, from = 0): StoredSegment[] {
-    if (!this.#isUpToDate()) return [];
-    const pack = this.#packs.ofTenant(tenant).find(({ id }) => id >= from);
+    if (!this.isUpToDate()) return [];
+    const pack = this.shelf.ofTenant(tenant).find(({ id }) => id >= from);
     const below = pack?.id ?? Number.MAX_SAFE_INTEGER;
     const stored = this.db.segments.stored(tenant, from, below);
     const { segments, damaged } = selectBatch(stored, samplesMax);
@@ -108,7 +113,7 @@ export class SampleStore {
     if (isWhole && segments.length + damaged.length === 0 && this.unpackedSamples(tenant) > 0) {
       throw new DamagedBufferError('segments that must be there are not found');
     }
-    this.#pins.pinSegments(tenant, segments);
+    this.pins.pinSegments(tenant, segments);
     return segments;
   }
 
@@ -135,7 +140,7 @@ export class SampleStore {
   }
 
   unpin(tenant: string): void {
-    this.#pins.pinSegments(tenant, []);
+    this.pins.pinSegments(tenant, []);
   }
 
   /**
@@ -143,82 +148,23 @@ export class SampleStore {
    * gone, or as long as the disk does not let go of what was answered for.
    */
   readPack(pack: PackHead): Uint8Array | undefined {
-    if (!this.#isUpToDate() || !this.#packs.has(pack)) return undefined;
+    if (!this.isUpToDate() || !this.shelf.has(pack)) return undefined;
     const body = this.db.packs.body(pack.id);
     if (body === undefined) this.#setPackAside(pack);
-    else this.#pins.pinPack(pack.id);
+    else this.pins.pinPack(pack.id);
     return body;
   }
 
   unpinPack({ id }: PackHead): void {
-    this.#pins.unpinPack(id);
-  }
-
-  /** Segments of a tenant that should become a pack now, oldest first; none as a rule. */
-  packable(tenant: string, limits: PackLimits): SegmentHead[] {
-    if (!this.#isUpToDate()) return [];
-    const stored = this.db.segments.heads(tenant, 0, 'ASC');
-    const packs = this.#packs.ofTenant(tenant);
-    const around: Surroundings = {
-      isPinned: (segment) => this.#pins.holdsSegment(segment),
-      isPackBetween: (one, other) => packs.some(({ id }) => one.id < id && id < other.id),
-    };
-    return selectPack(stored, around, limits);
+    this.pins.unpinPack(id);
   }
 
   /** An intact segment that is still there; a damaged one is set aside and accounted for. */
-  readSegment({ id }: SegmentHead): StoredSegment | undefined {
+  readSegment({ id }: Pick<SegmentHead, 'id'>): StoredSegment | undefined {
     const segment = this.db.segments.get(id);
     if (segment === undefined || segment.isIntact) return segment;
     this.#setAside(segment);
     return undefined;
-  }
-
-  /**
-   * Puts a pack in the place of the segments whose samples it holds. Not when one of them is gone
-   * or about to be sent meanwhile: then nothing has changed.
-   */
-  storePack(segments: readonly SegmentHead[], pack: PackRow): boolean {
-    const isThere = (segment: SegmentHead): boolean =>
-      !this.#pins.holdsSegment(segment) && this.db.segments.has(segment.id);
-    if (!this.#isUpToDate() || !segments.every(isThere)) return false;
-    const unavailable = this.disk.run(() => {
-      this.db.transaction(() => {
-        for (const { id } of segments) this.db.segments.remove(id);
-        this.db.packs.add(pack);
-      });
-      return undefined;
-    });
-    if (unavailable !== undefined) return false;
-    this.#packs.add(headOf(pack));
-    return true;
-  }
-
-  /**
-   * Puts packs of fewer samples in the place of one. They have positions of their own: what was
-   * answered for of the old ones says nothing of them. Not when the pack is gone, or has not the
-   * ids for so many.
-   */
-  replacePack(pack: PackHead, parts: readonly PackPart[]): boolean {
-    const { tenant, id, lastId } = pack;
-    if (lastId - id + 1 < parts.length || !this.#packs.has(pack)) return false;
-    const { run } = this.witness;
-    const rows = splitRows(pack, parts, { run, after: this.witness.heads.get(tenant) ?? 0 });
-    const unavailable = this.disk.run(() => {
-      this.#remove(removalsOfPack(pack), () => {
-        this.db.packs.remove(id);
-        for (const row of rows) this.db.packs.add(row);
-        this.db.setHead(run, tenant, rows.at(-1)!.positions[0]!.last);
-      });
-      return undefined;
-    });
-    if (unavailable !== undefined) return false;
-    this.#packs.remove(pack);
-    for (const row of rows) {
-      this.witness.stored({ ...row, run, sequence: row.positions[0]!.first });
-      this.#packs.add(headOf(row));
-    }
-    return true;
   }
 
   /**
@@ -231,7 +177,7 @@ export class SampleStore {
   }
 
   oldestTimestamp(): number | undefined {
-    const [pack] = this.#packs.all();
+    const [pack] = this.shelf.all();
     const segment = this.disk.read(() => {
       const [oldest] = this.db.segments.oldest();
       return oldest?.oldest;
@@ -242,9 +188,8 @@ export class SampleStore {
 
   /** Whether samples refer to an epoch, by its local key. */
   protected isEpochInUse(key: number): boolean {
-    return (
-      this.#packs.all().some(({ epoch }) => epoch === key) || this.db.segments.isEpochInUse(key)
-    );
+    const packs = [...this.shelf.all(), ...this.parked.all()];
+    return packs.some(({ epoch }) => epoch === key) || this.db.segments.isEpochInUse(key);
   }
 
   /**
@@ -262,11 +207,11 @@ export class SampleStore {
       if ('positions' in stored) packs.push(stored);
       else segments.push(stored);
     }
-    this.#remove([...segments.map(removalOf), ...packs.flatMap(removalsOfPack)], () => {
+    this.remove([...segments.map(removalOf), ...packs.flatMap(removalsOfPack)], () => {
       for (const { id } of segments) this.db.segments.remove(id);
-      for (const { id } of packs) this.db.packs.remove(id);
+      for (const pack of packs) this.tableOf(pack).remove(pack.id);
     });
-    for (const pack of packs) this.#packs.remove(pack);
+    for (const pack of packs) (this.parked.has(pack) ? this.parked : this.shelf).remove(pack);
     this.#lose(reason, [...segments, ...packs.map(lostPack)]);
     return segments.length + packs.length;
   }
@@ -275,12 +220,17 @@ export class SampleStore {
     this.#backlog.set(tenant, (this.#backlog.get(tenant) ?? 0) + samples);
   }
 
-  /** What is not pinned, over all tenants. */
+  protected tableOf(pack: PackHead): PackTable {
+    return this.parked.has(pack) ? this.db.parked : this.db.packs;
+  }
+
+  /** What is not pinned, over all tenants; what is parked has the least to wait for. */
   *#oldestFirst(): Generator<SegmentHead | PackHead> {
-    const packs = this.#packs.all().filter(({ id }) => !this.#pins.holdsPack(id));
+    yield* this.parked.all();
+    const packs = this.shelf.all().filter(({ id }) => !this.pins.holdsPack(id));
     for (const segment of this.db.segments.oldest()) {
       while (packs.length > 0 && packs[0]!.id < segment.id) yield packs.shift()!;
-      if (!this.#pins.holdsSegment(segment)) yield segment;
+      if (!this.pins.holdsSegment(segment)) yield segment;
     }
     yield* packs;
   }
@@ -298,34 +248,34 @@ export class SampleStore {
   }
 
   #forgetAnswered({ tenant, ranges }: Answered): number {
-    const packs = this.#packs.coveredBy(tenant, ranges);
+    const packs = this.shelf.coveredBy(tenant, ranges);
     const removals = ranges.map((range) => ({
       ...range,
       tenant,
       run: hex(range.run),
       samples: this.db.segments.samplesIn(tenant, range),
     }));
-    this.#remove([...removals, ...packs.flatMap(removalsOfPack)], () => {
+    this.remove([...removals, ...packs.flatMap(removalsOfPack)], () => {
       for (const range of ranges) this.db.segments.removeRange(tenant, range);
       for (const { id } of packs) this.db.packs.remove(id);
     });
-    for (const pack of packs) this.#packs.remove(pack);
+    for (const pack of packs) this.shelf.remove(pack);
     const samples = [...removals, ...packs].reduce((sum, one) => sum + one.samples, 0);
     if (samples > 0) this.addBacklog(tenant, -samples);
     return samples;
   }
 
-  #setPackAside(pack: PackHead): void {
+  #setPackAside(pack: PackHead, table = this.db.packs): void {
     this.disk.run(() => {
-      this.#remove(removalsOfPack(pack), () => this.db.packs.setAside(pack.id));
-      this.#packs.remove(pack);
+      this.remove(removalsOfPack(pack), () => table.setAside(pack.id));
+      this.shelf.remove(pack);
       this.#lose('damaged', [lostPack(pack)]);
       return undefined;
     });
   }
 
   /** Whether the database has nothing any more that was answered for. */
-  #isUpToDate(): boolean {
+  protected isUpToDate(): boolean {
     this.#forget();
     return this.#unforgotten.length === 0;
   }
@@ -333,14 +283,14 @@ export class SampleStore {
   /** Keeps a segment that cannot be read for inspection, out of the way of the others. */
   #setAside(segment: Omit<StoredSegment, 'body'>): void {
     this.disk.run(() => {
-      this.#remove([removalOf(segment)], () => this.db.segments.setAside(segment.id));
+      this.remove([removalOf(segment)], () => this.db.segments.setAside(segment.id));
       this.#lose('damaged', [segment]);
       return undefined;
     });
   }
 
   /** Removes rows in one transaction, and from the witness. */
-  #remove(removals: readonly Removal[], work: () => void): void {
+  protected remove(removals: readonly Removal[], work: () => void): void {
     this.witness.removing(removals, () => this.db.transaction(work));
   }
 

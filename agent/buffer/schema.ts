@@ -29,6 +29,12 @@ const SCHEMA = `
     format INTEGER NOT NULL, head_crc INTEGER NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL
   );
   CREATE INDEX IF NOT EXISTS packs_of_tenant ON packs (tenant, id);
+  CREATE TABLE IF NOT EXISTS parked_packs (
+    id INTEGER PRIMARY KEY, last_id INTEGER NOT NULL, tenant TEXT NOT NULL,
+    epoch INTEGER NOT NULL, positions TEXT NOT NULL, stored_at INTEGER NOT NULL,
+    samples INTEGER NOT NULL, oldest REAL NOT NULL, newest REAL NOT NULL,
+    format INTEGER NOT NULL, head_crc INTEGER NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL
+  );
   CREATE TABLE IF NOT EXISTS damaged_packs AS SELECT * FROM packs WHERE 0;
   CREATE TABLE IF NOT EXISTS heads (
     run TEXT NOT NULL, tenant TEXT NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (run, tenant)

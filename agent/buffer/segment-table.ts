@@ -41,6 +41,11 @@ export class SegmentTable {
     this.#statements.add.run({ ...row, crc: rowChecksum(row) });
   }
 
+  /** Adds a row under the id that it had before. */
+  put(row: SegmentRow & { id: number }): void {
+    this.#statements.put.run({ ...row, crc: rowChecksum(row) });
+  }
+
   /** Segments of a tenant with ids [from, below) in the order in which they were stored. */
   *stored(tenant: string, from: number, below: number): Generator<StoredSegment> {
     for (const row of this.#statements.stored.iterate(tenant, from, below)) {
@@ -128,6 +133,11 @@ function prepare(db: Database.Database) {
       'INSERT INTO segments ' +
         '(tenant, epoch, run, sequence, stored_at, samples, oldest, newest, crc, body) VALUES ' +
         '(:tenant, :epoch, :run, :sequence, :storedAt, :samples, :oldest, :newest, :crc, :body)',
+    ),
+    put: sql(
+      'INSERT INTO segments ' +
+        '(id, tenant, epoch, run, sequence, stored_at, samples, oldest, newest, crc, body) VALUES ' +
+        '(:id, :tenant, :epoch, :run, :sequence, :storedAt, :samples, :oldest, :newest, :crc, :body)',
     ),
     stored: sql(
       `SELECT ${HEAD}, crc, body FROM segments WHERE tenant = ? AND id >= ? AND id < ? ORDER BY id`,

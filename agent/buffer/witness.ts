@@ -6,6 +6,12 @@ import { WaitingLedger, type WaitingRange } from './waiting-ledger.ts';
 /** With more tenants the file is too large to be written at every answer of the hub. */
 const TENANTS_MAX = 100;
 
+/** What is at one position. */
+interface StoredPosition extends Omit<WaitingRange, 'first' | 'last'> {
+  tenant: string;
+  sequence: number;
+}
+
 /** Segments that leave the buffer; `samples` is what they hold together. */
 export interface Removal extends Pick<WaitingRange, 'run' | 'first' | 'last' | 'samples'> {
   tenant: string;
@@ -71,10 +77,14 @@ export class Witness {
     this.#ledger.seal();
   }
 
-  /** A segment was committed. */
-  stored(row: Omit<WaitingRange, 'first' | 'last'> & { tenant: string; sequence: number }): void {
-    const { tenant, run, sequence, samples, oldest, newest } = row;
-    this.#heads.set(tenant, sequence);
+  /** A segment was committed, the last of its tenant. */
+  stored(row: StoredPosition): void {
+    this.#heads.set(row.tenant, row.sequence);
+    this.kept(row);
+  }
+
+  /** Something is there at a position that was given out before. */
+  kept({ tenant, run, sequence, samples, oldest, newest }: StoredPosition): void {
     this.#ledger.add(tenant, { run, first: sequence, last: sequence, samples, oldest, newest });
   }
 

@@ -9,6 +9,12 @@ import type { ShipStats } from './ship-stats.ts';
 
 // What shipping needs of the other rooms; agent/worker.ts joins them.
 
+/** Timestamps that the destination takes, both included, in ms since the Unix epoch. */
+export interface TimeWindow {
+  oldest: number;
+  newest: number;
+}
+
 /** A stored segment, as far as shipping looks at it. */
 export interface ShippableSegment {
   /** Grows in the order of storing. */
@@ -19,6 +25,9 @@ export interface ShippableSegment {
   run: string;
   sequence: number;
   samples: number;
+  /** Timestamps of its samples. */
+  oldest: number;
+  newest: number;
   body: Uint8Array;
 }
 
@@ -42,7 +51,9 @@ export interface ShippablePack {
 export interface SampleLog<Pack extends ShippablePack = ShippablePack> {
   /** Samples that wait, by tenant. */
   readonly backlog: ReadonlyMap<string, number>;
-  /** Those of a tenant that are not in packs. */
+  /** Samples that are parked, over all tenants. */
+  readonly parkedSamples: number;
+  /** Samples of a tenant that are neither in packs nor parked. */
   unpackedSamples(tenant: string): number;
   /** The oldest segments of a tenant from id `from` on; they stay pinned until `unpin`. */
   read(tenant: string, samplesMax: number, from: number): ShippableSegment[];
@@ -120,6 +131,9 @@ export interface ShipTools {
   samples: SampleLog;
   /** Puts two packs in the place of one; false when there is no way. */
   splitPack(tenant: string, id: number): boolean;
+  /** Parks what lies outside of `window`; false when that is nothing, or does not work. */
+  parkSegments(segments: readonly ShippableSegment[], window: TimeWindow): boolean;
+  parkPack(tenant: string, id: number, window: TimeWindow): boolean;
   session: HubSession;
   encoding: BatchEncoding;
   link: HubLink;

@@ -8,6 +8,7 @@ import { encodeEntries } from '../../proto/dictionary/part-encoder.ts';
 import type { PositionRange } from '../../proto/position-ranges.ts';
 import { sampleFormats } from '../../proto/sample-format.ts';
 import { countOne, type ShipStats } from './ship-stats.ts';
+import { TimeWindows } from './time-windows.ts';
 
 /** The durable dictionary log, with what each hub has said to hold of it. */
 export interface DictionaryLog {
@@ -41,6 +42,8 @@ const FLAPPING_WINDOW_MS = 600_000;
  * `advance`, from what a hub has said.
  */
 export class HubSession {
+  /** Which timestamps may be sent. */
+  readonly windows: TimeWindows;
   readonly #deps: HubSessionDeps;
   /** Length of each log when something was last made for the hub: it cannot hold more of ours. */
   readonly #shownLengths = new WeakMap<DictionaryLog, number>();
@@ -53,6 +56,7 @@ export class HubSession {
 
   constructor(deps: HubSessionDeps) {
     this.#deps = deps;
+    this.windows = new TimeWindows(deps.clock);
   }
 
   /** The hub's id; undefined before the first word from it, or when it has to be asked again. */
@@ -112,6 +116,7 @@ export class HubSession {
   adopt(state: HubState): void {
     this.#isInDoubt = false;
     this.#hearFrom(state.hub);
+    this.windows.adopt(state);
     const known = state.formats.filter((format) => sampleFormats.has(format));
     this.#format = known.length === 0 ? undefined : Math.max(...known);
     for (const log of this.#deps.dictionaries()) this.#compare(log, state);

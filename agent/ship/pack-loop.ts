@@ -159,13 +159,15 @@ export class PackLoop {
   }
 
   async #start(row: Row, pack: ShippablePack, signal: AbortSignal): Promise<void> {
-    const { samples, session } = this.#deps.tools;
+    const { samples, session, parkPack } = this.#deps.tools;
     const end = AbortSignal.any([signal, row.ending.signal]);
     const log = samples.dictionaryOfEpoch(pack.epoch);
     const from = Math.min(log.length, session.reliableOffset(log));
     const missing = await this.#groundwork.dictionary(log, from, end);
     // Others may have changed both while a part of the dictionary was sent.
     if (missing === undefined || end.aborted || this.#next() !== pack) return;
+    const window = session.windows.of(this.#deps.tenant);
+    if (window !== undefined && parkPack(this.#deps.tenant, pack.id, window)) return;
     const body = samples.readPack(pack);
     // Damaged, or a failing disk: where it is still there, it comes again.
     if (body === undefined) return await this.#replies.pause(end);
@@ -234,6 +236,7 @@ export class PackLoop {
     this.#replies.succeeded();
     samples.acknowledge(this.#deps.tenant, batch.positions);
     session.advance(log, answer.dictionaryOffset, answer.hub);
+    session.windows.hear(this.#deps.tenant, answer);
     recordAnswer(stats, answer.settlement, clock.now());
     countOne(stats.replies, 'answer');
   }

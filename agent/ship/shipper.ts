@@ -1,7 +1,7 @@
 import { boundedLog, type Log } from '../../base/log.ts';
 import { Wakeup } from '../../base/wakeup.ts';
 import { type PositionRange, withoutPositions } from '../../proto/position-ranges.ts';
-import type { ShipOptions, ShipTools } from './contracts.ts';
+import type { ShipOptions, ShipTools, TimeWindow } from './contracts.ts';
 import { HubSession } from './hub-session.ts';
 import { PackLoop } from './pack-loop.ts';
 import { SentSegments } from './sent-segments.ts';
@@ -65,6 +65,13 @@ export class Shipper {
     const { storedBefore } = this.#deps;
     if (this.#options.order === 'oldest_first') return 0;
     return this.#loops.get(tenant)?.live.backlogEnd ?? storedBefore + 1;
+  }
+
+  /** Timestamps that a tenant's samples may have at present, as far as the hub has said. */
+  windowOf(tenant: string): TimeWindow | undefined {
+    return this.#tools.session.hub === undefined
+      ? undefined
+      : this.#tools.session.windows.of(tenant);
   }
 
   /** Samples were appended or packed. */
@@ -133,10 +140,18 @@ export class Shipper {
   }
 
   async #beat(signal: AbortSignal): Promise<void> {
-    const { clock, link, encoding } = this.#deps;
+    const { clock, link, encoding, samples } = this.#deps;
     const heardAtMs = this.stats.lastAnswerAtMs ?? Number.NEGATIVE_INFINITY;
     if (signal.aborted || Math.abs(clock.now() - heardAtMs) < HEARTBEAT_MS) return;
     const reply = await link.postBatch(encoding.heartbeat(), signal, 'live');
-    if (reply.kind === 'answer') this.stats.lastAnswerAtMs = clock.now();
+    if (reply.kind !== 'answer') return;
+    this.stats.lastAnswerAtMs = clock.now();
+    // No batch may be on its way whose answer would say that parked samples are welcome by now.
+    if (samples.parkedSamples > 0) await this.#askForWindows(signal);
+  }
+
+  async #askForWindows(signal: AbortSignal): Promise<void> {
+    const reply = await this.#deps.link.askPositions(signal);
+    if (reply.kind === 'state') this.#tools.session.windows.adopt(reply.state);
   }
 }

@@ -170,6 +170,8 @@ export class TenantLoop {
     const isBehind = (segments: readonly ShippableSegment[]): boolean =>
       samples.hasSegmentBehind(tenant, segments.at(-1)?.id ?? this.#from - 1);
     let segments = read();
+    const window = tools.session.windows.of(tenant);
+    while (window !== undefined && tools.parkSegments(segments, window)) segments = read();
     if (options.order === 'live_first' && isBehind(segments)) {
       const since = tools.clock.now() - options.maxDelayMs;
       this.#from = Math.max(this.#from, samples.firstStoredSince(tenant, since));
@@ -225,6 +227,7 @@ export class TenantLoop {
     this.#replies.succeeded();
     samples.acknowledge(this.#deps.tenant, batch.positions);
     session.advance(log, answer.dictionaryOffset, answer.hub);
+    session.windows.hear(this.#deps.tenant, answer);
     recordAnswer(stats, answer.settlement, clock.now());
     countOne(stats.replies, 'answer');
   }

@@ -160,6 +160,12 @@ const WORKER_METRICS: WorkerMetric[] = [
     read: ({ packedSamples }) => [[{}, packedSamples]],
   },
   {
+    name: 'buffer_parked_samples',
+    type: 'gauge',
+    help: 'Those that are not sent: the destination would refuse them, or their time has not come.',
+    read: ({ parkedSamples }) => [[{}, parkedSamples]],
+  },
+  {
     name: 'buffer_bytes',
     type: 'gauge',
     help: 'Bytes in use of the buffer, dictionary included; the limit is buffer.max_bytes.',

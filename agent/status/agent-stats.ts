@@ -8,6 +8,7 @@ export interface AgentStats {
   /** Samples that wait, by tenant. */
   backlog: ReadonlyMap<string, number>;
   packedSamples: number;
+  parkedSamples: number;
   bufferBytes: number;
   /** Milliseconds since the Unix epoch. */
   oldestTimestamp: number | undefined;

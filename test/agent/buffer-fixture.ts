@@ -22,6 +22,10 @@ export class StillClock implements Clock {
     return this.ms;
   }
 
+  elapsedMs(): number {
+    return this.ms;
+  }
+
   sleep(): Promise<void> {
     throw new Error('nothing sleeps here');
   }

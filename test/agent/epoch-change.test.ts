@@ -36,6 +36,7 @@ async function runHours(
   };
   const clock = {
     now: () => hour * HOUR_MS,
+    elapsedMs: () => hour * HOUR_MS,
     sleep() {
       meetAll();
       hour++;

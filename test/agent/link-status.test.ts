@@ -39,6 +39,7 @@ function sourceOf(some: AgentStats['link']) {
     dictionaryLength: 0,
     backlog: new Map(),
     packedSamples: 0,
+    parkedSamples: 0,
     bufferBytes: 0,
     oldestTimestamp: undefined,
     losses: { samples: {}, vanishedSegments: 0, salvages: 0, salvagedSamples: 0 },

@@ -40,6 +40,10 @@ class WorkdayClock implements Clock {
     return T0 + 3_600_000;
   }
 
+  elapsedMs(): number {
+    return T0 + 3_600_000;
+  }
+
   async sleep(ms: number): Promise<void> {
     this.slept.push(ms);
     await new Promise((resolve) => setImmediate(resolve));

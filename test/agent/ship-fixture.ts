@@ -36,6 +36,10 @@ export class HastyClock implements Clock {
     return this.ms;
   }
 
+  elapsedMs(): number {
+    return this.ms;
+  }
+
   async sleep(ms: number): Promise<void> {
     this.ms += ms;
     await new Promise((resolve) => setTimeout(resolve, 1));
@@ -49,6 +53,10 @@ export class FastClock implements Clock {
   readonly #beganAtMs = Date.now();
 
   now(): number {
+    return 1_800_000_000_000 + TIMES * (Date.now() - this.#beganAtMs);
+  }
+
+  elapsedMs(): number {
     return 1_800_000_000_000 + TIMES * (Date.now() - this.#beganAtMs);
   }
 

@@ -17,7 +17,7 @@ function collect() {
 test('a repeated fault logs so many lines a minute, then says how many it withheld', () => {
   const { lines, log } = collect();
   let nowMs = 0;
-  const clock = { now: () => nowMs, sleep: () => Promise.resolve() };
+  const clock = { now: () => nowMs, elapsedMs: () => nowMs, sleep: () => Promise.resolve() };
   const bounded = boundedLog(log, { perMinute: 2 }, clock);
   for (let i = 0; i < 10; i++) bounded.warn('refused', {}, `line ${i}`);
   bounded.error('other', {}, 'another kind is not held back');
@@ -33,7 +33,7 @@ test('a repeated fault logs so many lines a minute, then says how many it withhe
 
 test('keys without end share one allowance instead of memory without end', () => {
   const { lines, log } = collect();
-  const clock = { now: () => 0, sleep: () => Promise.resolve() };
+  const clock = { now: () => 0, elapsedMs: () => 0, sleep: () => Promise.resolve() };
   const bounded = boundedLog(log, { perMinute: 1 }, clock);
   for (let i = 0; i < 5000; i++) bounded.warn(`key ${i}`, {}, 'line');
   expect(lines).toHaveLength(1001);
@@ -42,7 +42,7 @@ test('keys without end share one allowance instead of memory without end', () =>
 test('a clock that was set back does not silence the log', () => {
   const { lines, log } = collect();
   let nowMs = 1e12;
-  const clock = { now: () => nowMs, sleep: () => Promise.resolve() };
+  const clock = { now: () => nowMs, elapsedMs: () => nowMs, sleep: () => Promise.resolve() };
   const bounded = boundedLog(log, { perMinute: 1 }, clock);
   bounded.warn('key', {}, 'before');
   nowMs = 0;

@@ -16,7 +16,7 @@ let store: Awaited<ReturnType<typeof startStore>>;
 let nowMs = T0;
 
 function start() {
-  const clock = { now: () => nowMs, sleep: () => Promise.resolve() };
+  const clock = { now: () => nowMs, elapsedMs: () => nowMs, sleep: () => Promise.resolve() };
   const log = pino({ level: 'silent' });
   return startStore({ file: join(folder, 'store.db'), port: 0, clock, log });
 }

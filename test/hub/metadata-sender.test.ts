@@ -14,6 +14,7 @@ function rounds(count: number) {
   const slept: number[] = [];
   const clock = {
     now: () => 0,
+    elapsedMs: () => 0,
     sleep(ms: number) {
       if (slept.length === count) ending.abort();
       slept.push(ms);

@@ -71,7 +71,7 @@ export const LIMITS: ReceiveLimits = {
   decodedBytesMax: 8 * 2 ** 20,
   heldBytesMax: 64 * 2 ** 20,
   seriesPerAgentMax: 10_000,
-  aheadMaxMs: 300_000,
+  aheadMaxMs: 2 ** 50,
 };
 
 /**

@@ -21,6 +21,10 @@ export class InstantClock implements Clock {
     return this.#now;
   }
 
+  elapsedMs(): number {
+    return this.#now;
+  }
+
   async sleep(ms: number): Promise<void> {
     this.slept.push(ms);
     this.#now += ms;

@@ -9,6 +9,8 @@ const TURNS_MAX = 40;
 const DOWN_MS_MAX = 15_000;
 const OUTAGE_MS_MAX = 60_000;
 const CLOCK_STEP_MS_MAX = 2 * 3_600_000;
+/** By a clock further behind all samples are from the future, and wait until it is set right. */
+const HUB_CLOCK_STEP_MS_MAX = 100_000;
 /** If a moment to crash at has not come by then, the crash does not wait for it. */
 const MOMENT_MS_MAX = 10_000;
 
@@ -65,8 +67,9 @@ export class Events {
           destination.isDown = now;
         });
       case 'clock step': {
-        const { clock } = this.#chance.pick([agent, ...hubs]);
-        clock.step(Math.round(this.#chance.between(-CLOCK_STEP_MS_MAX, CLOCK_STEP_MS_MAX)));
+        const machine = this.#chance.pick([agent, ...hubs]);
+        const ms = machine === agent ? CLOCK_STEP_MS_MAX : HUB_CLOCK_STEP_MS_MAX;
+        machine.clock.step(Math.round(this.#chance.between(-ms, ms)));
         return Promise.resolve();
       }
       case 'restore':

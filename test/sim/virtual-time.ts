@@ -84,11 +84,13 @@ function nextTurn(): Promise<void> {
 
 /** The wall clock of one machine: it may be wrong, and it may be set. Waiting is not affected. */
 export class WallClock implements Clock {
+  readonly #rightOffsetMs: number;
   #offsetMs: number;
   readonly #time: VirtualTime;
 
   constructor(time: VirtualTime, offsetMs: number) {
     this.#time = time;
+    this.#rightOffsetMs = offsetMs;
     this.#offsetMs = offsetMs;
   }
 
@@ -96,8 +98,17 @@ export class WallClock implements Clock {
     return Math.round(this.#time.elapsedMs + this.#offsetMs);
   }
 
+  elapsedMs(): number {
+    return this.#time.elapsedMs;
+  }
+
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     return this.#time.sleep(ms, signal);
+  }
+
+  /** Somebody has noticed that the clock is wrong. */
+  setRight(): void {
+    this.#offsetMs = this.#rightOffsetMs;
   }
 
   /** Sets the clock forward, or back where `ms` is negative. */

@@ -3,7 +3,11 @@ import type { Clock } from '../../base/clock.ts';
 import { Exposition } from './metrics-source.ts';
 import { seededRandom } from './seeded-random.ts';
 
-const stoppedClock: Clock = { now: () => 1_700_000_000_000, sleep: async () => {} };
+const stoppedClock: Clock = {
+  now: () => 1_700_000_000_000,
+  elapsedMs: () => 0,
+  sleep: async () => {},
+};
 
 function expositions(seed: string, count: number): string[] {
   const source = new Exposition(seededRandom(seed), stoppedClock);

@@ -1,0 +1,116 @@
+import { headOf, type PackHead, type PackPart, type PackRow } from './pack-table.ts';
+import { PackingStore } from './packing-store.ts';
+import type { SegmentHead, SegmentRow } from './segment-table.ts';
+import { removalOf, removalsOfPack } from './witness.ts';
+
+/** What is left of a segment or pack once some of its samples are parked. */
+export interface Parted<Rest> {
+  /** Absent: nothing. */
+  inside: Rest | undefined;
+  outside: PackPart[];
+}
+
+/**
+ * Samples that the destination would refuse, too old or from the future, are parked: they stay in
+ * the buffer as packs, out of the way of the others, until they are released. What is parked counts
+ * as waiting, and the limits evict it first.
+ */
+export class ParkingStore extends PackingStore {
+  /** Samples that are parked, over all tenants. */
+  get parkedSamples(): number {
+    return this.parked.all().reduce((sum, { samples }) => sum + samples, 0);
+  }
+
+  /** Packs of all tenants that are parked. */
+  get parkedPacks(): readonly PackHead[] {
+    return this.parked.all();
+  }
+
+  /** Parks a part of a segment, which keeps its place and its position; or all of it. */
+  parkSegment(
+    segment: SegmentHead,
+    { inside, outside }: Parted<Pick<SegmentRow, 'samples' | 'oldest' | 'newest' | 'body'>>,
+  ): boolean {
+    const { tenant, id } = segment;
+    if (!this.db.segments.has(id)) return false;
+    return this.#park(tenant, segment, outside, () => {
+      this.remove([removalOf(segment)], () => {
+        this.db.segments.remove(id);
+        if (inside !== undefined) this.db.segments.put({ ...segment, ...inside });
+      });
+      if (inside !== undefined) this.witness.kept({ ...segment, ...inside });
+    });
+  }
+
+  /** Parks a part of a pack, or all of it; what is left of it keeps its place. */
+  parkPack(pack: PackHead, { inside, outside }: Parted<PackPart>): boolean {
+    if (!this.shelf.has(pack)) return false;
+    const { tenant } = pack;
+    return this.#park(tenant, pack, outside, () => {
+      if (inside !== undefined) {
+        this.replacePack(pack, [inside]);
+        return;
+      }
+      this.remove(removalsOfPack(pack), () => this.db.packs.remove(pack.id));
+      this.shelf.remove(pack);
+    });
+  }
+
+  /** Puts a parked pack back, behind all that waits. */
+  release(pack: PackHead): boolean {
+    const body = this.parked.has(pack) ? this.db.parked.body(pack.id) : undefined;
+    if (body === undefined) return false;
+    let row: PackRow = { ...pack, body };
+    const unavailable = this.disk.run(() => {
+      this.db.transaction(() => {
+        const id = this.db.takeId();
+        row = { ...row, id, lastId: id };
+        this.db.parked.remove(pack.id);
+        this.db.packs.add(row);
+      });
+      return undefined;
+    });
+    if (unavailable !== undefined) return false;
+    this.parked.remove(pack);
+    this.shelf.add(headOf(row));
+    return true;
+  }
+
+  /**
+   * Stores what is parked, under positions of its own, before `leave` takes it from where it was: a
+   * crash in between leaves it twice, which does no harm.
+   */
+  #park(
+    tenant: string,
+    from: Pick<PackHead, 'epoch' | 'storedAt'>,
+    parts: readonly PackPart[],
+    leave: () => void,
+  ): boolean {
+    const { run } = this.witness;
+    const rows: PackRow[] = [];
+    const unavailable = this.disk.run(() => {
+      this.db.transaction(() => {
+        let sequence = this.witness.heads.get(tenant) ?? 0;
+        for (const part of parts) {
+          sequence++;
+          const id = this.db.takeId();
+          const counts = [part.samples];
+          const positions = [{ run: BigInt(`0x${run}`), first: sequence, last: sequence, counts }];
+          const { epoch, storedAt } = from;
+          const row = { ...part, id, lastId: id, tenant, epoch, storedAt, positions };
+          this.db.parked.add(row);
+          rows.push(row);
+        }
+        this.db.setHead(run, tenant, sequence);
+      });
+      return undefined;
+    });
+    if (unavailable !== undefined) return false;
+    for (const row of rows) {
+      this.witness.stored({ ...row, run, sequence: row.positions[0]!.first });
+      this.parked.add(headOf(row));
+    }
+    leave();
+    return true;
+  }
+}

@@ -1,0 +1,140 @@
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import { decodePack, PackEncoder } from '../proto/pack.ts';
+import { SampleColumns } from '../proto/sample-columns.ts';
+import { sampleFormats } from '../proto/sample-format.ts';
+import { decodeSegment, encodeSegment } from '../proto/segment.ts';
+import { timeRange } from '../proto/time-range.ts';
+import type { Buffer } from './buffer/buffer.ts';
+import type { PackHead, PackPart } from './buffer/pack-table.ts';
+import type { SegmentHead } from './buffer/segment-table.ts';
+import type { TimeWindow } from './ship/contracts.ts';
+import type { TargetKeys } from './target-keys.ts';
+
+const RELEASE_EVERY_MS = 1000;
+
+type SegmentTimes = Pick<SegmentHead, 'id' | 'oldest' | 'newest'>;
+
+export interface ParkingDeps {
+  buffer: Buffer;
+  targets: TargetKeys;
+  clock: Clock;
+  log: Log;
+}
+
+/** Parks samples that the destination would refuse, and releases them when it would not any more. */
+export class Parking {
+  readonly #deps: ParkingDeps;
+
+  constructor(deps: ParkingDeps) {
+    this.#deps = deps;
+  }
+
+  /** Parks what a tenant's segments hold outside of `window`; false: nothing, or it did not work. */
+  parkSegments(segments: readonly SegmentTimes[], window: TimeWindow): boolean {
+    const outside = segments.filter((segment) => !isWithin(segment, window));
+    return outside.map((segment) => this.#parkSegment(segment, window)).includes(true);
+  }
+
+  /** The same for a pack. */
+  parkPack(pack: PackHead, window: TimeWindow): boolean {
+    const { buffer } = this.#deps;
+    const body = isWithin(pack, window) ? undefined : buffer.readPack(pack);
+    if (body === undefined) return false;
+    const dictionary = buffer.dictionaryOfEpoch(pack.epoch);
+    const columns = new SampleColumns(pack.samples);
+    decodePack(body, { ...pack, idsMax: dictionary.length }, columns);
+    buffer.unpinPack(pack);
+    const parts = partBy(columns, window);
+    const encode = (part: SampleColumns): PackPart => this.#encode(part, pack);
+    const inside = parts.inside && encode(parts.inside);
+    const isParked = buffer.parkPack(pack, { inside, outside: parts.outside.map(encode) });
+    if (isParked) this.#say(pack.tenant, parts.outside);
+    return isParked;
+  }
+
+  /** Looks every second whether something may be released, until `signal` is aborted. */
+  async run(
+    windowOf: (tenant: string) => TimeWindow | undefined,
+    onReleased: () => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { buffer, clock, log } = this.#deps;
+    while (!signal.aborted) {
+      await clock.sleep(RELEASE_EVERY_MS, signal);
+      for (const pack of buffer.parkedPacks) {
+        const window = windowOf(pack.tenant);
+        const mayGo = window && pack.newest >= window.oldest && pack.newest <= window.newest;
+        if (mayGo !== true || !buffer.release(pack)) continue;
+        const { tenant, samples } = pack;
+        log.info({ tenant, samples }, 'released samples that the destination takes by now');
+        onReleased();
+      }
+    }
+  }
+
+  #parkSegment(head: SegmentTimes, window: TimeWindow): boolean {
+    const { buffer } = this.#deps;
+    const segment = buffer.readSegment(head);
+    if (segment === undefined) return false;
+    const columns = new SampleColumns(segment.samples);
+    decodeSegment(segment.body, segment.samples, columns);
+    const parts = partBy(columns, window);
+    const { inside } = parts;
+    const isParked = buffer.parkSegment(segment, {
+      inside: inside && {
+        samples: inside.count,
+        ...timeRange(inside),
+        body: encodeSegment(inside),
+      },
+      outside: parts.outside.map((part) => this.#encode(part, segment)),
+    });
+    if (isParked) this.#say(segment.tenant, parts.outside);
+    return isParked;
+  }
+
+  #encode(part: SampleColumns, { epoch }: { epoch: number }): PackPart {
+    const { buffer, targets } = this.#deps;
+    const format = Math.max(...sampleFormats.keys());
+    const keyOf = targets.keysOf(buffer.dictionaryOfEpoch(epoch).epoch);
+    const encoder = new PackEncoder(sampleFormats.get(format)!, keyOf);
+    encoder.add(part);
+    return { samples: part.count, format, ...timeRange(part), body: encoder.finish() };
+  }
+
+  #say(tenant: string, parts: readonly SampleColumns[]): void {
+    const samples = parts.reduce((sum, { count }) => sum + count, 0);
+    const oldest = Math.min(...parts.map((part) => timeRange(part).oldest));
+    const newest = Math.max(...parts.map((part) => timeRange(part).newest));
+    this.#deps.log.warn(
+      { tenant, samples, oldestMs: oldest, newestMs: newest },
+      'parked samples that the destination would refuse as too old, or whose time has not come: ' +
+        'they stay in the buffer',
+    );
+  }
+}
+
+export function isWithin(
+  { oldest, newest }: { oldest: number; newest: number },
+  window: TimeWindow,
+): boolean {
+  return oldest >= window.oldest && newest <= window.newest;
+}
+
+/** Samples inside of the window, and those before and behind it, in their order. */
+function partBy(
+  columns: SampleColumns,
+  window: TimeWindow,
+): { inside: SampleColumns | undefined; outside: SampleColumns[] } {
+  const parts = [new SampleColumns(), new SampleColumns(), new SampleColumns()];
+  for (let row = 0; row < columns.count; row++) {
+    const timestamp = columns.timestamps[row]!;
+    const part = timestamp < window.oldest ? 0 : timestamp > window.newest ? 2 : 1;
+    parts[part]!.appendRows(columns, row, row + 1);
+  }
+  const [before, inside, behind] = parts as [SampleColumns, SampleColumns, SampleColumns];
+  return {
+    inside: inside.count > 0 ? inside : undefined,
+    outside: [before, behind].filter(({ count }) => count > 0),
+  };
+}
