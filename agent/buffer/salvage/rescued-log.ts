@@ -11,10 +11,14 @@ import type { EntryRow } from './row-shapes.ts';
 export class RescuedLog {
   /** By id; undefined where the entry is lost. What is missing behind the last is not known. */
   readonly entries: readonly (Uint8Array | undefined)[];
+  /** Entries whose own hash is damaged, so that only the next one vouches for them. */
+  readonly damagedHashes: number;
 
   /** @param rows the candidates for each id */
   constructor(rows: ReadonlyMap<number, readonly EntryRow[]>) {
-    this.entries = verify(rows);
+    const { entries, damagedHashes } = verify(rows);
+    this.entries = entries;
+    this.damagedHashes = damagedHashes;
   }
 
   /** Lost entries between others. */
@@ -41,8 +45,9 @@ function placeholder(id: number): Uint8Array {
   return encodeSeriesEntry('', labels);
 }
 
-function verify(rows: ReadonlyMap<number, readonly EntryRow[]>): (Uint8Array | undefined)[] {
+function verify(rows: ReadonlyMap<number, readonly EntryRow[]>) {
   const entries: (Uint8Array | undefined)[] = [];
+  let damagedHashes = 0;
   // What the hash before the next entry can be: what its bytes add up to, or what was stored.
   let before = [CHAIN_START];
   let expected = 0;
@@ -55,10 +60,11 @@ function verify(rows: ReadonlyMap<number, readonly EntryRow[]>): (Uint8Array | u
       while (entries.length < id) entries.push(undefined);
       entries.push(found.entry);
       before = [found.hash];
+      if (!candidates.some(({ hash }) => hash === found.hash)) damagedHashes++;
     }
     expected = id + 1;
   }
-  return entries;
+  return { entries, damagedHashes };
 }
 
 /** The candidate that the chain vouches for: by its own hash, or, where that is damaged, by the next. */
