@@ -16,7 +16,7 @@ import { reportVanished } from './missing.ts';
 import { openStore } from './open-store.ts';
 import { rescueOpenFiles } from './salvage/rescue-open-files.ts';
 import { segmentRows } from './segment-rows.ts';
-import { removalOf, Witness } from './witness.ts';
+import { type Removal, removalOf, Witness } from './witness.ts';
 
 /** What one remote-write request asks to keep: samples of one tenant and the entries they need. */
 export interface Append {
@@ -156,10 +156,8 @@ export class Buffer {
       return this.dictionary.write();
     });
     committed();
-    for (const row of rows) {
-      this.#witness.stored(row);
-      this.#addBacklog(row.tenant, row.samples);
-    }
+    this.#witness.stored(rows);
+    for (const { tenant, samples } of rows) this.#addBacklog(tenant, samples);
   }
 
   /** Says why `rows` do not fit, after dropping the oldest segments where that is wanted. */
@@ -186,14 +184,22 @@ export class Buffer {
       if (!wanted(segment, evicted.length)) break;
       evicted.push(segment);
     }
-    this.#witness.removing(evicted.map(removalOf), () =>
-      this.#db.transaction(() => {
-        for (const { id } of evicted) this.#db.removeSegment(id);
-      }),
-    );
+    this.#remove(evicted.map(removalOf), () => {
+      for (const { id } of evicted) this.#db.removeSegment(id);
+    });
     for (const { tenant, samples } of evicted) this.#addBacklog(tenant, -samples);
     recordLosses(this.losses, this.#log, reason, evicted);
     return evicted.length;
+  }
+
+  #remove(removals: readonly Removal[], work: () => void): void {
+    if (removals.length === 0) return;
+    this.#witness.removing(removals, (number) =>
+      this.#db.transaction(() => {
+        work();
+        this.#db.setRemovals(hex(this.run), number);
+      }),
+    );
   }
 
   /**
@@ -234,7 +240,7 @@ export class Buffer {
   /** Keeps a segment that cannot be read for inspection, out of the way of the others. */
   #setAside(segment: Omit<StoredSegment, 'body'>): void {
     this.#disk.run(() => {
-      this.#witness.removing([removalOf(segment)], () => this.#db.setAside(segment.id));
+      this.#remove([removalOf(segment)], () => this.#db.setAside(segment.id));
       this.#addBacklog(segment.tenant, -segment.samples);
       recordLosses(this.losses, this.#log, 'damaged', [segment]);
       return undefined;
@@ -255,17 +261,10 @@ export class Buffer {
     this.#disk.run(() => {
       for (let [next] = this.#unforgotten; next !== undefined; [next] = this.#unforgotten) {
         const { tenant, ranges } = next;
-        const removals = ranges.map((range) => ({
-          ...range,
-          tenant,
-          run: hex(range.run),
-          samples: this.#db.samplesIn(tenant, range),
-        }));
-        this.#witness.removing(removals, () =>
-          this.#db.transaction(() => {
-            for (const range of ranges) this.#db.removeRange(tenant, range);
-          }),
-        );
+        const removals = this.#db.removalsIn(tenant, ranges);
+        this.#remove(removals, () => {
+          for (const removal of removals) this.#db.removeRange(removal);
+        });
         this.#unforgotten.shift();
         const samples = removals.reduce((sum, removal) => sum + removal.samples, 0);
         if (samples > 0) this.#addBacklog(tenant, -samples);

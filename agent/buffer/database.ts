@@ -1,10 +1,12 @@
 import { crc32 } from 'node:zlib';
 import type Database from 'better-sqlite3';
 import type { PositionRange } from '../../proto/position-ranges.ts';
+import { SEGMENT_SAMPLES_MAX } from '../../proto/segment.ts';
 import { DamagedBufferError } from './damage.ts';
 import { OpenFiles } from './open-files.ts';
 import { openSqlite, PAGE_BYTES } from './schema.ts';
 import type { WaitingRange } from './waiting-ledger.ts';
+import type { Removal } from './witness.ts';
 
 /** A segment as it is stored; `run` in hexadecimal, times in ms since the Unix epoch. */
 export interface SegmentRow {
@@ -25,6 +27,9 @@ export interface StoredSegment extends SegmentRow {
   /** Whether row and checksum agree. */
   isIntact: boolean;
 }
+
+/** Stands among the last sequences of a run for the number of its removals; no tenant's name. */
+export const REMOVALS = 'removals of segments';
 
 /** 64-bit numbers are kept as text: readable in the sqlite3 shell, no sign to think of. */
 export const hex = (id: bigint): string => id.toString(16).padStart(16, '0');
@@ -172,7 +177,7 @@ export class BufferDatabase {
     return this.#statements.waiting.all() as (WaitingRange & { tenant: string })[];
   }
 
-  /** Samples of all segments. */
+  /** Samples of all segments, those left out that claim more than a segment can hold. */
   samples(): number {
     return (this.#statements.samples.get() as { samples: number }).samples;
   }
@@ -199,14 +204,23 @@ export class BufferDatabase {
     return (this.#statements.oldest.get() as { oldest: number } | undefined)?.oldest;
   }
 
-  /** Samples in the segments of a range. */
-  samplesIn(tenant: string, { run, first, last }: PositionRange): number {
-    const row = this.#statements.rangeSamples.get(tenant, hex(run), first, last);
-    return (row as { samples: number }).samples;
+  /** The ranges that hold segments, with their samples. */
+  removalsIn(tenant: string, ranges: readonly PositionRange[]): Removal[] {
+    return ranges.flatMap(({ run: runId, first, last }) => {
+      const run = hex(runId);
+      const row = this.#statements.rangeSamples.get(tenant, run, first, last);
+      const { samples } = row as { samples: number };
+      return samples === 0 ? [] : [{ tenant, run, first, last, samples }];
+    });
   }
 
-  removeRange(tenant: string, { run, first, last }: PositionRange): void {
-    this.#statements.removeRange.run(tenant, hex(run), first, last);
+  removeRange({ tenant, run, first, last }: Removal): void {
+    this.#statements.removeRange.run(tenant, run, first, last);
+  }
+
+  /** How often a run has removed segments; to be committed with the removal. */
+  setRemovals(run: string, count: number): void {
+    this.#statements.setHead.run(run, REMOVALS, count);
   }
 
   removeSegment(id: number): void {
@@ -285,7 +299,10 @@ function prepare(db: Database.Database) {
         'sum(samples) AS samples, min(oldest) AS oldest, max(newest) AS newest ' +
         'FROM segments NOT INDEXED GROUP BY tenant, run ORDER BY min(id)',
     ),
-    samples: sql('SELECT coalesce(sum(samples), 0) AS samples FROM segments NOT INDEXED'),
+    samples: sql(
+      'SELECT coalesce(sum(samples), 0) AS samples FROM segments NOT INDEXED ' +
+        `WHERE samples <= ${SEGMENT_SAMPLES_MAX}`,
+    ),
     segmentsIn: sql(
       'SELECT sequence, samples FROM segments ' +
         'WHERE tenant = ? AND run = ? AND sequence BETWEEN ? AND ? ORDER BY sequence',

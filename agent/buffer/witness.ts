@@ -1,13 +1,19 @@
 import type { Clock } from '../../base/clock.ts';
-import { type HighWater, writeHighWater } from './high-water.ts';
+import { type HighWater, HighWaterFile } from './high-water.ts';
 import { WaitingLedger, type WaitingRange } from './waiting-ledger.ts';
 
-/** With more tenants the file is too large to be written at every answer of the hub. */
+/** With more tenants the file is too large to be written with every commit. */
 const TENANTS_MAX = 100;
 
 /** Segments that leave the buffer; `samples` is what they hold together. */
 export interface Removal extends Pick<WaitingRange, 'run' | 'first' | 'last' | 'samples'> {
   tenant: string;
+}
+
+/** A segment that was committed. */
+interface Stored extends Omit<WaitingRange, 'first' | 'last'> {
+  tenant: string;
+  sequence: number;
 }
 
 export function removalOf(segment: {
@@ -22,16 +28,17 @@ export function removalOf(segment: {
 
 /** Keeps the file beside the database that tells what is in it; see high-water.ts. */
 export class Witness {
-  readonly #path: string;
+  readonly #file: HighWaterFile;
   readonly #run: string;
   readonly #clock: Clock;
   #ledger = new WaitingLedger();
   /** Last sequence of this run, by tenant. */
   readonly #heads = new Map<string, number>();
+  #removals = 0;
 
   /** @param run that stores from now on, in hexadecimal */
   constructor(path: string, run: string, clock: Clock) {
-    this.#path = path;
+    this.#file = new HighWaterFile(path);
     this.#run = run;
     this.#clock = clock;
   }
@@ -42,7 +49,7 @@ export class Witness {
   }
 
   get state(): HighWater {
-    return this.#stateWith(this.#ledger);
+    return this.#stateWith(this.#ledger, this.#removals);
   }
 
   /** What earlier runs have left. */
@@ -51,39 +58,42 @@ export class Witness {
     this.#ledger.seal();
   }
 
-  /** A segment was committed. */
-  stored(row: Omit<WaitingRange, 'first' | 'last'> & { tenant: string; sequence: number }): void {
-    const { tenant, run, sequence, samples, oldest, newest } = row;
-    this.#heads.set(tenant, sequence);
-    this.#ledger.add(tenant, { run, first: sequence, last: sequence, samples, oldest, newest });
+  /** Segments were committed: the file says so before anybody is told. */
+  stored(rows: Iterable<Stored>): void {
+    for (const { tenant, run, sequence, samples, oldest, newest } of rows) {
+      this.#heads.set(tenant, sequence);
+      this.#ledger.add(tenant, { run, first: sequence, last: sequence, samples, oldest, newest });
+    }
+    if (this.#ledger.size <= TENANTS_MAX) this.#file.write(this.state);
   }
 
   /**
-   * Does `work`, which removes segments. The file says so first: what a crash in between leaves is
-   * in the database and not in the file, which means nothing; the other way round it would look
-   * lost.
+   * Does `work`, which removes segments, and gives it the number of the removal to commit with it.
+   * The file says so first: what a crash in between leaves is in the database and not in the file,
+   * which means nothing; the other way round it would look lost.
    */
-  removing<T>(removals: readonly Removal[], work: () => T): T {
+  removing(removals: readonly Removal[], work: (number: number) => void): void {
     const ledger = this.#ledger.copy();
     for (const { tenant, samples, ...range } of removals) ledger.remove(tenant, range, samples);
-    const isSmall = ledger.size <= TENANTS_MAX;
-    if (removals.length > 0 && isSmall) writeHighWater(this.#path, this.#stateWith(ledger));
-    const result = work();
+    const number = this.#removals + 1;
+    if (ledger.size <= TENANTS_MAX) this.#file.write(this.#stateWith(ledger, number));
+    work(number);
     this.#ledger = ledger;
-    return result;
+    this.#removals = number;
   }
 
   /** About once a second. */
   write(): void {
-    writeHighWater(this.#path, this.state);
+    this.#file.write(this.state);
     this.#ledger.seal();
   }
 
-  #stateWith(ledger: WaitingLedger): HighWater {
+  #stateWith(ledger: WaitingLedger, removals: number): HighWater {
     return {
       run: this.#run,
       writtenAt: this.#clock.now(),
       tenants: Object.fromEntries(this.#heads),
+      removals,
       waiting: ledger.snapshot(),
     };
   }

@@ -1,3 +1,4 @@
+import { REMOVALS } from '../database.ts';
 import type { HighWater } from '../high-water.ts';
 import type { LostPositions, LostSegment } from '../losses.ts';
 import { gapsIn, missingOf } from '../missing.ts';
@@ -105,7 +106,7 @@ function laterRanges(
   const { run } = witness;
   const lasts = new Map(Object.entries(witness.tenants));
   const stored = [...heads.map((head) => ({ ...head, sequence: head.last })), ...carried].filter(
-    (row) => row.run === run,
+    (row) => row.run === run && row.tenant !== REMOVALS,
   );
   for (const { tenant, sequence } of stored) {
     lasts.set(tenant, Math.max(sequence, lasts.get(tenant) ?? 0));
