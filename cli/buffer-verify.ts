@@ -60,10 +60,11 @@ function dictionaryProblems(buffer: OfflineBuffer): string[] {
   const { epochs, entries } = buffer.image;
   for (const key of entries.keys()) {
     const log = buffer.log(key);
-    const first = log.entries.indexOf(undefined);
+    const gap = log.entries.indexOf(undefined);
+    const first = gap < 0 ? log.entries.length : gap;
     const name = epochs.get(key)?.toString(16).padStart(16, '0');
     if (name === undefined) problems.push(`dictionary ${key}: the name of its epoch is lost`);
-    if (first >= 0) {
+    if (!log.isWhole) {
       problems.push(`dictionary ${name ?? key}: ${log.lost} entries are damaged, from ${first} on`);
     }
     if (log.damagedHashes > 0) {

@@ -13,17 +13,22 @@ export class RescuedLog {
   readonly entries: readonly (Uint8Array | undefined)[];
   /** Entries whose own hash is damaged, so that only the next one vouches for them. */
   readonly damagedHashes: number;
+  /** Entries that are damaged or missing, as far as others show that they were there. */
+  readonly lost: number;
 
   /** @param rows the candidates for each id */
   constructor(rows: ReadonlyMap<number, readonly EntryRow[]>) {
     const { entries, damagedHashes } = verify(rows);
     this.entries = entries;
+    const gaps = entries.filter((entry) => entry === undefined).length;
+    const behind = rows.keys().filter((id) => id >= entries.length);
+    this.lost = gaps + [...behind].length;
     this.damagedHashes = damagedHashes;
   }
 
-  /** Lost entries between others. */
-  get lost(): number {
-    return this.entries.reduce((sum, entry) => sum + (entry === undefined ? 1 : 0), 0);
+  /** Whether nothing shows that an entry is lost. */
+  get isWhole(): boolean {
+    return this.lost === 0;
   }
 
   /** Whether samples with this id can be told the series of. */
