@@ -12,6 +12,11 @@ export interface Command {
   run(flags: Flags, operands: readonly string[]): Promise<number>;
 }
 
+/** The values of a flag that can be given several times. */
+export function several(flags: Flags, name: string): string[] {
+  return [flags[name] ?? []].flat().filter((value) => typeof value === 'string');
+}
+
 /** The value of a flag that can be given once. */
 export function single(flags: Flags, name: string): string | undefined {
   const value = flags[name];

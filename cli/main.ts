@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { version } from '../base/version.ts';
 import { agentCommand } from './agent.ts';
+import { bufferCommands } from './buffer.ts';
 import { checkConfigCommand } from './check-config.ts';
 import type { Command } from './command.ts';
 import { demoCommand } from './demo.ts';
@@ -15,17 +16,28 @@ const commands: readonly Command[] = [
   demoCommand,
   checkConfigCommand,
   refusedCommand,
+  ...bufferCommands,
 ];
 
-function overview(): string {
-  const width = Math.max(...commands.map((command) => command.usage.length)) + 2;
-  const lines = commands.map(({ usage, meaning }) => `  ${usage.padEnd(width)}${meaning}`);
+function overview(shown = commands): string {
+  const width = Math.max(...shown.map((command) => command.usage.length)) + 2;
+  const lines = shown.map(({ usage, meaning }) => `  ${usage.padEnd(width)}${meaning}`);
   const more = '`starferry <command> --help` lists the flags; `starferry --version`.';
   return ['Usage: starferry <command> [flags]', '', ...lines, '', more, ''].join('\n');
 }
 
+/** The first word of several commands is none by itself, but can be asked for help. */
+function unknownCommand(name: string, [next]: readonly string[]): number {
+  const group = commands.filter((command) => command.name.startsWith(`${name} `));
+  if (group.length === 0) return reportUsage(`unknown command ${name}`);
+  const wantsHelp = next === '--help' || next === '-h';
+  if (!wantsHelp) return reportUsage(`unknown command ${[name, next ?? ''].join(' ').trimEnd()}`);
+  process.stdout.write(overview(group));
+  return 0;
+}
+
 async function main(args: readonly string[]): Promise<number> {
-  const [name, ...rest] = args;
+  const [name] = args;
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
     process.stdout.write(overview());
     return name === undefined ? 2 : 0;
@@ -34,8 +46,11 @@ async function main(args: readonly string[]): Promise<number> {
     process.stdout.write(`starferry ${version} (node ${process.version})\n`);
     return 0;
   }
-  const command = commands.find((candidate) => candidate.name === name);
-  if (command === undefined) return reportUsage(`unknown command ${name}`);
+  const command = commands.find((candidate) =>
+    candidate.name.split(' ').every((word, index) => args[index] === word),
+  );
+  if (command === undefined) return unknownCommand(name, args.slice(1));
+  const rest = args.slice(command.name.split(' ').length);
   const parsed = parseFlags(rest, command.flags, command.operandsMax);
   if (parsed.kind === 'error') return reportUsage(parsed.message);
   if (parsed.kind === 'help') {

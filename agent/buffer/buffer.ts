@@ -152,10 +152,8 @@ export class Buffer extends ParkingStore {
       return this.dictionary.write();
     });
     committed();
-    for (const row of rows) {
-      this.witness.stored(row);
-      this.addBacklog(row.tenant, row.samples);
-    }
+    this.witness.stored(rows);
+    for (const { tenant, samples } of rows) this.addBacklog(tenant, samples);
   }
 
   /** Says why `rows` do not fit, after dropping the oldest samples where that is wanted. */

@@ -7,6 +7,9 @@ import { openSqlite, PAGE_BYTES } from './schema.ts';
 import { SegmentTable } from './segment-table.ts';
 import type { WaitingRange } from './waiting-ledger.ts';
 
+/** Stands among the last sequences of a run for the number of its removals; no tenant's name. */
+export const REMOVALS = 'removals of segments';
+
 /**
  * The agent's buffer in SQLite, once schema.ts has opened it; the tables speak SQL each for
  * themselves. Calls are synchronous and belong on the buffer's worker thread. What is written
@@ -126,6 +129,11 @@ export class BufferDatabase {
   /** The last sequence that a run has given out for a tenant. */
   setHead(run: string, tenant: string, sequence: number): void {
     this.#statements.setHead.run(run, tenant, sequence);
+  }
+
+  /** How often a run has removed samples; to be committed with the removal. */
+  setRemovals(run: string, count: number): void {
+    this.setHead(run, REMOVALS, count);
   }
 
   forgetHeads(): void {

@@ -1,4 +1,4 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { z } from 'zod';
 
 /** What a run has committed, and what of it and of runs before it waited then. */
@@ -8,6 +8,8 @@ export interface HighWater {
   writtenAt: number;
   /** Last segment sequence of each tenant that the run has committed. */
   tenants: Record<string, number>;
+  /** How often the run has removed segments. */
+  removals: number;
   /** By tenant, see WaitingRange. */
   waiting: Record<
     string,
@@ -27,6 +29,7 @@ const schema = z.object({
   run: z.string(),
   writtenAt: z.number(),
   tenants: z.record(z.string(), z.int()),
+  removals: z.int(),
   waiting: z.record(z.string(), z.array(range)),
 });
 
@@ -35,15 +38,32 @@ const schema = z.object({
  * commits vanish without any error, a file can be deleted or replaced, and only what is kept
  * outside can tell.
  *
- * Written about once a second and never synced: it may lag behind, so it only serves detection, and
- * a full disk is no reason to stop. Renamed into place, so that a crash leaves the one before.
+ * Never synced: a power cut may leave an old one, or none that can be read, so it only serves
+ * detection, and a disk that cannot take it is no reason to stop. Written over in place and never
+ * shorter, so that a process that is killed leaves a whole one, and a full disk takes it as well.
  */
-export function writeHighWater(path: string, highWater: HighWater): void {
-  try {
-    writeFileSync(`${path}.part`, JSON.stringify(highWater));
-    renameSync(`${path}.part`, path);
-  } catch {
-    // The next second tries again; a commit on that disk says loudly what is wrong with it.
+export class HighWaterFile {
+  readonly #path: string;
+  #bytes: number;
+
+  constructor(path: string) {
+    this.#path = path;
+    this.#bytes = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  }
+
+  write(highWater: HighWater): void {
+    const content = Buffer.from(JSON.stringify(highWater).padEnd(this.#bytes));
+    try {
+      const file = openSync(this.#path, constants.O_WRONLY | constants.O_CREAT, 0o644);
+      try {
+        writeSync(file, content);
+        this.#bytes = content.length;
+      } finally {
+        closeSync(file);
+      }
+    } catch {
+      // The next second tries again; a commit on that disk says loudly what is wrong with it.
+    }
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Log } from '../../base/log.ts';
+import { REMOVALS } from './database.ts';
 import { type HighWater, readHighWater } from './high-water.ts';
 import { type Losses, type LostPositions, type LostSegment, recordLosses } from './losses.ts';
 import type { WaitingRange } from './waiting-ledger.ts';
@@ -30,15 +31,17 @@ export function reportVanished(
 }
 
 /**
- * What the witness says waits and the database does not hold. Nothing as long as the database holds
- * as many samples and is not behind: what was answered for leaves the witness first.
+ * What the witness says waits and the database does not hold. A witness that a power cut has left
+ * behind the database proves nothing; one that is of the same moment has to agree on the number of
+ * samples; and a database that is behind the witness has lost commits.
  */
 export function missingFrom(rows: StoredRows, witness: HighWater): LostSegment[] {
   const ranges = Object.entries(witness.waiting).flatMap(([tenant, waiting]) =>
     waiting.map((range) => ({ tenant, range })),
   );
   const expected = ranges.reduce((sum, { range }) => sum + range.samples, 0);
-  if (rows.samples() >= expected && !isBehind(rows, witness)) return [];
+  const { isBehind, isAhead } = progressOf(rows, witness);
+  if (!isBehind && (isAhead || rows.samples() >= expected)) return [];
   return ranges.flatMap(({ tenant, range }) => {
     const found = rows.segmentsIn(tenant, range);
     return missingOf(tenant, range, found);
@@ -51,10 +54,12 @@ export function missingOf(
   range: WaitingRange,
   found: readonly { sequence: number; samples: number }[],
 ): LostSegment[] {
-  const samples = range.samples - found.reduce((sum, segment) => sum + segment.samples, 0);
+  // A row that claims more than there can be is damaged, and would hide what is missing.
+  const plausible = found.filter((segment) => segment.samples <= range.samples);
+  const samples = range.samples - plausible.reduce((sum, segment) => sum + segment.samples, 0);
   if (samples <= 0) return [];
   const { oldest, newest } = range;
-  return [{ tenant, samples, oldest, newest, positions: gapsIn(range, found) }];
+  return [{ tenant, samples, oldest, newest, positions: gapsIn(range, plausible) }];
 }
 
 /** The sequences of a range that are not among those found, which ascend. */
@@ -72,12 +77,18 @@ export function gapsIn(
   return gaps;
 }
 
-/** An older copy of the database, or one whose last commits are gone. */
-function isBehind(rows: StoredRows, { run, tenants }: HighWater): boolean {
-  const heads = new Map(
-    rows.heads().flatMap((head) => (head.run === run ? [[head.tenant, head.last]] : [])),
-  );
-  return Object.entries(tenants).some(([tenant, last]) => (heads.get(tenant) ?? 0) < last);
+/** The database beside the witness, by the counters that grow with every commit of a run. */
+function progressOf(
+  rows: StoredRows,
+  { run, tenants, removals }: HighWater,
+): { isBehind: boolean; isAhead: boolean } {
+  const heads = rows.heads().filter((head) => head.run === run);
+  const stored = new Map(heads.map(({ tenant, last }) => [tenant, last]));
+  const witnessed = new Map([...Object.entries(tenants), [REMOVALS, removals]]);
+  return {
+    isBehind: witnessed.entries().some(([name, last]) => (stored.get(name) ?? 0) < last),
+    isAhead: stored.entries().some(([name, last]) => (witnessed.get(name) ?? 0) < last),
+  };
 }
 
 /** How many segments the ranges hold. */

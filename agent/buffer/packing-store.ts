@@ -59,10 +59,8 @@ export class PackingStore extends SampleStore {
     });
     if (unavailable !== undefined) return false;
     this.shelf.remove(pack);
-    for (const row of rows) {
-      this.witness.stored({ ...row, run, sequence: row.positions[0]!.first });
-      this.shelf.add(headOf(row));
-    }
+    this.witness.stored(rows.map((row) => ({ ...row, run, sequence: row.positions[0]!.first })));
+    for (const row of rows) this.shelf.add(headOf(row));
     return true;
   }
 }

@@ -106,10 +106,8 @@ export class ParkingStore extends PackingStore {
       return undefined;
     });
     if (unavailable !== undefined) return false;
-    for (const row of rows) {
-      this.witness.stored({ ...row, run, sequence: row.positions[0]!.first });
-      this.parked.add(headOf(row));
-    }
+    this.witness.stored(rows.map((row) => ({ ...row, run, sequence: row.positions[0]!.first })));
+    for (const row of rows) this.parked.add(headOf(row));
     leave();
     return true;
   }

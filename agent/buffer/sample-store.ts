@@ -5,7 +5,6 @@ import type { Answered } from './buffer-tools.ts';
 import { DamagedBufferError } from './damage.ts';
 import type { BufferDatabase } from './database.ts';
 import type { DiskGuard } from './disk-guard.ts';
-import { hex } from './hex.ts';
 import { type Losses, type LostSegment, recordLosses } from './losses.ts';
 import { PackShelf } from './pack-shelf.ts';
 import type { PackHead, PackTable } from './pack-table.ts';
@@ -207,6 +206,7 @@ export class SampleStore {
       if ('positions' in stored) packs.push(stored);
       else segments.push(stored);
     }
+    if (segments.length + packs.length === 0) return 0;
     this.remove([...segments.map(removalOf), ...packs.flatMap(removalsOfPack)], () => {
       for (const { id } of segments) this.db.segments.remove(id);
       for (const pack of packs) this.tableOf(pack).remove(pack.id);
@@ -249,14 +249,10 @@ export class SampleStore {
 
   #forgetAnswered({ tenant, ranges }: Answered): number {
     const packs = this.shelf.coveredBy(tenant, ranges);
-    const removals = ranges.map((range) => ({
-      ...range,
-      tenant,
-      run: hex(range.run),
-      samples: this.db.segments.samplesIn(tenant, range),
-    }));
+    const removals = this.db.segments.removalsIn(tenant, ranges);
+    if (removals.length + packs.length === 0) return 0;
     this.remove([...removals, ...packs.flatMap(removalsOfPack)], () => {
-      for (const range of ranges) this.db.segments.removeRange(tenant, range);
+      for (const removal of removals) this.db.segments.removeRange(removal);
       for (const { id } of packs) this.db.packs.remove(id);
     });
     for (const pack of packs) this.shelf.remove(pack);
@@ -291,7 +287,12 @@ export class SampleStore {
 
   /** Removes rows in one transaction, and from the witness. */
   protected remove(removals: readonly Removal[], work: () => void): void {
-    this.witness.removing(removals, () => this.db.transaction(work));
+    this.witness.removing(removals, (number) =>
+      this.db.transaction(() => {
+        work();
+        this.db.setRemovals(this.witness.run, number);
+      }),
+    );
   }
 
   #lose(reason: keyof Losses['samples'], lost: readonly LostSegment[]): void {

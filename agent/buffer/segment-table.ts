@@ -1,8 +1,10 @@
 import { crc32 } from 'node:zlib';
 import type Database from 'better-sqlite3';
 import type { PositionRange } from '../../proto/position-ranges.ts';
+import { SEGMENT_SAMPLES_MAX } from '../../proto/segment.ts';
 import { hex } from './hex.ts';
 import type { WaitingRange } from './waiting-ledger.ts';
+import type { Removal } from './witness.ts';
 
 /** A segment as it is stored; `run` in hexadecimal, times in ms since the Unix epoch. */
 export interface SegmentRow {
@@ -80,12 +82,15 @@ export class SegmentTable {
     return this.#statements.waiting.all() as (WaitingRange & { tenant: string })[];
   }
 
-  /** Samples of all segments. */
+  /** Samples of all segments, those left out that claim more than a segment can hold. */
   samples(): number {
     return (this.#statements.samples.get() as { samples: number }).samples;
   }
 
-  /** Segments of a range of sequences, ascending. */
+  /**
+   * Segments of a range of sequences, ascending; those left out that claim more than a segment can
+   * hold.
+   */
   inRange(
     tenant: string,
     { run, first, last }: Pick<WaitingRange, 'run' | 'first' | 'last'>,
@@ -99,14 +104,18 @@ export class SegmentTable {
     return this.#statements.ofEpoch.get(key) !== undefined;
   }
 
-  /** Samples in the segments of a range. */
-  samplesIn(tenant: string, { run, first, last }: PositionRange): number {
-    const row = this.#statements.rangeSamples.get(tenant, hex(run), first, last);
-    return (row as { samples: number }).samples;
+  /** The ranges that hold segments, with their samples. */
+  removalsIn(tenant: string, ranges: readonly PositionRange[]): Removal[] {
+    return ranges.flatMap(({ run: runId, first, last }) => {
+      const run = hex(runId);
+      const row = this.#statements.rangeSamples.get(tenant, run, first, last);
+      const { samples } = row as { samples: number };
+      return samples === 0 ? [] : [{ tenant, run, first, last, samples }];
+    });
   }
 
-  removeRange(tenant: string, { run, first, last }: PositionRange): void {
-    this.#statements.removeRange.run(tenant, hex(run), first, last);
+  removeRange({ tenant, run, first, last }: Removal): void {
+    this.#statements.removeRange.run(tenant, run, first, last);
   }
 
   remove(id: number): void {
@@ -152,10 +161,14 @@ function prepare(db: Database.Database) {
         'sum(samples) AS samples, min(oldest) AS oldest, max(newest) AS newest ' +
         'FROM segments NOT INDEXED GROUP BY tenant, run ORDER BY min(id)',
     ),
-    samples: sql('SELECT coalesce(sum(samples), 0) AS samples FROM segments NOT INDEXED'),
+    samples: sql(
+      'SELECT coalesce(sum(samples), 0) AS samples FROM segments NOT INDEXED ' +
+        `WHERE samples <= ${SEGMENT_SAMPLES_MAX}`,
+    ),
     inRange: sql(
       'SELECT sequence, samples FROM segments ' +
-        'WHERE tenant = ? AND run = ? AND sequence BETWEEN ? AND ? ORDER BY sequence',
+        'WHERE tenant = ? AND run = ? AND sequence BETWEEN ? AND ? ' +
+        `AND samples <= ${SEGMENT_SAMPLES_MAX} ORDER BY sequence`,
     ),
     ofEpoch: sql('SELECT id FROM segments WHERE epoch = ? ORDER BY id LIMIT 1'),
     rangeSamples: sql(

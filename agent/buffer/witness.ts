@@ -1,9 +1,9 @@
 import type { Clock } from '../../base/clock.ts';
 import { hex } from './hex.ts';
-import { type HighWater, writeHighWater } from './high-water.ts';
+import { type HighWater, HighWaterFile } from './high-water.ts';
 import { WaitingLedger, type WaitingRange } from './waiting-ledger.ts';
 
-/** With more tenants the file is too large to be written at every answer of the hub. */
+/** With more tenants the file is too large to be written with every commit. */
 const TENANTS_MAX = 100;
 
 /** What is at one position. */
@@ -48,16 +48,17 @@ export function removalsOfPack({
 
 /** Keeps the file beside the database that tells what is in it; see high-water.ts. */
 export class Witness {
-  readonly #path: string;
+  readonly #file: HighWaterFile;
   /** Run that stores from now on, in hexadecimal. */
   readonly run: string;
   readonly #clock: Clock;
   #ledger = new WaitingLedger();
   /** Last sequence of this run, by tenant. */
   readonly #heads = new Map<string, number>();
+  #removals = 0;
 
   constructor(path: string, run: string, clock: Clock) {
-    this.#path = path;
+    this.#file = new HighWaterFile(path);
     this.run = run;
     this.#clock = clock;
   }
@@ -68,7 +69,7 @@ export class Witness {
   }
 
   get state(): HighWater {
-    return this.#stateWith(this.#ledger);
+    return this.#stateWith(this.#ledger, this.#removals);
   }
 
   /** What earlier runs have left. */
@@ -77,43 +78,56 @@ export class Witness {
     this.#ledger.seal();
   }
 
-  /** A segment was committed, the last of its tenant. */
-  stored(row: StoredPosition): void {
-    this.#heads.set(row.tenant, row.sequence);
-    this.kept(row);
+  /** Segments were committed, the last of their tenants: the file says so before anybody is told. */
+  stored(rows: Iterable<StoredPosition>): void {
+    for (const row of rows) {
+      this.#heads.set(row.tenant, row.sequence);
+      this.#add(row);
+    }
+    this.#writeIfSmall();
   }
 
   /** Something is there at a position that was given out before. */
-  kept({ tenant, run, sequence, samples, oldest, newest }: StoredPosition): void {
+  kept(row: StoredPosition): void {
+    this.#add(row);
+    this.#writeIfSmall();
+  }
+
+  #add({ tenant, run, sequence, samples, oldest, newest }: StoredPosition): void {
     this.#ledger.add(tenant, { run, first: sequence, last: sequence, samples, oldest, newest });
   }
 
+  #writeIfSmall(): void {
+    if (this.#ledger.size <= TENANTS_MAX) this.#file.write(this.state);
+  }
+
   /**
-   * Does `work`, which removes segments. The file says so first: what a crash in between leaves is
-   * in the database and not in the file, which means nothing; the other way round it would look
-   * lost.
+   * Does `work`, which removes segments, and gives it the number of the removal to commit with it.
+   * The file says so first: what a crash in between leaves is in the database and not in the file,
+   * which means nothing; the other way round it would look lost.
    */
-  removing<T>(removals: readonly Removal[], work: () => T): T {
+  removing(removals: readonly Removal[], work: (number: number) => void): void {
     const ledger = this.#ledger.copy();
     for (const { tenant, samples, ...range } of removals) ledger.remove(tenant, range, samples);
-    const isSmall = ledger.size <= TENANTS_MAX;
-    if (removals.length > 0 && isSmall) writeHighWater(this.#path, this.#stateWith(ledger));
-    const result = work();
+    const number = this.#removals + 1;
+    if (ledger.size <= TENANTS_MAX) this.#file.write(this.#stateWith(ledger, number));
+    work(number);
     this.#ledger = ledger;
-    return result;
+    this.#removals = number;
   }
 
   /** About once a second. */
   write(): void {
-    writeHighWater(this.#path, this.state);
+    this.#file.write(this.state);
     this.#ledger.seal();
   }
 
-  #stateWith(ledger: WaitingLedger): HighWater {
+  #stateWith(ledger: WaitingLedger, removals: number): HighWater {
     return {
       run: this.run,
       writtenAt: this.#clock.now(),
       tenants: Object.fromEntries(this.#heads),
+      removals,
       waiting: ledger.snapshot(),
     };
   }

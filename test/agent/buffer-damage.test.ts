@@ -99,10 +99,11 @@ describe('the write-ahead log', () => {
     for (const sequence of [1, 2, 3]) append(sequence);
     const walOfThree = readFileSync(join(dataDir, 'buffer.db-wal'));
     for (const sequence of [4, 5]) append(sequence);
-    buffer.housekeep();
+    const witness = readFileSync(join(dataDir, 'high-water.json'));
     for (let count = 1; count <= more; count++) append(5 + count);
     const copy = powerCut(dataDir);
     buffer.close();
+    writeFileSync(join(copy, 'high-water.json'), witness);
     return { copy, wal: join(copy, 'buffer.db-wal'), walOfThree };
   }
 

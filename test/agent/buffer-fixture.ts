@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import type { BufferOptions } from '../../agent/buffer/buffer.ts';
 import { Buffer as SampleBuffer } from '../../agent/buffer/buffer.ts';
+import type { Answered } from '../../agent/buffer/buffer-tools.ts';
 import type { Losses } from '../../agent/buffer/losses.ts';
 import type { Clock } from '../../base/clock.ts';
 import { encodeSeriesEntry } from '../../proto/dictionary-entry.ts';
@@ -46,6 +47,7 @@ export function openBuffer(
   seed: string,
   options: Partial<BufferOptions> = {},
   losses?: Losses,
+  unforgotten: readonly Answered[] = [],
 ): OpenBuffer {
   const clock = new StillClock();
   const { log, lines } = memoryLog();
@@ -59,7 +61,7 @@ export function openBuffer(
       freeDiskBytesMin: 0,
       ...options,
     },
-    { clock, random, log, ...(losses === undefined ? {} : { losses }) },
+    { clock, random, log, unforgotten, ...(losses === undefined ? {} : { losses }) },
   );
   return { buffer, clock, lines };
 }

@@ -45,6 +45,20 @@ describe('the answer', () => {
     expect(counts).toEqual({ 'answered 503': 1 });
   });
 
+  it('is 503 while the buffer is salvaged, and no series is looked up meanwhile', async () => {
+    const { url, buffer, counts } = await startIngest();
+    buffer.pause = { reason: 'recovering', retryAfterMs: 5000 };
+    const reply = await post(url, good);
+    expect([reply.status, reply.text]).toEqual([503, 'recovering\n']);
+    expect(reply.headers['retry-after']).toBe('5');
+    expect(buffer.appends).toBe(0);
+    buffer.pause = undefined;
+    expect((await post(url, good)).status).toBe(204);
+    // The table of series begins again with a new buffer: an id given out before would be void.
+    expect(buffer.entries).toHaveLength(1);
+    expect(counts).toMatchObject({ 'answered 503': 1, 'answered 204': 1 });
+  });
+
   it('is 503 while more waits to be stored than the limit, and 204 afterwards', async () => {
     const fixture = await startIngest({ inFlightBytesMax: 500 });
     const finish = heldAppend(fixture);

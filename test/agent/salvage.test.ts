@@ -1,8 +1,9 @@
-import { cpSync } from 'node:fs';
+import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { DamagedBufferError } from '../../agent/buffer/damage.ts';
 import { emptyLosses } from '../../agent/buffer/losses.ts';
+import { makeSimulationFolder } from '../sim/data-folder.ts';
 import {
   type BufferDamage,
   DAMAGES_OF_DATABASE,
@@ -10,7 +11,6 @@ import {
   DAMAGES_WHILE_OPEN,
 } from '../tools/buffer-damages.ts';
 import { seededRandom, seedOfRun } from '../tools/seeded-random.ts';
-import { Workspace } from '../tools/workspace.ts';
 import { openBuffer, samplesOf, T0 } from './buffer-fixture.ts';
 import { lossAllowed, RowMap, unaccounted, without } from './salvage-check.ts';
 import {
@@ -23,21 +23,21 @@ import {
 } from './salvage-fixture.ts';
 import { flipBits } from './salvage-fuzz.ts';
 
-let workspace: Workspace;
+let folder: string;
 let filled: FilledBuffer;
 let maps: Record<'killed' | 'closed', RowMap>;
 let copies = 0;
 
 beforeAll(() => {
-  workspace = new Workspace('salvage');
-  filled = fillBuffer(workspace.folder);
+  folder = makeSimulationFolder();
+  filled = fillBuffer(folder);
   maps = { killed: new RowMap(filled.killed.dataDir), closed: new RowMap(filled.closed.dataDir) };
 });
-afterAll(() => workspace.close());
+afterAll(() => rmSync(folder, { recursive: true }));
 
-function copyOf(folder: string): string {
-  const copy = join(workspace.folder, `copy-${copies++}`);
-  cpSync(folder, copy, { recursive: true });
+function copyOf(original: string): string {
+  const copy = join(folder, `copy-${copies++}`);
+  cpSync(original, copy, { recursive: true });
   return copy;
 }
 
@@ -87,7 +87,7 @@ describe('a buffer that is damaged while no process has it open', () => {
 
   test.each(['killed', 'closed'] as const)('%s, in any bit: only what was hit is lost', (state) => {
     const random = seededRandom(seedOfRun());
-    expect(flipBits(filled[state], workspace.folder, random, 15)).toEqual([]);
+    expect(flipBits(filled[state], folder, random, 15)).toEqual([]);
   });
 });
 

@@ -169,6 +169,8 @@ export interface RunningAgent {
   buffer: SampleBuffer;
   shipper: Shipper;
   lines: Record<string, unknown>[];
+  /** Settles when the shipping has ended. */
+  running: Promise<void>;
   /** Appends samples, [series, timestamp, low half of the value]; throws when they are not kept. */
   append(tenant: string, rows: readonly (readonly [string, number, number])[]): void;
   /** Begins an empty dictionary: every series gets another id. */
@@ -232,6 +234,7 @@ export function startAgent(
     buffer,
     shipper,
     lines,
+    running,
     append,
     openEpoch() {
       ids.clear();

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { HubLink } from '../../agent/ship/hub-client.ts';
 import { AgentProcess, type Moment } from './agent-process.ts';
 import type { Chance } from './chance.ts';
-import { copyAsAfterPowerCut, cutWal, damageSegment } from './data-folder.ts';
+import { copyAsAfterPowerCut, cutWal, damageSegment, flipBits } from './data-folder.ts';
 import type { Ledger } from './ledger.ts';
 import { STARTS_AT_MS, type Surroundings } from './surroundings.ts';
 import { WallClock } from './virtual-time.ts';
@@ -83,10 +83,12 @@ export class AgentMachine {
     ledger.forgive(this.name, acknowledged);
   }
 
-  /** Damages a stored segment; the process must have ended. */
+  /** Damages a stored segment, or the files anywhere; the process must have ended. */
   damage(): void {
-    const column = damageSegment(this.#dataDir, this.#chance);
-    this.#deps.surroundings.note(`${this.name} damaged in ${column ?? 'nothing'}`);
+    const where = this.#chance.maybe(0.5)
+      ? flipBits(this.#dataDir, this.#chance)
+      : damageSegment(this.#dataDir, this.#chance);
+    this.#deps.surroundings.note(`${this.name} damaged in ${where ?? 'nothing'}`);
   }
 
   /** Ends in good order, with nothing left to send. */
@@ -134,7 +136,8 @@ export class AgentMachine {
       this.#deps.surroundings.note(`${this.name} lost ${samples} of ${tenant}: ${reason}`);
       this.#deps.ledger.report({
         tenant: String(tenant),
-        samples: Number(samples),
+        // Of segments that have left no row the number is not known, and the log says so.
+        samples: samples === 0 ? Number.POSITIVE_INFINITY : Number(samples),
         oldest: Date.parse(String(oldest)),
         newest: Date.parse(String(newest)),
       });

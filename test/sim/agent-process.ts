@@ -56,6 +56,8 @@ export class AgentProcess {
   readonly #ending = new AbortController();
   readonly #loops: Promise<unknown>;
   readonly #foundSamples: number;
+  /** Samples that were lost when the buffer was opened: they were not found. */
+  readonly #damagedBefore: number;
   #receivedSamples = 0;
 
   /** @throws what the buffer throws when it cannot be opened */
@@ -74,6 +76,7 @@ export class AgentProcess {
     let id = 0;
     for (const entry of this.buffer.dictionary.entries()) this.#series.restore(entry, id++);
     this.#foundSamples = this.waiting();
+    this.#damagedBefore = this.buffer.losses.samples.damaged;
     const outbound = this.#createOutbound(log);
     this.#shipper = outbound.shipper;
     this.#commits = parts.groupCommit(this.buffer, () => this.#shipper.wake(), clock);
@@ -160,7 +163,8 @@ export class AgentProcess {
   /** What the counters of the process do not account for; undefined when they agree. */
   imbalance(): string | undefined {
     const { settled, resumed } = this.#shipper.stats;
-    const { age, bytes, damaged } = this.buffer.losses.samples;
+    const { age, bytes } = this.buffer.losses.samples;
+    const damaged = this.buffer.losses.samples.damaged - this.#damagedBefore;
     const came = this.#foundSamples + this.#receivedSamples;
     const left = settledCount(settled) + resumed + age + bytes + damaged;
     if (came === left + this.waiting()) return undefined;

@@ -58,13 +58,13 @@ function missing({ plan, ledger, samples, settled }: Evidence): string[] {
 }
 
 /**
- * A lost sample that arrives all the same is out of order where requests are late or hubs take
- * turns: the agent goes on without it while somebody else still holds it.
+ * A lost sample that arrives all the same is out of order where requests are late, hubs take turns
+ * or an older copy comes back: the agent goes on without it while somebody else still holds it.
  */
 function outOfOrder({ plan, ledger, samples }: Evidence): string[] {
   if (plan.order === 'live_first') return [];
   const mayBeHeld =
-    plan.link.late > 0 || plan.link.twice > 0 || hasAny(plan, ['two hubs', 'clone']);
+    plan.link.late > 0 || plan.link.twice > 0 || hasAny(plan, ['two hubs', 'clone', 'restore']);
   const found: string[] = [];
   for (const { tenant, series, timestamp, newest } of samples.outOfOrder) {
     const sent = ledger.samples.get(sampleKey(tenant, series, timestamp));

@@ -1,13 +1,13 @@
 import {
-  copyFileSync,
+  cpSync,
   existsSync,
-  mkdirSync,
   mkdtempSync,
-  readdirSync,
+  readFileSync,
   truncateSync,
+  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import Database from 'better-sqlite3';
 import type { Chance } from './chance.ts';
 
@@ -23,10 +23,7 @@ export function makeSimulationFolder(): string {
  * log and whatever lies beside them, without the index that processes share in memory.
  */
 export function copyAsAfterPowerCut(from: string, to: string): void {
-  mkdirSync(to, { recursive: true });
-  for (const name of readdirSync(from)) {
-    if (!name.endsWith('-shm')) copyFileSync(join(from, name), join(to, name));
-  }
+  cpSync(from, to, { recursive: true, filter: (path) => !path.endsWith('-shm') });
 }
 
 /** Cuts the agent's write-ahead log off: what a power cut in the middle of a commit leaves. */
@@ -36,6 +33,21 @@ export function cutWal(folder: string, bytes: number): void {
 
 export function walPath(folder: string): string {
   return join(folder, 'buffer.db-wal');
+}
+
+/** Flips some bits anywhere in the files of a buffer that nobody has open; says where. */
+export function flipBits(folder: string, chance: Chance): string {
+  const places: string[] = [];
+  for (let count = chance.whole(1, 3); count > 0; count--) {
+    const path = chance.pick([join(folder, 'buffer.db'), walPath(folder)].filter(existsSync));
+    const bytes = readFileSync(path);
+    if (bytes.length === 0) continue;
+    const at = chance.whole(0, bytes.length - 1);
+    bytes[at]! ^= 1 << chance.whole(0, 7);
+    writeFileSync(path, bytes);
+    places.push(`${basename(path)} ${at}`);
+  }
+  return places.join(', ');
 }
 
 /** Damages one stored segment of an agent that does not run; says which part, if there was one. */
@@ -57,6 +69,9 @@ export function damageSegment(folder: string, chance: Chance): string | undefine
       db.prepare(`UPDATE segments SET ${column} = ${column} + 65536 WHERE id = ?`).run(id);
     }
     return column;
+  } catch {
+    // Damaged so far already that SQLite finds no table, or nothing at all.
+    return undefined;
   } finally {
     db.close();
   }

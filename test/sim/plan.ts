@@ -121,11 +121,11 @@ export function drawPlan(chance: Chance): Plan {
   };
 }
 
-/** An empty buffer has 14 pages, the series of a run take up to two more. */
+/** An empty buffer has 15 pages, the series of a run take up to two more. */
 function drawBufferLimits(chance: Chance): Plan['buffer'] {
   const isSmall = chance.maybe(0.3);
   return {
-    bytesMax: (isSmall ? chance.whole(15, 18) : 1000) * PAGE_BYTES,
+    bytesMax: (isSmall ? chance.whole(16, 19) : 1000) * PAGE_BYTES,
     ageMaxMs: chance.maybe(0.2) ? chance.between(15_000, 60_000) : 0,
     whenFull: chance.pick(['reject', 'drop_oldest']),
   };

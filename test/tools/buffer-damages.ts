@@ -48,7 +48,7 @@ export const DAMAGES_OF_DATABASE: readonly BufferDamage[] = [
   { name: 'a bit in the name of a column', apply: flipText('tenant TEXT', 3) },
   { name: 'a bit in the keyword of the schema', apply: flipText('CREATE TABLE segments', 2) },
   { name: 'garbage over the root of the segments', apply: overwrite(root('segments'), 'garbage') },
-  { name: 'a bit in a child pointer of the segments', apply: flipPage(root('segments'), 5000) },
+  { name: 'a bit in a child pointer of the segments', apply: flipPage(root('segments'), 11) },
   { name: 'garbage over a leaf of the segments', apply: overwrite(leaf('segments'), 'garbage') },
   { name: 'zeros over a leaf of the segments', apply: overwrite(leaf('segments'), 'zeros') },
   { name: 'the type of a leaf', apply: flipPage(leaf('segments'), 0, 3) },
@@ -129,7 +129,10 @@ export const DAMAGES_OF_LOG: readonly BufferDamage[] = [
   { name: 'the log emptied', apply: cutTo('buffer.db-wal', () => 0) },
   { name: 'the log deleted', apply: remove('buffer.db-wal') },
   { name: 'the database deleted beside its log', apply: remove('buffer.db') },
-  { name: 'the header page of the database beside its log', apply: overwrite(() => 1, 'garbage') },
+  {
+    name: 'a page of the database beside its log',
+    apply: overwrite(firstOverflow('segments'), 'garbage'),
+  },
 ];
 
 /** Damage to a data_dir that a running process has open. `older` is a copy of an earlier time. */
@@ -299,8 +302,9 @@ function freeTrunk(dataDir: string): number {
   return readFileSync(join(dataDir, 'buffer.db')).readUInt32BE(32);
 }
 
-/** A page that SQLite says is used like that: from the middle of the list. */
+/** A page of the database that SQLite says is used like that: from the middle of the list. */
 function pageOf(dataDir: string, condition: string): number {
+  const pagesInFile = statSync(join(dataDir, 'buffer.db')).size / PAGE_BYTES;
   const folder = mkdtempSync(join(tmpdir(), 'starferry-pages-'));
   try {
     for (const name of ['buffer.db', 'buffer.db-wal']) {
@@ -308,9 +312,9 @@ function pageOf(dataDir: string, condition: string): number {
     }
     const db = new Database(join(folder, 'buffer.db'));
     const pages = db
-      .prepare(`SELECT pageno FROM dbstat WHERE ${condition} ORDER BY path`)
+      .prepare(`SELECT pageno FROM dbstat WHERE ${condition} AND pageno <= ? ORDER BY path`)
       .pluck()
-      .all() as number[];
+      .all(pagesInFile) as number[];
     db.close();
     const page = pages[Math.floor(pages.length / 2)];
     assert(page !== undefined, `no page where ${condition}`);

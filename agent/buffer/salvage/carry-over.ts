@@ -19,8 +19,8 @@ const ROWS_AT_ONCE = 64;
 export interface CarriedOver {
   segments: number;
   samples: number;
-  /** Every position of which a row is in the new database, with the samples it had before. */
-  carried: { tenant: string; run: string; sequence: number; samples: number }[];
+  /** Every position that is accounted for by now, with the samples it had before. */
+  settled: { tenant: string; run: string; sequence: number; samples: number }[];
   /** Positions of which no intact row was found, as far as the best of them can be believed. */
   unreadable: Position[];
   /** Samples whose series is lost with an entry of the dictionary. */
@@ -52,7 +52,7 @@ export function carryOver(
   const result: CarriedOver = {
     segments: 0,
     samples: 0,
-    carried: [],
+    settled: [],
     unreadable: [],
     nameless: [],
     leftBehind: [],
@@ -61,7 +61,9 @@ export function carryOver(
   for (let from = 0; from < positions.length; from += ROWS_AT_ONCE) {
     const group = positions.slice(from, from + ROWS_AT_ONCE);
     if (options.hasRoom() && carryGroup(image, target, logs, group, result)) continue;
-    for (const { best } of positions.slice(from)) result.leftBehind.push(best);
+    const rest = positions.slice(from).map(({ best }) => best);
+    result.leftBehind.push(...rest);
+    result.settled.push(...rest);
     break;
   }
   target.logs.addEpoch(options.random.id64());
@@ -88,7 +90,7 @@ function writeLogs(
     const log = new RescuedLog(image.entries.get(oldKey) ?? new Map());
     const oldName = image.epochs.get(oldKey);
     // With other entries in it, it is another log: hubs must not take it for the one they hold.
-    const keepsName = oldName !== undefined && log.lost === 0 && !names.has(oldName);
+    const keepsName = oldName !== undefined && log.isWhole && !names.has(oldName);
     const name = keepsName ? oldName : random.id64();
     names.add(name);
     const key = target.transaction(() => {
@@ -115,24 +117,24 @@ function carryGroup(
   result: CarriedOver,
 ): boolean {
   const rows = group.map((position) => ({ position, row: readFirst(image, position) }));
-  const settled = rows.map(({ position, row }) => {
+  const named = rows.map(({ position, row }) => {
     const log = row && logs.get(row.epoch);
     return { position, row, ...(row && log ? withNames(row, log) : {}) };
   });
   try {
     target.transaction(() => {
-      for (const { kept } of settled) if (kept !== undefined) addSegment(target, kept);
+      for (const { kept } of named) if (kept !== undefined) addSegment(target, kept);
     });
   } catch (error) {
     if (isDiskFault(error)) return false;
     throw error;
   }
-  for (const { position, row, kept, lost } of settled) {
+  for (const { position, row, kept, lost } of named) {
     if (row === undefined) result.unreadable.push(position);
     if (lost !== undefined) result.nameless.push(lost);
     if (row !== undefined) {
       const { tenant, run, sequence, samples } = row;
-      result.carried.push({ tenant, run, sequence, samples });
+      result.settled.push({ tenant, run, sequence, samples });
     }
     if (kept !== undefined) {
       result.segments++;

@@ -11,15 +11,24 @@ import type { EntryRow } from './row-shapes.ts';
 export class RescuedLog {
   /** By id; undefined where the entry is lost. What is missing behind the last is not known. */
   readonly entries: readonly (Uint8Array | undefined)[];
+  /** Entries whose own hash is damaged, so that only the next one vouches for them. */
+  readonly damagedHashes: number;
+  /** Entries that are damaged or missing, as far as others show that they were there. */
+  readonly lost: number;
 
   /** @param rows the candidates for each id */
   constructor(rows: ReadonlyMap<number, readonly EntryRow[]>) {
-    this.entries = verify(rows);
+    const { entries, damagedHashes } = verify(rows);
+    this.entries = entries;
+    const gaps = entries.filter((entry) => entry === undefined).length;
+    const behind = rows.keys().filter((id) => id >= entries.length);
+    this.lost = gaps + [...behind].length;
+    this.damagedHashes = damagedHashes;
   }
 
-  /** Lost entries between others. */
-  get lost(): number {
-    return this.entries.reduce((sum, entry) => sum + (entry === undefined ? 1 : 0), 0);
+  /** Whether nothing shows that an entry is lost. */
+  get isWhole(): boolean {
+    return this.lost === 0;
   }
 
   /** Whether samples with this id can be told the series of. */
@@ -41,8 +50,9 @@ function placeholder(id: number): Uint8Array {
   return encodeSeriesEntry('', labels);
 }
 
-function verify(rows: ReadonlyMap<number, readonly EntryRow[]>): (Uint8Array | undefined)[] {
+function verify(rows: ReadonlyMap<number, readonly EntryRow[]>) {
   const entries: (Uint8Array | undefined)[] = [];
+  let damagedHashes = 0;
   // What the hash before the next entry can be: what its bytes add up to, or what was stored.
   let before = [CHAIN_START];
   let expected = 0;
@@ -55,10 +65,11 @@ function verify(rows: ReadonlyMap<number, readonly EntryRow[]>): (Uint8Array | u
       while (entries.length < id) entries.push(undefined);
       entries.push(found.entry);
       before = [found.hash];
+      if (!candidates.some(({ hash }) => hash === found.hash)) damagedHashes++;
     }
     expected = id + 1;
   }
-  return entries;
+  return { entries, damagedHashes };
 }
 
 /** The candidate that the chain vouches for: by its own hash, or, where that is damaged, by the next. */

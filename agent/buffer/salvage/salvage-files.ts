@@ -82,9 +82,10 @@ export class SalvageFiles {
     if (existsSync(witness)) copyFileSync(witness, join(this.folder, WITNESS));
   }
 
-  /** Empties the place where the new database is built. */
+  /** Empties the place where the new database is built; that there is one says that it goes on. */
   clearPart(): void {
-    for (const suffix of ['', '-wal', '-shm']) rmSync(this.part + suffix, { force: true });
+    for (const suffix of ['-wal', '-shm']) rmSync(this.part + suffix, { force: true });
+    writeFileSync(this.part, '');
   }
 
   /** The new database is closed and whole: from here on no crash can lose it. */

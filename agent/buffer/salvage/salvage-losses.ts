@@ -1,3 +1,4 @@
+import { REMOVALS } from '../database.ts';
 import type { HighWater } from '../high-water.ts';
 import type { LostPositions, LostSegment } from '../losses.ts';
 import { gapsIn, missingOf } from '../missing.ts';
@@ -22,12 +23,12 @@ export function waitsIn(
  * not even the row is left, only the sequence numbers and the time of storing are: `vanished`.
  */
 export function lostWith(
-  { carried, unreadable }: Pick<CarriedOver, 'carried' | 'unreadable'>,
+  { settled, unreadable }: Pick<CarriedOver, 'settled' | 'unreadable'>,
   heads: readonly HeadRow[],
   witness: HighWater | undefined,
   nowMs: number,
 ): { damaged: LostSegment[]; vanished: LostSegment[] } {
-  const byTenant = Map.groupBy(carried, ({ tenant }) => tenant);
+  const byTenant = Map.groupBy(settled, ({ tenant }) => tenant);
   const waiting = Object.entries(witness?.waiting ?? {}).flatMap(([tenant, ranges]) =>
     ranges.flatMap((range) => {
       const found = within(byTenant.get(tenant) ?? [], range);
@@ -35,7 +36,7 @@ export function lostWith(
     }),
   );
   const later = unreadable.filter(({ best }) => isLater(witness, best)).map(({ best }) => best);
-  const vanished = laterRanges(heads, carried, witness).flatMap(({ tenant, range }) => {
+  const vanished = laterRanges(heads, settled, witness).flatMap(({ tenant, range }) => {
     const rows = [...(byTenant.get(tenant) ?? []), ...later.filter((row) => row.tenant === tenant)];
     const positions = gapsIn(range, within(rows, range));
     if (positions.length === 0) return [];
@@ -98,14 +99,14 @@ function isLater(witness: HighWater | undefined, row: Position['best']): boolean
 /** What the run committed after the witness was written, by tenant. */
 function laterRanges(
   heads: readonly HeadRow[],
-  carried: CarriedOver['carried'],
+  settled: CarriedOver['settled'],
   witness: HighWater | undefined,
 ): { tenant: string; range: LostPositions }[] {
   if (witness === undefined) return [];
   const { run } = witness;
   const lasts = new Map(Object.entries(witness.tenants));
-  const stored = [...heads.map((head) => ({ ...head, sequence: head.last })), ...carried].filter(
-    (row) => row.run === run,
+  const stored = [...heads.map((head) => ({ ...head, sequence: head.last })), ...settled].filter(
+    (row) => row.run === run && row.tenant !== REMOVALS,
   );
   for (const { tenant, sequence } of stored) {
     lasts.set(tenant, Math.max(sequence, lasts.get(tenant) ?? 0));

@@ -1,7 +1,11 @@
+import { REMOVALS } from '../database.ts';
 import type { HighWater } from '../high-water.ts';
 import { readNode, readRecord } from './page-cells.ts';
 import { PageFiles } from './page-files.ts';
 import { headRow, segmentHead } from './row-shapes.ts';
+
+/** A run, a tenant and a number are much shorter. */
+const HEAD_BYTES_MAX = 1000;
 
 /**
  * Whether SQLite, opening the database in `folder`, would silently pass over commits that were
@@ -18,50 +22,47 @@ export function damageOfWal(
     if (pages.isEmpty && committed > 0) return 'the database is gone beside its write-ahead log';
     if (condition === 'damaged') return 'frames of the write-ahead log are damaged';
     if (condition !== 'torn' || typeof witness === 'string') return undefined;
-    const isKnown = hasKnownHead(pages, witness) || hasKnownSegment(pages, witness);
+    const isKnown = addedBy(pages, witness.run).some(
+      ({ tenant, sequence }) => sequence <= (witness.tenants[tenant] ?? 0),
+    );
     return isKnown ? 'the last frames of the write-ahead log are damaged' : undefined;
   } finally {
     pages.close();
   }
 }
 
-/** Every commit of segments writes the last sequences of their tenants. */
-function hasKnownHead(pages: PageFiles, { run, tenants }: HighWater): boolean {
-  const heads = unreadNodes(pages)
-    .flatMap((page) => readNode(page)?.cells ?? [])
-    .map((cell) => readRecord(cell, pages))
-    .map((record) => record && headRow(record))
-    .filter((head) => head?.run === run);
-  return heads.length > 0 && heads.every((head) => head!.last <= (tenants[head!.tenant] ?? 0));
+interface Added {
+  tenant: string;
+  sequence: number;
 }
 
-/** A segment that was not there before, and that the witness knows of. */
-function hasKnownSegment(pages: PageFiles, witness: HighWater): boolean {
-  const before = new Set<string>();
-  for (const { page } of unreadFrames(pages)) {
-    for (const { tenant, sequence } of segmentsOf(pages.readable(page), witness.run)) {
-      before.add(`${sequence} ${tenant}`);
-    }
-  }
-  return unreadNodes(pages)
-    .flatMap((page) => segmentsOf(page, witness.run))
-    .filter(({ tenant, sequence }) => !before.has(`${sequence} ${tenant}`))
-    .some(({ tenant, sequence }) => sequence <= (witness.tenants[tenant] ?? 0));
+/**
+ * Segments and last sequences of a run that the frames hold at which SQLite would stop: those that
+ * were not in the same pages before, where a commit may only have moved them.
+ */
+function addedBy(pages: PageFiles, run: string): Added[] {
+  const frames = pages.wal.frames.slice(pages.wal.readable);
+  const before = new Set(
+    frames.flatMap(({ page }) => sequencesIn(pages.readable(page), pages, run)).map(keyOf),
+  );
+  return frames
+    .flatMap((frame) => pages.framePage(frame) ?? [])
+    .flatMap((page) => sequencesIn(page, pages, run))
+    .filter((added) => !before.has(keyOf(added)));
 }
 
-/** The frames at which SQLite would stop, and those behind. */
-function unreadFrames(pages: PageFiles) {
-  return pages.wal.frames.slice(pages.wal.readable);
-}
-
-function unreadNodes(pages: PageFiles): Uint8Array[] {
-  return unreadFrames(pages).flatMap((frame) => pages.framePage(frame) ?? []);
-}
-
-function segmentsOf(page: Uint8Array, run: string): { tenant: string; sequence: number }[] {
+function sequencesIn(page: Uint8Array, pages: PageFiles, run: string): Added[] {
   const cells = readNode(page)?.cells ?? [];
   return cells.flatMap((cell) => {
-    const row = segmentHead(cell.local, cell.rowId);
-    return row?.run === run ? [row] : [];
+    const segment = segmentHead(cell.local, cell.rowId);
+    if (segment?.run === run) return [segment];
+    const record = cell.recordBytes > HEAD_BYTES_MAX ? undefined : readRecord(cell, pages);
+    const head = record && headRow(record);
+    if (head?.run !== run || head.tenant === REMOVALS) return [];
+    return [{ tenant: head.tenant, sequence: head.last }];
   });
+}
+
+function keyOf({ tenant, sequence }: Added): string {
+  return `${sequence} ${tenant}`;
 }

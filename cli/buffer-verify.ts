@@ -1,0 +1,98 @@
+import { missingOf } from '../agent/buffer/missing.ts';
+import type { OfflineBuffer } from '../agent/buffer/salvage/offline-buffer.ts';
+import { integrityProblems } from '../agent/buffer/salvage/sqlite-view.ts';
+import { damageOfWal } from '../agent/buffer/salvage/wal-check.ts';
+import type { SegmentRow } from '../agent/buffer/segment-table.ts';
+import { SampleColumns } from '../proto/sample-columns.ts';
+import { decodeSegment } from '../proto/segment.ts';
+import { isoTime, tenantName } from './buffer-names.ts';
+
+export interface Verified {
+  /** One line for each. */
+  problems: string[];
+  summary: string;
+}
+
+/** Checks the structure, the log, every row, every dictionary, and what the witness says. */
+export function verify(buffer: OfflineBuffer): Verified {
+  const { folder, image, witness } = buffer;
+  const problems: string[] = [];
+  const walDamage = damageOfWal(folder, witness);
+  if (walDamage !== undefined) problems.push(walDamage);
+  problems.push(...integrityProblems(image.pages).map((line) => `structure: ${line}`));
+  let segments = 0;
+  let samples = 0;
+  for (const position of buffer.positions) {
+    const row = buffer.read(position);
+    const name = nameOf(position.best);
+    if (row === undefined) {
+      problems.push(`${name}: damaged, ${rangeOf(position.best)}`);
+      continue;
+    }
+    segments++;
+    samples += row.samples;
+    const nameless = namelessSamples(buffer, row);
+    if (nameless > 0) problems.push(`${name}: ${nameless} samples name entries that are lost`);
+  }
+  problems.push(...dictionaryProblems(buffer), ...witnessProblems(buffer));
+  const state = problems.length === 0 ? 'OK' : `${problems.length} problems`;
+  return { problems, summary: `${folder}: ${state} (${segments} segments, ${samples} samples)` };
+}
+
+function nameOf({ tenant, run, sequence }: SegmentRow | Omit<SegmentRow, 'body'>): string {
+  return `segment ${sequence} of run ${run}, tenant ${tenantName(tenant)}`;
+}
+
+function rangeOf({ samples, oldest, newest }: Omit<SegmentRow, 'body'>): string {
+  return `${samples} samples from ${isoTime(oldest)} to ${isoTime(newest)}`;
+}
+
+function namelessSamples(buffer: OfflineBuffer, { epoch, body, samples }: SegmentRow): number {
+  const log = buffer.log(epoch);
+  const columns = new SampleColumns(samples);
+  decodeSegment(body, samples, columns);
+  const ids = columns.ids.subarray(0, columns.count);
+  return ids.reduce((sum, id) => sum + (log.resolves(id) ? 0 : 1), 0);
+}
+
+function dictionaryProblems(buffer: OfflineBuffer): string[] {
+  const problems: string[] = [];
+  const { epochs, entries } = buffer.image;
+  for (const key of entries.keys()) {
+    const log = buffer.log(key);
+    const gap = log.entries.indexOf(undefined);
+    const first = gap < 0 ? log.entries.length : gap;
+    const name = epochs.get(key)?.toString(16).padStart(16, '0');
+    if (name === undefined) problems.push(`dictionary ${key}: the name of its epoch is lost`);
+    if (!log.isWhole) {
+      problems.push(`dictionary ${name ?? key}: ${log.lost} entries are damaged, from ${first} on`);
+    }
+    if (log.damagedHashes > 0) {
+      problems.push(`dictionary ${name ?? key}: ${log.damagedHashes} hashes are damaged`);
+    }
+  }
+  return problems;
+}
+
+/**
+ * What is missing without having left a row. Beside a running agent the witness is of another
+ * moment and proves nothing.
+ */
+function witnessProblems({ witness, isInUse, positions }: OfflineBuffer): string[] {
+  if (witness === 'unreadable') return ['witness: high-water.json cannot be read'];
+  if (witness === 'none' || isInUse) return [];
+  return Object.entries(witness.waiting).flatMap(([tenant, ranges]) =>
+    ranges.flatMap((range) => {
+      const { run, first, last } = range;
+      const found = positions
+        .map(({ best }) => best)
+        .filter((row) => row.tenant === tenant && row.run === run)
+        .filter(({ sequence }) => first <= sequence && sequence <= last);
+      return missingOf(tenant, range, found).map(
+        ({ samples, oldest, newest }) =>
+          `witness: ${samples} samples of tenant ${tenantName(tenant)} are missing, between ` +
+          `${isoTime(oldest)} and ${isoTime(newest)}`,
+      );
+    }),
+  );
+}

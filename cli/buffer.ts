@@ -1,0 +1,118 @@
+import { existsSync } from 'node:fs';
+import type { OfflineBuffer } from '../agent/buffer/salvage/offline-buffer.ts';
+import { type ExportOptions, parseExportFlags } from './buffer-export-flags.ts';
+import { type Command, several, single } from './command.ts';
+
+/** Commands that read a buffer without its agent and without changing a byte. */
+export const bufferCommands: readonly Command[] = [
+  {
+    name: 'buffer inspect',
+    usage: 'buffer inspect DIR',
+    meaning:
+      'Shows what a buffer holds: DIR is a data_dir, in use or not, or a damaged-… folder in it.',
+    flags: [],
+    operandsMax: 1,
+    async run(_flags, [folder = '']) {
+      // Loaded late, as everywhere: `--help` needs no native modules.
+      const { inspect } = await import('./buffer-inspect.ts');
+      return withBuffer(folder, (buffer) => {
+        process.stdout.write(inspect(buffer));
+        return 0;
+      });
+    },
+  },
+  {
+    name: 'buffer verify',
+    usage: 'buffer verify DIR',
+    meaning: 'Checks every row of a buffer; names each problem and exits with 1.',
+    flags: [],
+    operandsMax: 1,
+    async run(_flags, [folder = '']) {
+      const { verify } = await import('./buffer-verify.ts');
+      return withBuffer(folder, (buffer) => {
+        const { problems, summary } = verify(buffer);
+        process.stderr.write(problems.map((line) => `${line}\n`).join(''));
+        process.stdout.write(`${summary}\n`);
+        return problems.length === 0 ? 0 : 1;
+      });
+    },
+  },
+  {
+    name: 'buffer export',
+    usage: 'buffer export DIR [flags]',
+    meaning: 'Writes the samples of a buffer in formats that other programs read.',
+    flags: [
+      {
+        name: 'format',
+        value: 'FORMAT',
+        meaning: 'remote-write: bodies of remote write 1.0 (default); openmetrics: text',
+      },
+      {
+        name: 'out',
+        value: 'PATH',
+        meaning: 'folder to create; - for standard output (openmetrics, one tenant)',
+      },
+      {
+        name: 'tenant',
+        value: 'NAME',
+        meaning: 'only this tenant; repeatable; @default: the one without a name',
+        many: true,
+      },
+      {
+        name: 'from',
+        value: 'TIME',
+        meaning: 'only samples from then on, RFC 3339 or Unix seconds',
+      },
+      { name: 'to', value: 'TIME', meaning: 'only samples up to then' },
+    ],
+    operandsMax: 1,
+    async run(flags, [folder = '']) {
+      const parsed = parseExportFlags({
+        format: single(flags, 'format'),
+        out: single(flags, 'out'),
+        tenants: several(flags, 'tenant'),
+        from: single(flags, 'from'),
+        to: single(flags, 'to'),
+      });
+      if (typeof parsed === 'string') return fail(parsed, 2);
+      return runExport(folder, parsed);
+    },
+  },
+];
+
+async function runExport(folder: string, options: ExportOptions): Promise<number> {
+  if (options.out !== '-' && existsSync(options.out)) {
+    return fail(`${options.out} exists: name a folder that does not`, 1);
+  }
+  const { exportBuffer } = await import('./buffer-export.ts');
+  return withBuffer(folder, (buffer) => {
+    try {
+      const { lines, error } = exportBuffer(buffer, options);
+      process.stderr.write(lines.map((line) => `${line}\n`).join(''));
+      return error === undefined ? 0 : fail(error, 1);
+    } catch (error) {
+      // Whoever reads the text has seen enough of it.
+      if ((error as NodeJS.ErrnoException).code === 'EPIPE') return 1;
+      throw error;
+    }
+  });
+}
+
+async function withBuffer(
+  folder: string,
+  work: (buffer: OfflineBuffer) => number,
+): Promise<number> {
+  const { OfflineBuffer } = await import('../agent/buffer/salvage/offline-buffer.ts');
+  const buffer = OfflineBuffer.open(folder);
+  if (buffer === undefined) return fail(`${folder}: no buffer.db here`, 1);
+  try {
+    return work(buffer);
+  } finally {
+    buffer.close();
+  }
+}
+
+function fail(message: string, code: number): number {
+  process.stderr.write(`${message}\n`);
+  return code;
+}

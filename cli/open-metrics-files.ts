@@ -1,0 +1,83 @@
+import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { SampleFiles } from './buffer-export.ts';
+import { tenantName } from './buffer-names.ts';
+import { readValue, seriesText, timestampText, valueText } from './open-metrics-text.ts';
+
+const STANDARD_OUTPUT = 1;
+const CHUNK_CHARACTERS = 1 << 16;
+
+interface Open {
+  file: number;
+  text: string;
+}
+
+/** OpenMetrics text: one file for each tenant, or standard output. */
+export class OpenMetricsFiles implements SampleFiles {
+  readonly #out: string;
+  readonly #tenants = new Map<string, Open>();
+  #staleMarkers = 0;
+  #payloads = 0;
+  #unwritable = 0;
+  /** As text, by the bytes that the caller keeps for each series. */
+  readonly #series = new Map<Uint8Array, string | undefined>();
+
+  /** @param out a folder, or `-` */
+  constructor(out: string) {
+    this.#out = out;
+    if (out === '-') this.#tenants.set('', { file: STANDARD_OUTPUT, text: '' });
+    else mkdirSync(out, { recursive: true });
+  }
+
+  sample(tenant: string, labels: Uint8Array, timestamp: number, low: number, high: number): void {
+    const value = readValue(low, high);
+    if (value.kind === 'stale') {
+      this.#staleMarkers++;
+      return;
+    }
+    const known = this.#series.get(labels);
+    const series = known ?? seriesText(labels);
+    if (known === undefined) this.#series.set(labels, series);
+    if (series === undefined) {
+      this.#unwritable++;
+      return;
+    }
+    if (value.hasPayload) this.#payloads++;
+    const open = this.#open(tenant);
+    open.text += `${series} ${valueText(value.number)} ${timestampText(timestamp)}\n`;
+    if (open.text.length >= CHUNK_CHARACTERS) flush(open);
+  }
+
+  /** Types and help texts would have to stand in front of their samples. */
+  metadata(): void {}
+
+  finish(): string[] {
+    for (const open of this.#tenants.values()) {
+      open.text += '# EOF\n';
+      flush(open);
+      if (open.file !== STANDARD_OUTPUT) closeSync(open.file);
+    }
+    const lines: [number, string][] = [
+      [this.#staleMarkers, 'stale markers were left out: the text format has none'],
+      [this.#payloads, 'values are a plain NaN in the text: it has no others'],
+      [this.#unwritable, 'samples were left out: the text format cannot hold their labels'],
+    ];
+    return lines.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`);
+  }
+
+  #open(tenant: string): Open {
+    const name = this.#out === '-' ? '' : tenant;
+    let open = this.#tenants.get(name);
+    if (open === undefined) {
+      const path = join(this.#out, `${tenantName(tenant)}.txt`);
+      open = { file: openSync(path, 'w'), text: '' };
+      this.#tenants.set(name, open);
+    }
+    return open;
+  }
+}
+
+function flush(open: Open): void {
+  writeFileSync(open.file, open.text);
+  open.text = '';
+}

@@ -1,0 +1,153 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Buffer as SampleBuffer } from '../../agent/buffer/buffer.ts';
+import { lockDataDir } from '../../agent/buffer/data-dir-lock.ts';
+import { OfflineBuffer } from '../../agent/buffer/salvage/offline-buffer.ts';
+import { exportBuffer } from '../../cli/buffer-export.ts';
+import { inspect } from '../../cli/buffer-inspect.ts';
+import { verify } from '../../cli/buffer-verify.ts';
+import { openBuffer } from '../agent/buffer-fixture.ts';
+import { RowMap } from '../agent/salvage-check.ts';
+import { Filler } from '../agent/salvage-fixture.ts';
+import { DAMAGES_OF_DATABASE, DAMAGES_OF_LOG } from '../tools/buffer-damages.ts';
+import { seededRandom } from '../tools/seeded-random.ts';
+import { BufferFolders, reading, starferryBuffer } from './buffer-fixture.ts';
+
+let folders: BufferFolders;
+
+beforeAll(() => {
+  folders = new BufferFolders('buffer-command');
+});
+afterAll(() => folders.workspace.close());
+
+/** Path, size, time and content of every file. */
+function filesIn(folder: string): Record<string, string> {
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort();
+  return Object.fromEntries(
+    files.map((name) => {
+      const path = join(folder, name);
+      const stats = statSync(path, { bigint: true });
+      const content = stats.isFile() ? readFileSync(path, 'base64') : '';
+      return [relative(folder, path), `${stats.ino} ${stats.mtimeNs} ${content}`];
+    }),
+  );
+}
+
+describe('inspect', () => {
+  test('shows tenants, epochs and the time range', async () => {
+    const { code, stdout } = await starferryBuffer('inspect', folders.filled.closed.dataDir);
+    expect(code).toBe(0);
+    const ofA = folders.filled.closed.waiting.filter(({ tenant }) => tenant === 'a');
+    const [oldest, newest] = [ofA[0]!, ofA.at(-1)!].map(({ timestamp }) =>
+      new Date(timestamp).toISOString(),
+    );
+    expect(stdout).toMatch(
+      new RegExp(`^a +32 +${ofA.length} +\\d+ +${oldest} +${newest} +0$`, 'm'),
+    );
+    expect(stdout).toMatch(/^@default +16 /m);
+    expect(stdout).toMatch(/^[0-9a-f]{16} +1 +192 +0$/m);
+    expect(stdout).toMatch(/^in use by +nobody$/m);
+  });
+});
+
+describe('verify', () => {
+  test('finds nothing wrong with a healthy buffer, killed or closed', async () => {
+    for (const { dataDir, waiting } of [folders.filled.closed, folders.filled.killed]) {
+      const { problems, summary } = reading(dataDir, verify);
+      expect(problems).toEqual([]);
+      expect(summary).toContain(`${waiting.length} samples`);
+    }
+    expect(await starferryBuffer('verify', folders.filled.killed.dataDir)).toMatchObject({
+      code: 0,
+      stderr: '',
+    });
+  });
+
+  test.each([
+    ...DAMAGES_OF_DATABASE.map((damage) => ['closed', damage.name, damage] as const),
+    ...DAMAGES_OF_LOG.map((damage) => ['killed', damage.name, damage] as const),
+  ])('of a %s buffer names the damage: %s', (state, name, { apply }) => {
+    const dataDir = folders.copyOf(folders.filled[state].dataDir);
+    apply(dataDir, seededRandom(name));
+    const buffer = OfflineBuffer.open(dataDir);
+    const problems = buffer === undefined ? ['no buffer'] : verify(buffer).problems;
+    buffer?.close();
+    expect(problems).not.toEqual([]);
+  });
+
+  test('prints one line for every problem and exits with 1', async () => {
+    const dataDir = folders.copyOf(folders.filled.closed.dataDir);
+    const hit = DAMAGES_OF_DATABASE.find(
+      ({ name }) => name === 'a bit in a body on an overflow page',
+    )!;
+    const rows = new RowMap(dataDir).rowsAt(hit.apply(dataDir, seededRandom('verify')));
+    const [, , runId, sequence] = [...rows][0]!.split(' ');
+    const { code, stdout, stderr } = await starferryBuffer('verify', dataDir);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      new RegExp(`^segment ${sequence} of run ${runId}, tenant .*: damaged, `),
+    );
+    expect(stdout).toContain('1 problems');
+  });
+});
+
+describe('no command changes a byte', () => {
+  test.each([
+    ['closed', 'a bit in the keyword of the schema'],
+    ['killed', 'a bit in the page of a frame in the middle'],
+    ['killed', ''],
+  ] as const)('of a %s buffer: %s', (state, name) => {
+    const dataDir = folders.copyOf(folders.filled[state].dataDir);
+    const damage = [...DAMAGES_OF_DATABASE, ...DAMAGES_OF_LOG].find((one) => one.name === name);
+    damage?.apply(dataDir, seededRandom(name));
+    const before = filesIn(dataDir);
+    for (const work of [inspect, verify]) reading<unknown>(dataDir, work);
+    const out = folders.freshPath('out');
+    reading(dataDir, (buffer) =>
+      exportBuffer(buffer, {
+        format: 'remote-write',
+        out,
+        tenants: [],
+        fromMs: Number.NEGATIVE_INFINITY,
+        toMs: Number.POSITIVE_INFINITY,
+      }),
+    );
+    expect(filesIn(dataDir)).toEqual(before);
+  });
+
+  test('of one that an agent has open, which goes on meanwhile', () => {
+    const dataDir = folders.copyOf(folders.filled.killed.dataDir);
+    lockDataDir(dataDir);
+    const { buffer } = openBuffer(dataDir, 'live');
+    const filler = new Filler('live');
+    filler.restart(buffer);
+    const before = folders.filled.killed.waiting.length;
+    reading(dataDir, (offline) => {
+      expect(inspect(offline)).toContain('in use by        an agent');
+      // More than the log holds before it is written over.
+      for (let round = 0; round < 100; round++) filler.append(buffer, 'a', 1900);
+      buffer.acknowledge('a', [{ run: buffer.run, first: 1, last: 100 }]);
+      buffer.acknowledge('b', [...rangesOf(buffer, 'b')]);
+      const { problems, summary } = verify(offline);
+      expect(problems).toEqual([]);
+      expect(summary).toContain(`${before} samples`);
+    });
+    expect(() => buffer.housekeep()).not.toThrow();
+    buffer.close();
+  });
+});
+
+test('a folder without a buffer is named', async () => {
+  const ended = await starferryBuffer('verify', folders.workspace.subfolder('empty'));
+  expect([ended.code, ended.stderr]).toEqual([1, expect.stringMatching(/: no buffer\.db here\n$/)]);
+});
+
+/** Everything that waits of a tenant, as ranges. */
+function rangesOf(buffer: SampleBuffer, tenant: string) {
+  const ranges = buffer.read(tenant, 1e9).map(({ run: runHex, sequence }) => {
+    return { run: BigInt(`0x${runHex}`), first: sequence, last: sequence };
+  });
+  buffer.unpin(tenant);
+  return ranges;
+}
