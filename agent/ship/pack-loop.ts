@@ -69,18 +69,14 @@ export class PackLoop {
   readonly #deps: PackLoopDeps;
   readonly #replies: Replies;
   readonly #groundwork: Groundwork;
-  readonly #delivery: BatchDelivery;
   readonly #wakeup = new Wakeup();
   #row: Row | undefined;
 
   constructor(deps: PackLoopDeps) {
-    const { tenant, tools } = deps;
+    const { tools } = deps;
     this.#deps = deps;
     this.#replies = new Replies(tools);
     this.#groundwork = new Groundwork(tools, this.#replies);
-    const replies = this.#replies;
-    const traffic = 'backlog';
-    this.#delivery = new BatchDelivery({ tenant, traffic, find: findPack, tools, replies });
   }
 
   /** Positions of the packs on their way: what became of their samples is counted then. */
@@ -215,8 +211,11 @@ export class PackLoop {
     { batch, pack, log, carriedEntries }: Sent,
     signal: AbortSignal,
   ): Promise<void> {
-    const { tools } = this.#deps;
-    const delivered = await this.#delivery.deliver(batch, signal);
+    const { tools, tenant } = this.#deps;
+    // Replies of its own: packs that fail together would drive up a backoff that they share.
+    const replies = new Replies(tools);
+    const how = { tenant, traffic: 'backlog', find: findPack, tools, replies } as const;
+    const delivered = await new BatchDelivery(how).deliver(batch, signal);
     if (delivered.kind === 'answered') {
       row.window.answered(pack);
       this.#accept(log, batch, delivered.answer);

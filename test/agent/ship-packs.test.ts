@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { PackingOptions } from '../../agent/packing.ts';
 import type { ShipOptions } from '../../agent/ship/contracts.ts';
 import type { HubClient, HubLink, HubReply, Traffic } from '../../agent/ship/hub-client.ts';
@@ -129,6 +129,13 @@ function append(samples = SEGMENT_SAMPLES, series = 'up'): void {
 
 const packs = () => agent.buffer.packs('').length;
 
+/** The next one has not heard of the hub before the link is up, and so takes no batch. */
+async function restartAgent(options: Parameters<typeof start>[0] = {}): Promise<void> {
+  link.isDown = true;
+  await agent.end();
+  start(options);
+}
+
 /** A backlog of `count` packs and the segment behind them, gathered while the link was down. */
 async function gather(count: number, segmentSamples = SEGMENT_SAMPLES): Promise<void> {
   link.isDown = true;
@@ -197,11 +204,36 @@ describe('packs', () => {
     expect(settled.accepted + resumed).toBe(appended);
   });
 
+  test('that fail together each wait as after a first failure', async () => {
+    const slept = vi.spyOn(clock, 'sleep');
+    start();
+    await gather(8);
+    const broken = Promise.withResolvers<HubReply>();
+    const failed = new Set<number>();
+    link.meddle = async ({ lane, sequence }, ask) => {
+      if (lane === 'live' || sequence === 0 || failed.has(sequence)) return await ask();
+      failed.add(sequence);
+      if (failed.size === 4) {
+        slept.mockClear();
+        broken.resolve(unreachable);
+      }
+      return await broken.promise;
+    };
+    link.isDown = false;
+    await delivered();
+    expect(timestamps()).toEqual(all());
+    // Draws of a backoff are no whole numbers.
+    const waits = slept.mock.calls.map(([ms]) => ms).filter((ms) => !Number.isInteger(ms));
+    expect(waits.length).toBeGreaterThanOrEqual(4);
+    expect(Math.max(...waits.slice(0, 4))).toBeLessThanOrEqual(250);
+  });
+
   test('say when their samples may have been written before', async () => {
     start();
     append(1);
     await delivered();
     hub.receiver.save();
+    await restartAgent();
     await gather(1);
     const hubIsGone = Promise.withResolvers<void>();
     let requestsBefore = Number.POSITIVE_INFINITY;
@@ -320,7 +352,7 @@ describe('live first', () => {
   test('a live batch whose answer was lost does not stop the next while packs are under way', async () => {
     start({ order: 'live_first' });
     await gather(2);
-    await agent.end();
+    await restartAgent({ order: 'live_first' });
     link.isDown = false;
     const packsMayPass = Promise.withResolvers<void>();
     const liveIsLost = Promise.withResolvers<void>();
@@ -332,7 +364,6 @@ describe('live first', () => {
       await liveIsLost.promise;
       return unreachable;
     };
-    start({ order: 'live_first' });
     append(10);
     await until('a live batch to be written', PATIENCE_MS, () => destination.stored.length === 10);
     await until('a pack to be under way', PATIENCE_MS, () => link.packs.length > 0);
