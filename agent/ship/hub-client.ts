@@ -37,7 +37,7 @@ export interface HubClientOptions {
   token: string;
   caPem?: string | undefined;
   requestTimeoutMs: number;
-  /** One for each tenant that may have a batch in flight, and one for questions. */
+  /** For live batches and questions, and as many again for packs. */
   connectionsMax: number;
 }
 
@@ -48,7 +48,8 @@ export class HubClient implements HubLink {
   readonly linkBytes = new LinkBytes();
   readonly #options: HubClientOptions;
   readonly #clock: Clock;
-  readonly #pools: Pool[];
+  /** By URL. Apart, or a live batch would wait for one of the many packs to be written. */
+  readonly #pools: Record<Traffic, Pool>[];
   readonly #authorization: string;
   #current = 0;
 
@@ -57,47 +58,51 @@ export class HubClient implements HubLink {
     this.#clock = clock;
     const credentials = Buffer.from(`${options.agentId}:${options.token}`).toString('base64');
     this.#authorization = `Basic ${credentials}`;
-    this.#pools = options.urls.map(
-      (url) =>
-        new Pool(url, {
-          connections: options.connectionsMax,
-          connect: this.linkBytes.connector(
-            options.caPem === undefined ? {} : { ca: options.caPem },
-          ),
-          headersTimeout: options.requestTimeoutMs,
-          bodyTimeout: options.requestTimeoutMs,
-          maxResponseSize: ANSWER_BYTES_MAX,
-        }),
-    );
+    this.#pools = options.urls.map((url) => ({
+      live: this.#createPool(url),
+      backlog: this.#createPool(url),
+    }));
+  }
+
+  #createPool(url: string): Pool {
+    const { connectionsMax, caPem, requestTimeoutMs } = this.#options;
+    return new Pool(url, {
+      connections: connectionsMax,
+      connect: this.linkBytes.connector(caPem === undefined ? {} : { ca: caPem }),
+      headersTimeout: requestTimeoutMs,
+      bodyTimeout: requestTimeoutMs,
+      maxResponseSize: ANSWER_BYTES_MAX,
+    });
   }
 
   get url(): string {
     return this.#options.urls[this.#current]!;
   }
 
-  postBatch(frame: Uint8Array, signal: AbortSignal, _traffic: Traffic): Promise<HubReply> {
-    return this.#exchange('POST', '/v1/batch', frame, signal);
+  postBatch(frame: Uint8Array, signal: AbortSignal, traffic: Traffic): Promise<HubReply> {
+    return this.#exchange('POST', '/v1/batch', frame, { signal, traffic });
   }
 
   askPositions(signal: AbortSignal): Promise<HubReply> {
-    return this.#exchange('GET', '/v1/positions', undefined, signal);
+    return this.#exchange('GET', '/v1/positions', undefined, { signal, traffic: 'live' });
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#pools.map((pool) => pool.destroy()));
+    const pools = this.#pools.flatMap(({ live, backlog }) => [live, backlog]);
+    await Promise.all(pools.map((pool) => pool.destroy()));
   }
 
   async #exchange(
     method: 'GET' | 'POST',
     path: string,
     body: Uint8Array | undefined,
-    signal: AbortSignal,
+    { signal, traffic }: { signal: AbortSignal; traffic: Traffic },
   ): Promise<HubReply> {
     const timeout = AbortSignal.timeout(this.#options.requestTimeoutMs);
     const tried = this.#current;
     const base = new URL(this.url).pathname.replace(/\/$/, '');
     try {
-      const response = await this.#pools[tried]!.request({
+      const response = await this.#pools[tried]![traffic].request({
         method,
         path: base + path,
         headers: { authorization: this.#authorization },
@@ -115,7 +120,9 @@ export class HubClient implements HubLink {
       });
     } catch (error) {
       // Only once for all requests that fail together: two steps could lead back to the dead hub.
-      if (this.#current === tried) this.#current = (tried + 1) % this.#pools.length;
+      // And not because the agent has given a request up itself.
+      const isStep = this.#current === tried && !signal.aborted;
+      if (isStep) this.#current = (tried + 1) % this.#options.urls.length;
       return { kind: 'unreachable', message: describe(error) };
     }
   }
