@@ -2,9 +2,10 @@ import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { Buffer } from './buffer/buffer.ts';
+import type { PackHead } from './buffer/pack-table.ts';
 import { encodePackBatch } from './encode/pack-maker.ts';
 import { encodeDictionaryBatch, encodeHeartbeat, StreamEncoder } from './encode/stream-encoder.ts';
-import { splitPack } from './pack-split.ts';
+import { recodePack, splitPack } from './pack-split.ts';
 import { type PackingOptions, packBacklog } from './packing.ts';
 import type { SampleLog, ShipOptions } from './ship/contracts.ts';
 import type { HubLink } from './ship/hub-client.ts';
@@ -34,12 +35,19 @@ export class Outbound {
     this.#deps = deps;
     this.#packing = options.packing;
     this.#targets = new TargetKeys(buffer);
+    const splitting = { ...deps, targets: this.#targets };
+    const findPack = (tenant: string, id: number): PackHead | undefined =>
+      buffer.packs(tenant).find((pack) => pack.id === id);
     this.shipper = new Shipper(options.ship, {
       ...deps,
       storedBefore: buffer.storedBefore,
       splitPack: (tenant, id) => {
-        const pack = buffer.packs(tenant).find((one) => one.id === id);
-        return pack !== undefined && splitPack(pack, { ...deps, targets: this.#targets });
+        const pack = findPack(tenant, id);
+        return pack !== undefined && splitPack(pack, splitting);
+      },
+      recodePack: (tenant, id, format) => {
+        const pack = findPack(tenant, id);
+        return pack !== undefined && recodePack(pack, format, splitting);
       },
       encoding: {
         openStream: (keyframe) =>

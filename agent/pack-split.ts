@@ -17,32 +17,51 @@ export interface SplitDeps {
  * Splits a pack that a hub refuses as too large into two. The samples of a series keep their order:
  * the first half of the rows goes first.
  */
-export function splitPack(pack: PackHead, { buffer, targets, log }: SplitDeps): boolean {
-  const body = buffer.readPack(pack);
-  if (body === undefined) return false;
-  const dictionary = buffer.dictionaryOfEpoch(pack.epoch);
-  const columns = new SampleColumns(pack.samples);
-  decodePack(body, { ...pack, idsMax: dictionary.length }, columns);
-  const keyOf = targets.keysOf(dictionary.epoch);
-  const middle = Math.ceil(columns.count / 2);
-  const parts = [encodePart(columns, 0, middle, pack, keyOf)];
-  if (middle < columns.count) parts.push(encodePart(columns, middle, columns.count, pack, keyOf));
-  buffer.unpinPack(pack);
-  const isSplit = parts.length > 1 && buffer.replacePack(pack, parts);
+export function splitPack(pack: PackHead, deps: SplitDeps): boolean {
   const { tenant, samples } = pack;
-  if (isSplit) log.info({ tenant, samples }, 'split a pack that the hub refuses as too large');
-  return isSplit;
+  const columns = readColumns(pack, deps);
+  if (columns === undefined || samples < 2) return false;
+  const middle = Math.ceil(samples / 2);
+  const parts = [
+    encodePart(columns, { from: 0, to: middle }, pack, deps),
+    encodePart(columns, { from: middle, to: samples }, pack, deps),
+  ];
+  if (!deps.buffer.replacePack(pack, parts)) return false;
+  deps.log.info({ tenant, samples }, 'split a pack that the hub refuses as too large');
+  return true;
+}
+
+/** Writes a pack anew in a samples format that the hub reads: it was packed for a newer one. */
+export function recodePack(pack: PackHead, format: number, deps: SplitDeps): boolean {
+  const { tenant, samples } = pack;
+  const columns = readColumns(pack, deps);
+  if (columns === undefined) return false;
+  const part = encodePart(columns, { from: 0, to: samples }, { ...pack, format }, deps);
+  if (!deps.buffer.replacePack(pack, [part])) return false;
+  deps.log.info({ tenant, samples, format }, 'wrote a pack in a format that the hub reads');
+  return true;
+}
+
+/** The samples of a pack; undefined where they cannot be read, now or by this version. */
+function readColumns(pack: PackHead, { buffer }: SplitDeps): SampleColumns | undefined {
+  const body = sampleFormats.has(pack.format) ? buffer.readPack(pack) : undefined;
+  if (body === undefined) return undefined;
+  buffer.unpinPack(pack);
+  const columns = new SampleColumns(pack.samples);
+  const idsMax = buffer.dictionaryOfEpoch(pack.epoch).length;
+  decodePack(body, { ...pack, idsMax }, columns);
+  return columns;
 }
 
 function encodePart(
   columns: SampleColumns,
-  from: number,
-  to: number,
-  { format }: PackHead,
-  keyOf: (id: number) => number,
+  { from, to }: { from: number; to: number },
+  { format, epoch }: PackHead,
+  { buffer, targets }: SplitDeps,
 ): PackPart {
   const part = new SampleColumns(to - from);
   part.appendRows(columns, from, to);
+  const keyOf = targets.keysOf(buffer.dictionaryOfEpoch(epoch).epoch);
   const encoder = new PackEncoder(sampleFormats.get(format)!, keyOf);
   encoder.add(part);
   return { samples: part.count, format, ...timeRange(part), body: encoder.finish() };

@@ -353,24 +353,25 @@ export class Buffer {
   }
 
   /**
-   * Puts packs of fewer samples in the place of one. They have positions of their own: what was
-   * answered for of the old ones says nothing of them. Not when the pack is gone, or has not the
-   * ids for so many.
+   * Puts others in the place of a pack: one with the same samples, or several with fewer each, which
+   * have positions of their own: what was answered for of the old ones says nothing of them. Not
+   * when the pack is gone, or has not the ids for so many.
    */
   replacePack(pack: PackHead, parts: readonly PackPart[]): boolean {
     const { tenant, id, lastId } = pack;
     const idsEach = Math.floor((lastId - id + 1) / parts.length);
     if (idsEach < 1 || !this.#packs.has(pack)) return false;
-    let sequence = this.#heads.get(tenant) ?? 0;
+    const head = this.#heads.get(tenant) ?? 0;
+    const sequence = parts.length === 1 ? head : head + parts.length;
     const rows = parts.map((part, index): PackRow => {
-      sequence++;
       const first = id + index * idsEach;
+      const own = head + 1 + index;
       return {
         ...pack,
         ...part,
         id: first,
         lastId: index === parts.length - 1 ? lastId : first + idsEach - 1,
-        positions: [{ run: this.run, first: sequence, last: sequence }],
+        positions: parts.length === 1 ? pack.positions : [{ run: this.run, first: own, last: own }],
       };
     });
     const unavailable = this.#onDisk(() => {

@@ -120,6 +120,8 @@ export interface ShipTools {
   samples: SampleLog;
   /** Puts two packs in the place of one; false when there is no way. */
   splitPack(tenant: string, id: number): boolean;
+  /** Writes a pack anew in another samples format; false when there is no way. */
+  recodePack(tenant: string, id: number, format: number): boolean;
   session: HubSession;
   encoding: BatchEncoding;
   link: HubLink;

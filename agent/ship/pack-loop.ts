@@ -237,12 +237,12 @@ export class PackLoop {
   }
 
   async #settle({ pack, reply, carriedEntries }: Misfit, signal: AbortSignal): Promise<void> {
-    const { splitPack, log } = this.#deps.tools;
+    const { tools, tenant } = this.#deps;
     if (reply.kind === 'too_large') {
       if (carriedEntries) this.#groundwork.shrink();
-      const isSplit = splitPack(this.#deps.tenant, pack.id);
+      const isSplit = tools.splitPack(tenant, pack.id);
       if (!isSplit && !carriedEntries) {
-        log.error(
+        tools.log.error(
           'pack too large',
           { samples: pack.samples, bytes: pack.bytes, answer: reply.message },
           'the hub refuses a pack as too large that cannot be split: raise limits.max_batch or ' +
@@ -251,5 +251,21 @@ export class PackLoop {
       }
     }
     await this.#replies.settle(reply, signal);
+    if (reply.kind === 'unreadable_format') this.#recode(pack);
+  }
+
+  /** The hub has said which formats it reads. */
+  #recode({ id, samples, format }: ShippablePack): void {
+    const { tools, tenant } = this.#deps;
+    const { session, log, recodePack } = tools;
+    // None that both ends know: the session waits until there is one.
+    if (session.format === undefined || session.format === format) return;
+    if (recodePack(tenant, id, session.format)) return;
+    log.error(
+      'pack format',
+      { samples, format },
+      'the hub does not read the format of a pack, and this agent cannot write it anew: upgrade ' +
+        'the hub; samples are kept here',
+    );
   }
 }

@@ -4,6 +4,7 @@ import type { PackingOptions } from '../../agent/packing.ts';
 import type { ShipOptions } from '../../agent/ship/contracts.ts';
 import type { HubClient, HubLink, HubReply, Traffic } from '../../agent/ship/hub-client.ts';
 import { type Batch, decodeBatch } from '../../proto/batch.ts';
+import { type SampleFormat, sampleFormats } from '../../proto/sample-format.ts';
 import { settledCount } from '../../proto/settlement.ts';
 import { decompressFrame } from '../../proto/zstd.ts';
 import { RecordingDestination } from '../hub/receive-fixture.ts';
@@ -73,6 +74,7 @@ const unreachable: HubReply = { kind: 'unreachable', message: 'answer lost' };
 /** Two segments of 50 samples make a pack. */
 const PACKING: Partial<PackingOptions> = { samplesMax: 100, ageMinMs: 0, checkEveryMs: 200 };
 const SEGMENT_SAMPLES = 50;
+const NEWER_FORMAT = 99;
 
 let workspace: Workspace;
 let clock: FastClock;
@@ -253,6 +255,28 @@ describe('packs', () => {
     hubIsGone.resolve();
     await delivered();
     expect(link.packs.at(-1)!.mayBeRedelivered).toBe(true);
+  });
+
+  test('in a format that the hub does not read are written anew in one that it reads', async () => {
+    const formats = sampleFormats as Map<number, SampleFormat>;
+    formats.set(NEWER_FORMAT, sampleFormats.get(2)!);
+    try {
+      start();
+      await gather(3);
+      link.meddle = async (batch, ask) => {
+        if (batch.lane === 'live' || batch.keyframe.samplesFormat === 2) return await ask();
+        const reply = await link.askPositions(new AbortController().signal);
+        if (reply.kind !== 'state') return reply;
+        return { kind: 'unreadable_format', state: { ...reply.state, formats: [2] } };
+      };
+      link.isDown = false;
+      await delivered();
+    } finally {
+      formats.delete(NEWER_FORMAT);
+    }
+    expect(timestamps()).toEqual(all());
+    const { settled } = agent.shipper.stats;
+    expect(settled.accepted).toBe(appended);
   });
 
   test('that the hub refuses as too large are split until they fit', async () => {
