@@ -36,17 +36,17 @@ export class Outbound {
     this.#packing = options.packing;
     this.#targets = new TargetKeys(buffer);
     const splitting = { ...deps, targets: this.#targets };
-    const findPack = (tenant: string, id: number): PackHead | undefined =>
-      buffer.packs(tenant).find((pack) => pack.id === id);
+    const findPack = (tenant: string, key: number): PackHead | undefined =>
+      buffer.packs(tenant).find((pack) => pack.key === key);
     this.shipper = new Shipper(options.ship, {
       ...deps,
       storedBefore: buffer.storedBefore,
-      splitPack: (tenant, id) => {
-        const pack = findPack(tenant, id);
+      splitPack: (tenant, key) => {
+        const pack = findPack(tenant, key);
         return pack !== undefined && splitPack(pack, splitting);
       },
-      recodePack: (tenant, id, format) => {
-        const pack = findPack(tenant, id);
+      recodePack: (tenant, key, format) => {
+        const pack = findPack(tenant, key);
         return pack !== undefined && recodePack(pack, format, splitting);
       },
       encoding: {

@@ -21,7 +21,7 @@ import { reportVanished, writeHighWater } from './high-water.ts';
 import { emptyLosses, type Losses, type LostSegment, recordLosses } from './losses.ts';
 import { type PackLimits, type Surroundings, selectPack } from './pack-selection.ts';
 import { PackShelf } from './pack-shelf.ts';
-import { headOf, type PackHead, type PackPart, type PackRow } from './pack-table.ts';
+import type { PackHead, PackPart, PackRow } from './pack-table.ts';
 import { Pins } from './pins.ts';
 import { segmentRows } from './segment-rows.ts';
 
@@ -219,7 +219,7 @@ export class Buffer {
     }
     this.#db.transaction(() => {
       for (const { id } of segments) this.#db.removeSegment(id);
-      for (const { id } of packs) this.#db.packs.remove(id);
+      for (const { key } of packs) this.#db.packs.remove(key);
     });
     for (const pack of packs) this.#packs.remove(pack);
     this.#lose(reason, [...segments, ...packs]);
@@ -228,7 +228,7 @@ export class Buffer {
 
   /** What is not pinned, over all tenants. */
   *#oldestFirst(): Generator<SegmentHead | PackHead> {
-    const packs = this.#packs.all().filter(({ id }) => !this.#pins.holdsPack(id));
+    const packs = this.#packs.all().filter(({ key }) => !this.#pins.holdsPack(key));
     for (const segment of this.#db.oldestSegments()) {
       while (packs.length > 0 && packs[0]!.id < segment.id) yield packs.shift()!;
       if (!this.#pins.holdsSegment(segment)) yield segment;
@@ -302,14 +302,14 @@ export class Buffer {
    */
   readPack(pack: PackHead): Uint8Array | undefined {
     if (!this.#isUpToDate() || !this.#packs.has(pack)) return undefined;
-    const body = this.#db.packs.body(pack.id);
+    const body = this.#db.packs.body(pack.key);
     if (body === undefined) this.#setPackAside(pack);
-    else this.#pins.pinPack(pack.id);
+    else this.#pins.pinPack(pack.key);
     return body;
   }
 
-  unpinPack({ id }: PackHead): void {
-    this.#pins.unpinPack(id);
+  unpinPack({ key }: PackHead): void {
+    this.#pins.unpinPack(key);
   }
 
   /** Segments of a tenant that should become a pack now, oldest first; none as a rule. */
@@ -341,52 +341,46 @@ export class Buffer {
       !this.#pins.holdsSegment(segment) && this.#db.hasSegment(segment.id);
     if (!this.#isUpToDate() || !segments.every(isThere)) return false;
     const unavailable = this.#onDisk(() => {
-      this.#db.transaction(() => {
+      const head = this.#db.transaction(() => {
         for (const { id } of segments) this.#db.removeSegment(id);
-        this.#db.packs.add(pack);
+        return this.#db.packs.add(pack);
       });
+      this.#packs.add(head);
       return undefined;
     });
-    if (unavailable !== undefined) return false;
-    this.#packs.add(headOf(pack));
-    return true;
+    return unavailable === undefined;
   }
 
   /**
    * Puts others in the place of a pack: one with the same samples, or several with fewer each, which
    * have positions of their own: what was answered for of the old ones says nothing of them. Not
-   * when the pack is gone, or has not the ids for so many.
+   * when the pack is gone.
    */
   replacePack(pack: PackHead, parts: readonly PackPart[]): boolean {
-    const { tenant, id, lastId } = pack;
-    const idsEach = Math.floor((lastId - id + 1) / parts.length);
-    if (idsEach < 1 || !this.#packs.has(pack)) return false;
-    const head = this.#heads.get(tenant) ?? 0;
-    const sequence = parts.length === 1 ? head : head + parts.length;
-    const rows = parts.map((part, index): PackRow => {
-      const first = id + index * idsEach;
-      const own = head + 1 + index;
-      return {
-        ...pack,
-        ...part,
-        id: first,
-        lastId: index === parts.length - 1 ? lastId : first + idsEach - 1,
-        positions: parts.length === 1 ? pack.positions : [{ run: this.run, first: own, last: own }],
-      };
-    });
+    if (!this.#packs.has(pack)) return false;
+    const { tenant } = pack;
+    let { firstSample } = pack;
+    let sequence = this.#heads.get(tenant) ?? 0;
+    const rows: PackRow[] = [];
+    for (const part of parts) {
+      if (parts.length > 1) sequence++;
+      const own = { run: this.run, first: sequence, last: sequence };
+      const positions = parts.length > 1 ? [own] : pack.positions;
+      rows.push({ ...pack, ...part, firstSample, positions });
+      firstSample += part.samples;
+    }
     const unavailable = this.#onDisk(() => {
-      this.#db.transaction(() => {
-        this.#db.packs.remove(id);
-        for (const row of rows) this.#db.packs.add(row);
+      const heads = this.#db.transaction(() => {
+        this.#db.packs.remove(pack.key);
         this.#db.setHead(hex(this.run), tenant, sequence);
+        return rows.map((row) => this.#db.packs.add(row));
       });
+      this.#heads.set(tenant, sequence);
+      this.#packs.remove(pack);
+      for (const head of heads) this.#packs.add(head);
       return undefined;
     });
-    if (unavailable !== undefined) return false;
-    this.#heads.set(tenant, sequence);
-    this.#packs.remove(pack);
-    for (const row of rows) this.#packs.add(headOf(row));
-    return true;
+    return unavailable === undefined;
   }
 
   /** Keeps a segment that cannot be read for inspection, out of the way of the others. */
@@ -400,7 +394,7 @@ export class Buffer {
 
   #setPackAside(pack: PackHead): void {
     this.#onDisk(() => {
-      this.#db.transaction(() => this.#db.packs.setAside(pack.id));
+      this.#db.transaction(() => this.#db.packs.setAside(pack.key));
       this.#packs.remove(pack);
       this.#lose('damaged', [pack]);
       return undefined;
@@ -429,7 +423,7 @@ export class Buffer {
         const { tenant, ranges } = next;
         const packs = this.#packs.coveredBy(tenant, ranges);
         const inSegments = this.#db.transaction(() => {
-          for (const { id } of packs) this.#db.packs.remove(id);
+          for (const { key } of packs) this.#db.packs.remove(key);
           return ranges.reduce((sum, range) => sum + this.#db.removeRange(tenant, range), 0);
         });
         for (const pack of packs) this.#packs.remove(pack);

@@ -24,6 +24,8 @@ export interface ShippableSegment {
 
 /** A stored pack, as far as shipping looks at it. */
 export interface ShippablePack {
+  /** Names it. */
+  key: number;
   /** Ids of its first and last segment. */
   id: number;
   lastId: number;
@@ -119,9 +121,9 @@ export interface ShipOptions {
 export interface ShipTools {
   samples: SampleLog;
   /** Puts two packs in the place of one; false when there is no way. */
-  splitPack(tenant: string, id: number): boolean;
+  splitPack(tenant: string, key: number): boolean;
   /** Writes a pack anew in another samples format; false when there is no way. */
-  recodePack(tenant: string, id: number, format: number): boolean;
+  recodePack(tenant: string, key: number, format: number): boolean;
   session: HubSession;
   encoding: BatchEncoding;
   link: HubLink;

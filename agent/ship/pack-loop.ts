@@ -240,7 +240,7 @@ export class PackLoop {
     const { tools, tenant } = this.#deps;
     if (reply.kind === 'too_large') {
       if (carriedEntries) this.#groundwork.shrink();
-      const isSplit = tools.splitPack(tenant, pack.id);
+      const isSplit = tools.splitPack(tenant, pack.key);
       if (!isSplit && !carriedEntries) {
         tools.log.error(
           'pack too large',
@@ -255,12 +255,12 @@ export class PackLoop {
   }
 
   /** The hub has said which formats it reads. */
-  #recode({ id, samples, format }: ShippablePack): void {
+  #recode({ key, samples, format }: ShippablePack): void {
     const { tools, tenant } = this.#deps;
     const { session, log, recodePack } = tools;
     // None that both ends know: the session waits until there is one.
     if (session.format === undefined || session.format === format) return;
-    if (recodePack(tenant, id, session.format)) return;
+    if (recodePack(tenant, key, session.format)) return;
     log.error(
       'pack format',
       { samples, format },

@@ -3,9 +3,11 @@ import type { PackHead } from '../../agent/buffer/pack-table.ts';
 import { PackMaker } from '../../agent/encode/pack-maker.ts';
 import { recodePack, type SplitDeps, splitPack } from '../../agent/pack-split.ts';
 import { TargetKeys } from '../../agent/target-keys.ts';
+import { encodeSeriesEntry } from '../../proto/dictionary-entry.ts';
 import { decodePack } from '../../proto/pack.ts';
 import { SampleColumns } from '../../proto/sample-columns.ts';
 import { type SampleFormat, sampleFormats } from '../../proto/sample-format.ts';
+import { labelBytes } from '../hub/series-fixture.ts';
 import { memoryLog } from '../tools/memory-log.ts';
 import { Workspace } from '../tools/workspace.ts';
 import { openBuffer, openDatabase, type StillClock, seriesEntries, T0 } from './buffer-fixture.ts';
@@ -48,14 +50,21 @@ function packed(...segments: number[]): PackHead {
     const newEntries = isFirst ? { newEntries: { firstId: 0, entries } } : {};
     buffer.append([{ tenant: '', columns, ...newEntries }]);
   }
+  return pack('');
+}
+
+function pack(tenant: string): PackHead {
+  const { buffer } = deps;
   const limits = { samplesMax: 1e6, storedBefore: 1e15, backlogEnd: 1e9 };
-  const heads = buffer.packable('', limits);
+  const heads = buffer.packable(tenant, limits);
   const maker = new PackMaker(() => 0);
   for (const head of heads) maker.add(buffer.readSegment(head)!);
   const [first, last] = [heads[0]!, heads.at(-1)!];
-  const place = { id: first.id, lastId: last.id, oldest: first.oldest, newest: last.newest };
-  buffer.storePack(heads, { ...first, ...maker.finish(), ...place });
-  return buffer.packs('')[0]!;
+  const { epoch, storedAt, oldest } = first;
+  const times = { storedAt, oldest, newest: last.newest };
+  const place = { id: first.id, lastId: last.id, firstSample: 0 };
+  buffer.storePack(heads, { ...maker.finish(), ...place, ...times, tenant, epoch });
+  return buffer.packs(tenant)[0]!;
 }
 
 /** Values of each series over all packs, in their order. */
@@ -92,13 +101,41 @@ describe('a pack that is split', () => {
     expect(deps.buffer.backlog.get('')).toBe(101);
   });
 
-  test('is split on as long as it has a segment for each part, and stays in order', () => {
-    packed(25, 25, 25, 25);
-    for (const pack of [...deps.buffer.packs('')]) splitPack(pack, deps);
-    for (const pack of [...deps.buffer.packs('')]) splitPack(pack, deps);
-    expect(deps.buffer.packs('').map(({ samples }) => samples)).toEqual([25, 25, 25, 25]);
+  test('is split on down to single samples, and stays in order over a restart', () => {
+    packed(3, 4);
+    for (let round = 0; round < 3; round++) {
+      for (const pack of [...deps.buffer.packs('')]) splitPack(pack, deps);
+    }
+    expect(deps.buffer.packs('').map(({ samples }) => samples)).toEqual([1, 1, 1, 1, 1, 1, 1]);
     for (const pack of [...deps.buffer.packs('')]) expect(splitPack(pack, deps)).toBe(false);
-    expect(values()).toEqual(expected(100));
+    expect(values()).toEqual(expected(7));
+    deps.buffer.close();
+    open('later');
+    expect(values()).toEqual(expected(7));
+  });
+
+  test('takes no place of another tenant’s, whose segments lie between its own', () => {
+    const { buffer } = deps;
+    for (let at = 0; at < 8; at++) {
+      const columns = new SampleColumns();
+      columns.push(at % 2, T0 + at, at, 0);
+      const entries = [...seriesEntries('a'), encodeSeriesEntry('other', labelBytes({ job: 'b' }))];
+      const newEntries = at > 0 ? {} : { newEntries: { firstId: 0, entries } };
+      buffer.append([{ tenant: at % 2 === 0 ? '' : 'other', columns, ...newEntries }]);
+    }
+    pack('');
+    pack('other');
+    for (const tenant of ['', 'other']) {
+      expect(splitPack(buffer.packs(tenant)[0]!, deps)).toBe(true);
+      expect(splitPack(buffer.packs(tenant)[1]!, deps)).toBe(true);
+      expect(buffer.packs(tenant).map(({ samples }) => samples)).toEqual([2, 1, 1]);
+    }
+    expect(buffer.backlog).toEqual(
+      new Map([
+        ['', 4],
+        ['other', 4],
+      ]),
+    );
   });
 
   test('keeps its epoch in use under the name that it has now', () => {
