@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { HubLink } from '../../agent/ship/hub-client.ts';
 import { AgentProcess, type Moment } from './agent-process.ts';
 import type { Chance } from './chance.ts';
-import { copyAsAfterPowerCut, cutWal, damageSegment } from './data-folder.ts';
+import { copyAsAfterPowerCut, cutWal, damageStored } from './data-folder.ts';
 import type { Ledger } from './ledger.ts';
 import { STARTS_AT_MS, type Surroundings } from './surroundings.ts';
 import { WallClock } from './virtual-time.ts';
@@ -83,10 +83,10 @@ export class AgentMachine {
     ledger.forgive(this.name, acknowledged);
   }
 
-  /** Damages a stored segment; the process must have ended. */
+  /** Damages a stored segment or pack; the process must have ended. */
   damage(): void {
-    const column = damageSegment(this.#dataDir, this.#chance);
-    this.#deps.surroundings.note(`${this.name} damaged in ${column ?? 'nothing'}`);
+    const damaged = damageStored(this.#dataDir, this.#chance);
+    this.#deps.surroundings.note(`${this.name} damaged in ${damaged ?? 'nothing'}`);
   }
 
   /** Ends in good order, with nothing left to send. */

@@ -73,7 +73,8 @@ export class AgentProcess {
     this.#watch();
     let id = 0;
     for (const entry of this.buffer.dictionary.entries()) this.#series.restore(entry, id++);
-    this.#foundSamples = this.waiting();
+    // A damaged pack is set aside while the buffer opens.
+    this.#foundSamples = this.waiting() + this.buffer.losses.samples.damaged;
     const outbound = this.#createOutbound(log);
     this.#shipper = outbound.shipper;
     this.#commits = parts.groupCommit(this.buffer, () => this.#shipper.wake(), clock);
