@@ -2,9 +2,10 @@ import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { Buffer } from './buffer/buffer.ts';
+import type { PackHead } from './buffer/pack-table.ts';
 import { encodePackBatch } from './encode/pack-maker.ts';
 import { encodeDictionaryBatch, encodeHeartbeat, StreamEncoder } from './encode/stream-encoder.ts';
-import { splitPack } from './pack-split.ts';
+import { recodePack, splitPack } from './pack-split.ts';
 import { type PackingOptions, packBacklog } from './packing.ts';
 import { Parking } from './parking.ts';
 import type { SampleLog, ShipOptions } from './ship/contracts.ts';
@@ -39,17 +40,24 @@ export class Outbound {
     this.#deps = deps;
     this.#packing = options.packing;
     this.#targets = new TargetKeys(buffer);
-    this.#parking = new Parking({ ...deps, targets: this.#targets });
+    const packParts = { ...deps, targets: this.#targets };
+    this.#parking = new Parking(packParts);
+    const findPack = (tenant: string, key: number): PackHead | undefined =>
+      buffer.packs(tenant).find((pack) => pack.key === key);
     this.shipper = new Shipper(options.ship, {
       ...deps,
       storedBefore: buffer.storedBefore,
-      splitPack: (tenant, id) => {
-        const pack = buffer.packs(tenant).find((one) => one.id === id);
-        return pack !== undefined && splitPack(pack, { ...deps, targets: this.#targets });
+      splitPack: (tenant, key) => {
+        const pack = findPack(tenant, key);
+        return pack !== undefined && splitPack(pack, packParts);
+      },
+      recodePack: (tenant, key, format) => {
+        const pack = findPack(tenant, key);
+        return pack !== undefined && recodePack(pack, format, packParts);
       },
       parkSegments: (segments, window) => this.#parking.parkSegments(segments, window),
-      parkPack: (tenant, id, window) => {
-        const pack = buffer.packs(tenant).find((one) => one.id === id);
+      parkPack: (tenant, key, window) => {
+        const pack = findPack(tenant, key);
         return pack !== undefined && this.#parking.parkPack(pack, window);
       },
       encoding: {

@@ -120,12 +120,13 @@ async function pack(
 /** What a pack takes over from its segments. */
 function placeOf(
   segments: readonly SegmentHead[],
-): Pick<PackRow, 'id' | 'lastId' | 'tenant' | 'epoch' | 'storedAt' | 'oldest' | 'newest'> {
+): Omit<PackRow, 'format' | 'samples' | 'positions' | 'body'> {
   const first = segments[0]!;
   const last = segments.at(-1)!;
   return {
     id: first.id,
     lastId: last.id,
+    firstSample: 0,
     tenant: first.tenant,
     epoch: first.epoch,
     storedAt: last.storedAt,

@@ -1,6 +1,5 @@
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
-import { decodePack, PackEncoder } from '../proto/pack.ts';
 import { SampleColumns } from '../proto/sample-columns.ts';
 import { sampleFormats } from '../proto/sample-format.ts';
 import { decodeSegment, encodeSegment } from '../proto/segment.ts';
@@ -8,6 +7,7 @@ import { timeRange } from '../proto/time-range.ts';
 import type { Buffer } from './buffer/buffer.ts';
 import type { PackHead, PackPart } from './buffer/pack-table.ts';
 import type { SegmentHead } from './buffer/segment-table.ts';
+import { encodePackPart, readPackColumns } from './pack-columns.ts';
 import type { TimeWindow } from './ship/contracts.ts';
 import type { TargetKeys } from './target-keys.ts';
 
@@ -39,12 +39,8 @@ export class Parking {
   /** The same for a pack. */
   parkPack(pack: PackHead, window: TimeWindow): boolean {
     const { buffer } = this.#deps;
-    const body = isWithin(pack, window) ? undefined : buffer.readPack(pack);
-    if (body === undefined) return false;
-    const dictionary = buffer.dictionaryOfEpoch(pack.epoch);
-    const columns = new SampleColumns(pack.samples);
-    decodePack(body, { ...pack, idsMax: dictionary.length }, columns);
-    buffer.unpinPack(pack);
+    const columns = isWithin(pack, window) ? undefined : readPackColumns(pack, buffer);
+    if (columns === undefined) return false;
     const parts = partBy(columns, window);
     const encode = (part: SampleColumns): PackPart => this.#encode(part, pack);
     const inside = parts.inside && encode(parts.inside);
@@ -94,12 +90,8 @@ export class Parking {
   }
 
   #encode(part: SampleColumns, { epoch }: { epoch: number }): PackPart {
-    const { buffer, targets } = this.#deps;
     const format = Math.max(...sampleFormats.keys());
-    const keyOf = targets.keysOf(buffer.dictionaryOfEpoch(epoch).epoch);
-    const encoder = new PackEncoder(sampleFormats.get(format)!, keyOf);
-    encoder.add(part);
-    return { samples: part.count, format, ...timeRange(part), body: encoder.finish() };
+    return encodePackPart(part, { format, epoch }, this.#deps);
   }
 
   #say(tenant: string, parts: readonly SampleColumns[]): void {

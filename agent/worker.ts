@@ -30,7 +30,7 @@ import type { FromWorker, ToWorker, WorkerStart, WorkerStats } from './worker-me
 
 const HOUSEKEEPING_MS = 1000;
 const ENTRIES_PER_MESSAGE = 10_000;
-/** A tenant has one batch in flight; more tenants than this take turns. */
+/** A tenant has one live batch in flight, and up to eight packs; more than this take turns. */
 const CONNECTIONS_MAX = 8;
 /** Between attempts to set a damaged buffer aside, and between lives on a disk that damages on. */
 const RECOVERY = { minMs: 1000, maxMs: 60_000 };

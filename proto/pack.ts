@@ -8,8 +8,8 @@ import { type SampleEncoder, type SampleFormat, sampleFormats } from './sample-f
  *
  *     sections, each: varint samples, varint bytes, the section
  *
- * Packs lie on the agent's disk and cross the border in this form. Sections keep the work between
- * two looks at the rest of the world small, at both ends.
+ * Packs lie on the agent's disk and cross the border in this form. Sections let the agent, which
+ * packs while it takes samples in, look up in between.
  */
 export const PACK_SAMPLES_MAX = 500_000;
 /** No section is shorter; a byte that says it has none would let a short pack ask for many. */

@@ -1,5 +1,5 @@
 import { type PositionRange, PositionSet } from '../../proto/position-ranges.ts';
-import type { PackHead } from './pack-table.ts';
+import { comparePlaces, type PackHead } from './pack-table.ts';
 
 interface Shelf {
   /** In the order of the sample log. */
@@ -28,7 +28,7 @@ export class PackShelf {
   /** All packs in the order of the sample log. */
   all(): PackHead[] {
     const packs = Array.from(this.#shelves.values(), (shelf) => shelf.packs).flat();
-    return packs.sort((one, other) => one.id - other.id);
+    return packs.sort(comparePlaces);
   }
 
   /** Samples in the packs of a tenant; asked with every commit. */
@@ -37,17 +37,18 @@ export class PackShelf {
   }
 
   add(head: PackHead): void {
-    const { tenant, id, samples } = head;
+    const { tenant, samples } = head;
     const shelf = this.#shelves.get(tenant) ?? { packs: [], samples: 0 };
     this.#shelves.set(tenant, shelf);
     // Nearly always behind all others.
-    shelf.packs.splice(shelf.packs.findLastIndex((pack) => pack.id < id) + 1, 0, head);
+    const before = shelf.packs.findLastIndex((pack) => comparePlaces(pack, head) < 0);
+    shelf.packs.splice(before + 1, 0, head);
     shelf.samples += samples;
   }
 
-  remove({ tenant, id }: { tenant: string; id: number }): void {
+  remove({ tenant, key }: PackHead): void {
     const shelf = this.#shelves.get(tenant);
-    const at = shelf?.packs.findIndex((pack) => pack.id === id) ?? -1;
+    const at = shelf?.packs.findIndex((pack) => pack.key === key) ?? -1;
     if (shelf === undefined || at < 0) return;
     shelf.samples -= shelf.packs[at]!.samples;
     shelf.packs.splice(at, 1);

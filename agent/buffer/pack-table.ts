@@ -4,8 +4,8 @@ import type { PositionRange } from '../../proto/position-ranges.ts';
 import type { WaitingRange } from './waiting-ledger.ts';
 
 const HEAD =
-  'id, last_id AS lastId, tenant, epoch, positions, stored_at AS storedAt, samples, oldest, ' +
-  'newest, format, length(body) AS bytes, head_crc AS headCrc, crc';
+  'key, id, last_id AS lastId, first_sample AS firstSample, tenant, epoch, positions, ' +
+  'stored_at AS storedAt, samples, oldest, newest, format, length(body) AS bytes, head_crc AS headCrc, crc';
 
 /** Segments side by side in a pack. */
 export interface PackRange extends PositionRange {
@@ -15,9 +15,16 @@ export interface PackRange extends PositionRange {
 
 /** What is known of a pack without reading its body; times in ms since the Unix epoch. */
 export interface PackHead {
+  /** Names the row. */
+  key: number;
   /** Ids of the first and the last segment in it: its place in the sample log. */
   id: number;
   lastId: number;
+  /**
+   * The place among the parts of a pack that was split: samples of the whole before this part. The
+   * ids in between would be no places: they are those of other tenants as well.
+   */
+  firstSample: number;
   tenant: string;
   /** Local key of the epoch whose ids the samples carry. */
   epoch: number;
@@ -33,13 +40,17 @@ export interface PackHead {
   bytes: number;
 }
 
-export type PackRow = Omit<PackHead, 'bytes'> & { body: Uint8Array };
+export type PackRow = Omit<PackHead, 'key' | 'bytes'> & { body: Uint8Array };
 
 /** What differs between the packs that one pack is split into. */
 export type PackPart = Pick<PackRow, 'samples' | 'oldest' | 'newest' | 'format' | 'body'>;
 
-export function headOf({ body, ...head }: PackRow): PackHead {
-  return { ...head, bytes: body.length };
+/** The order of the sample log. */
+export function comparePlaces(
+  one: Pick<PackHead, 'id' | 'firstSample'>,
+  other: Pick<PackHead, 'id' | 'firstSample'>,
+): number {
+  return one.id - other.id || one.firstSample - other.firstSample;
 }
 
 interface StoredHead extends Omit<PackHead, 'positions'> {
@@ -56,17 +67,18 @@ export class PackTable {
   constructor(db: Database.Database, table: 'packs' | 'parked_packs') {
     const sql = (text: string): Database.Statement<unknown[]> => db.prepare(text);
     this.#statements = {
-      heads: sql(`SELECT ${HEAD} FROM ${table} ORDER BY id`),
-      ofTenant: sql(`SELECT ${HEAD} FROM ${table} WHERE tenant = ? ORDER BY id`),
+      heads: sql(`SELECT ${HEAD} FROM ${table} ORDER BY id, first_sample`),
+      ofTenant: sql(`SELECT ${HEAD} FROM ${table} WHERE tenant = ? ORDER BY id, first_sample`),
       samples: sql(`SELECT coalesce(sum(samples), 0) AS samples FROM ${table}`),
-      row: sql(`SELECT ${HEAD}, body FROM ${table} WHERE id = ?`),
+      row: sql(`SELECT ${HEAD}, body FROM ${table} WHERE key = ?`),
       add: sql(
-        `INSERT INTO ${table} (id, last_id, tenant, epoch, positions, stored_at, samples, oldest, ` +
-          'newest, format, head_crc, crc, body) VALUES (:id, :lastId, :tenant, :epoch, ' +
-          ':positions, :storedAt, :samples, :oldest, :newest, :format, :headCrc, :crc, :body)',
+        `INSERT INTO ${table} (id, last_id, first_sample, tenant, epoch, positions, stored_at, ` +
+          'samples, oldest, newest, format, head_crc, crc, body) VALUES (:id, :lastId, ' +
+          ':firstSample, :tenant, :epoch, :positions, :storedAt, :samples, :oldest, :newest, ' +
+          ':format, :headCrc, :crc, :body)',
       ),
-      remove: sql(`DELETE FROM ${table} WHERE id = ?`),
-      copyDamaged: sql(`INSERT INTO damaged_packs SELECT * FROM ${table} WHERE id = ?`),
+      remove: sql(`DELETE FROM ${table} WHERE key = ?`),
+      copyDamaged: sql(`INSERT INTO damaged_packs SELECT * FROM ${table} WHERE key = ?`),
     };
   }
 
@@ -103,27 +115,30 @@ export class PackTable {
       .filter(({ sequence }) => first <= sequence && sequence <= last);
   }
 
-  add(pack: PackRow): void {
+  add(pack: PackRow): PackHead {
     const positions = writePositions(pack.positions);
     const headCrc = packHeadChecksum({ ...pack, positions });
-    this.#statements.add.run({ ...pack, positions, headCrc, crc: crc32(pack.body, headCrc) });
+    const crc = crc32(pack.body, headCrc);
+    const { lastInsertRowid } = this.#statements.add.run({ ...pack, positions, headCrc, crc });
+    const { body, ...head } = pack;
+    return { ...head, key: Number(lastInsertRowid), bytes: body.length };
   }
 
   /** The body of a pack; undefined when row and checksum do not agree. */
-  body(id: number): Uint8Array | undefined {
-    const row = this.#statements.row.get(id) as (StoredHead & { body: Buffer }) | undefined;
+  body(key: number): Uint8Array | undefined {
+    const row = this.#statements.row.get(key) as (StoredHead & { body: Buffer }) | undefined;
     if (row === undefined) return undefined;
     return crc32(row.body, packHeadChecksum(row)) === row.crc ? row.body : undefined;
   }
 
-  remove(id: number): void {
-    this.#statements.remove.run(id);
+  remove(key: number): void {
+    this.#statements.remove.run(key);
   }
 
   /** Moves a pack that is not what was written aside, where it is kept for inspection. */
-  setAside(id: number): void {
-    this.#statements.copyDamaged.run(id);
-    this.#statements.remove.run(id);
+  setAside(key: number): void {
+    this.#statements.copyDamaged.run(key);
+    this.#statements.remove.run(key);
   }
 }
 
@@ -137,10 +152,11 @@ function readHead({ crc: _, headCrc: __, ...head }: StoredHead): PackHead {
 
 /** Over everything that decides what the samples mean and what their answer is for. */
 export function packHeadChecksum(
-  head: Pick<StoredHead, 'tenant' | 'epoch' | 'positions' | 'samples' | 'format' | 'lastId'>,
+  head: Omit<StoredHead, 'key' | 'bytes' | 'storedAt' | 'oldest' | 'newest' | 'headCrc' | 'crc'>,
 ): number {
-  const { tenant, epoch, positions, samples, format, lastId } = head;
-  return crc32(`${tenant}\0${epoch}\0${positions}\0${samples}\0${format}\0${lastId}`);
+  const { tenant, epoch, positions, samples, format } = head;
+  const place = `${head.id}\0${head.lastId}\0${head.firstSample}`;
+  return crc32(`${tenant}\0${epoch}\0${positions}\0${samples}\0${format}\0${place}`);
 }
 
 /** `run:first=samples,samples,…`, separated by blanks: readable in the sqlite3 shell. */

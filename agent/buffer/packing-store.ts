@@ -1,6 +1,6 @@
 import { type PackLimits, type Surroundings, selectPack } from './pack-selection.ts';
-import { headOf, type PackHead, type PackPart, type PackRow } from './pack-table.ts';
-import { splitRows } from './packs.ts';
+import type { PackHead, PackPart, PackRow } from './pack-table.ts';
+import { partRows } from './packs.ts';
 import { SampleStore } from './sample-store.ts';
 import type { SegmentHead } from './segment-table.ts';
 import { removalsOfPack } from './witness.ts';
@@ -28,39 +28,54 @@ export class PackingStore extends SampleStore {
       !this.pins.holdsSegment(segment) && this.db.segments.has(segment.id);
     if (!this.isUpToDate() || !segments.every(isThere)) return false;
     const unavailable = this.disk.run(() => {
-      this.db.transaction(() => {
+      const head = this.db.transaction(() => {
         for (const { id } of segments) this.db.segments.remove(id);
-        this.db.packs.add(pack);
+        return this.db.packs.add(pack);
       });
+      this.shelf.add(head);
       return undefined;
     });
-    if (unavailable !== undefined) return false;
-    this.shelf.add(headOf(pack));
-    return true;
+    return unavailable === undefined;
+  }
+
+  /** Puts the same samples in another format in the place of a pack. Not when it is gone. */
+  recodePack(pack: PackHead, part: PackPart): boolean {
+    if (!this.shelf.has(pack)) return false;
+    const unavailable = this.disk.run(() => {
+      const head = this.db.transaction(() => {
+        this.db.packs.remove(pack.key);
+        return this.db.packs.add({ ...pack, ...part });
+      });
+      this.shelf.remove(pack);
+      this.shelf.add(head);
+      return undefined;
+    });
+    return unavailable === undefined;
   }
 
   /**
    * Puts packs of fewer samples in the place of one. They have positions of their own: what was
-   * answered for of the old ones says nothing of them. Not when the pack is gone, or has not the
-   * ids for so many.
+   * answered for of the old ones says nothing of them. Not when the pack is gone.
    */
   replacePack(pack: PackHead, parts: readonly PackPart[]): boolean {
-    const { tenant, id, lastId } = pack;
-    if (lastId - id + 1 < parts.length || !this.shelf.has(pack)) return false;
+    if (!this.shelf.has(pack)) return false;
+    const { tenant } = pack;
     const { run } = this.witness;
-    const rows = splitRows(pack, parts, { run, after: this.witness.heads.get(tenant) ?? 0 });
+    const rows = partRows(pack, parts, { run, after: this.witness.heads.get(tenant) ?? 0 });
     const unavailable = this.disk.run(() => {
+      const heads: PackHead[] = [];
       this.remove(removalsOfPack(pack), () => {
-        this.db.packs.remove(id);
-        for (const row of rows) this.db.packs.add(row);
+        this.db.packs.remove(pack.key);
+        for (const row of rows) heads.push(this.db.packs.add(row));
         this.db.setHead(run, tenant, rows.at(-1)!.positions[0]!.last);
       });
+      this.shelf.remove(pack);
+      for (const head of heads) this.shelf.add(head);
+      this.witness.stored(
+        heads.map((head) => ({ ...head, run, sequence: head.positions[0]!.first })),
+      );
       return undefined;
     });
-    if (unavailable !== undefined) return false;
-    this.shelf.remove(pack);
-    this.witness.stored(rows.map((row) => ({ ...row, run, sequence: row.positions[0]!.first })));
-    for (const row of rows) this.shelf.add(headOf(row));
-    return true;
+    return unavailable === undefined;
   }
 }

@@ -3,29 +3,25 @@ import type { LostSegment } from './losses.ts';
 import type { PackHead, PackPart, PackRow } from './pack-table.ts';
 
 /**
- * The rows that a pack is split into, one of each of `parts`, in its place in the sample log.
+ * The rows that take the place of a pack, one of each of `parts`, side by side in its place of the
+ * sample log.
  *
  * @param after their positions are those of `run` (in hexadecimal) behind this sequence
  */
-export function splitRows(
-  pack: PackHead,
+export function partRows(
+  pack: Pick<PackRow, 'id' | 'lastId' | 'firstSample' | 'tenant' | 'epoch' | 'storedAt'>,
   parts: readonly PackPart[],
   { run, after }: { run: string; after: number },
 ): PackRow[] {
-  const { id, lastId } = pack;
-  const idsEach = Math.floor((lastId - id + 1) / parts.length);
-  return parts.map((part, index): PackRow => {
-    const sequence = after + 1 + index;
-    const first = id + index * idsEach;
-    const isLast = index === parts.length - 1;
+  let { firstSample } = pack;
+  let sequence = after;
+  return parts.map((part): PackRow => {
+    sequence++;
     const counts = [part.samples];
-    return {
-      ...pack,
-      ...part,
-      id: first,
-      lastId: isLast ? lastId : first + idsEach - 1,
-      positions: [{ run: BigInt(`0x${run}`), first: sequence, last: sequence, counts }],
-    };
+    const positions = [{ run: BigInt(`0x${run}`), first: sequence, last: sequence, counts }];
+    const row = { ...pack, ...part, firstSample, positions };
+    firstSample += part.samples;
+    return row;
   });
 }
 

@@ -1,5 +1,6 @@
-import { headOf, type PackHead, type PackPart, type PackRow } from './pack-table.ts';
+import type { PackHead, PackPart } from './pack-table.ts';
 import { PackingStore } from './packing-store.ts';
+import { partRows } from './packs.ts';
 import type { SegmentHead, SegmentRow } from './segment-table.ts';
 import { removalOf, removalsOfPack } from './witness.ts';
 
@@ -51,29 +52,26 @@ export class ParkingStore extends PackingStore {
         this.replacePack(pack, [inside]);
         return;
       }
-      this.remove(removalsOfPack(pack), () => this.db.packs.remove(pack.id));
+      this.remove(removalsOfPack(pack), () => this.db.packs.remove(pack.key));
       this.shelf.remove(pack);
     });
   }
 
   /** Puts a parked pack back, behind all that waits. */
   release(pack: PackHead): boolean {
-    const body = this.parked.has(pack) ? this.db.parked.body(pack.id) : undefined;
+    const body = this.parked.has(pack) ? this.db.parked.body(pack.key) : undefined;
     if (body === undefined) return false;
-    let row: PackRow = { ...pack, body };
     const unavailable = this.disk.run(() => {
-      this.db.transaction(() => {
+      const head = this.db.transaction(() => {
         const id = this.db.takeId();
-        row = { ...row, id, lastId: id };
-        this.db.parked.remove(pack.id);
-        this.db.packs.add(row);
+        this.db.parked.remove(pack.key);
+        return this.db.packs.add({ ...pack, id, lastId: id, firstSample: 0, body });
       });
+      this.parked.remove(pack);
+      this.shelf.add(head);
       return undefined;
     });
-    if (unavailable !== undefined) return false;
-    this.parked.remove(pack);
-    this.shelf.add(headOf(row));
-    return true;
+    return unavailable === undefined;
   }
 
   /**
@@ -87,27 +85,22 @@ export class ParkingStore extends PackingStore {
     leave: () => void,
   ): boolean {
     const { run } = this.witness;
-    const rows: PackRow[] = [];
+    const { epoch, storedAt } = from;
     const unavailable = this.disk.run(() => {
-      this.db.transaction(() => {
-        let sequence = this.witness.heads.get(tenant) ?? 0;
-        for (const part of parts) {
-          sequence++;
-          const id = this.db.takeId();
-          const counts = [part.samples];
-          const positions = [{ run: BigInt(`0x${run}`), first: sequence, last: sequence, counts }];
-          const { epoch, storedAt } = from;
-          const row = { ...part, id, lastId: id, tenant, epoch, storedAt, positions };
-          this.db.parked.add(row);
-          rows.push(row);
-        }
-        this.db.setHead(run, tenant, sequence);
+      const heads = this.db.transaction(() => {
+        const id = this.db.takeId();
+        const place = { tenant, epoch, storedAt, id, lastId: id, firstSample: 0 };
+        const rows = partRows(place, parts, { run, after: this.witness.heads.get(tenant) ?? 0 });
+        this.db.setHead(run, tenant, rows.at(-1)!.positions[0]!.last);
+        return rows.map((row) => this.db.parked.add(row));
       });
+      this.witness.stored(
+        heads.map((head) => ({ ...head, run, sequence: head.positions[0]!.first })),
+      );
+      for (const head of heads) this.parked.add(head);
       return undefined;
     });
     if (unavailable !== undefined) return false;
-    this.witness.stored(rows.map((row) => ({ ...row, run, sequence: row.positions[0]!.first })));
-    for (const row of rows) this.parked.add(headOf(row));
     leave();
     return true;
   }

@@ -2,6 +2,7 @@
 export class Pins {
   /** Ids of the segments in a batch, by tenant. */
   readonly #segments = new Map<string, { first: number; last: number }>();
+  /** Keys of packs. */
   readonly #packs = new Set<number>();
 
   /** Segments of one batch, in the place of those that the tenant had pinned before. */
@@ -11,12 +12,12 @@ export class Pins {
     else this.#segments.set(tenant, { first, last: segments.at(-1)!.id });
   }
 
-  pinPack(id: number): void {
-    this.#packs.add(id);
+  pinPack(key: number): void {
+    this.#packs.add(key);
   }
 
-  unpinPack(id: number): void {
-    this.#packs.delete(id);
+  unpinPack(key: number): void {
+    this.#packs.delete(key);
   }
 
   holdsSegment({ tenant, id }: { tenant: string; id: number }): boolean {
@@ -24,7 +25,7 @@ export class Pins {
     return pinned !== undefined && pinned.first <= id && id <= pinned.last;
   }
 
-  holdsPack(id: number): boolean {
-    return this.#packs.has(id);
+  holdsPack(key: number): boolean {
+    return this.#packs.has(key);
   }
 }

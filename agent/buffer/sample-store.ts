@@ -148,14 +148,14 @@ export class SampleStore {
    */
   readPack(pack: PackHead): Uint8Array | undefined {
     if (!this.isUpToDate() || !this.shelf.has(pack)) return undefined;
-    const body = this.db.packs.body(pack.id);
+    const body = this.db.packs.body(pack.key);
     if (body === undefined) this.#setPackAside(pack);
-    else this.pins.pinPack(pack.id);
+    else this.pins.pinPack(pack.key);
     return body;
   }
 
-  unpinPack({ id }: PackHead): void {
-    this.pins.unpinPack(id);
+  unpinPack({ key }: PackHead): void {
+    this.pins.unpinPack(key);
   }
 
   /** An intact segment that is still there; a damaged one is set aside and accounted for. */
@@ -209,7 +209,7 @@ export class SampleStore {
     if (segments.length + packs.length === 0) return 0;
     this.remove([...segments.map(removalOf), ...packs.flatMap(removalsOfPack)], () => {
       for (const { id } of segments) this.db.segments.remove(id);
-      for (const pack of packs) this.tableOf(pack).remove(pack.id);
+      for (const pack of packs) this.tableOf(pack).remove(pack.key);
     });
     for (const pack of packs) (this.parked.has(pack) ? this.parked : this.shelf).remove(pack);
     this.#lose(reason, [...segments, ...packs.map(lostPack)]);
@@ -227,7 +227,7 @@ export class SampleStore {
   /** What is not pinned, over all tenants; what is parked has the least to wait for. */
   *#oldestFirst(): Generator<SegmentHead | PackHead> {
     yield* this.parked.all();
-    const packs = this.shelf.all().filter(({ id }) => !this.pins.holdsPack(id));
+    const packs = this.shelf.all().filter(({ key }) => !this.pins.holdsPack(key));
     for (const segment of this.db.segments.oldest()) {
       while (packs.length > 0 && packs[0]!.id < segment.id) yield packs.shift()!;
       if (!this.pins.holdsSegment(segment)) yield segment;
@@ -253,7 +253,7 @@ export class SampleStore {
     if (removals.length + packs.length === 0) return 0;
     this.remove([...removals, ...packs.flatMap(removalsOfPack)], () => {
       for (const removal of removals) this.db.segments.removeRange(removal);
-      for (const { id } of packs) this.db.packs.remove(id);
+      for (const { key } of packs) this.db.packs.remove(key);
     });
     for (const pack of packs) this.shelf.remove(pack);
     const samples = [...removals, ...packs].reduce((sum, one) => sum + one.samples, 0);
@@ -263,7 +263,7 @@ export class SampleStore {
 
   #setPackAside(pack: PackHead, table = this.db.packs): void {
     this.disk.run(() => {
-      this.remove(removalsOfPack(pack), () => table.setAside(pack.id));
+      this.remove(removalsOfPack(pack), () => table.setAside(pack.key));
       this.shelf.remove(pack);
       this.#lose('damaged', [lostPack(pack)]);
       return undefined;

@@ -23,14 +23,15 @@ const SCHEMA = `
   CREATE UNIQUE INDEX IF NOT EXISTS segments_by_position ON segments (run, tenant, sequence);
   CREATE TABLE IF NOT EXISTS damaged_segments AS SELECT * FROM segments WHERE 0;
   CREATE TABLE IF NOT EXISTS packs (
-    id INTEGER PRIMARY KEY, last_id INTEGER NOT NULL, tenant TEXT NOT NULL,
+    key INTEGER PRIMARY KEY AUTOINCREMENT, id INTEGER NOT NULL, last_id INTEGER NOT NULL,
+    first_sample INTEGER NOT NULL, tenant TEXT NOT NULL,
     epoch INTEGER NOT NULL, positions TEXT NOT NULL, stored_at INTEGER NOT NULL,
     samples INTEGER NOT NULL, oldest REAL NOT NULL, newest REAL NOT NULL,
     format INTEGER NOT NULL, head_crc INTEGER NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL
   );
-  CREATE INDEX IF NOT EXISTS packs_of_tenant ON packs (tenant, id);
   CREATE TABLE IF NOT EXISTS parked_packs (
-    id INTEGER PRIMARY KEY, last_id INTEGER NOT NULL, tenant TEXT NOT NULL,
+    key INTEGER PRIMARY KEY AUTOINCREMENT, id INTEGER NOT NULL, last_id INTEGER NOT NULL,
+    first_sample INTEGER NOT NULL, tenant TEXT NOT NULL,
     epoch INTEGER NOT NULL, positions TEXT NOT NULL, stored_at INTEGER NOT NULL,
     samples INTEGER NOT NULL, oldest REAL NOT NULL, newest REAL NOT NULL,
     format INTEGER NOT NULL, head_crc INTEGER NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL

@@ -33,6 +33,8 @@ export interface ShippableSegment {
 
 /** A stored pack, as far as shipping looks at it. */
 export interface ShippablePack {
+  /** Names it. */
+  key: number;
   /** Ids of its first and last segment. */
   id: number;
   lastId: number;
@@ -130,10 +132,12 @@ export interface ShipOptions {
 export interface ShipTools {
   samples: SampleLog;
   /** Puts two packs in the place of one; false when there is no way. */
-  splitPack(tenant: string, id: number): boolean;
+  splitPack(tenant: string, key: number): boolean;
+  /** Writes a pack anew in another samples format; false when there is no way. */
+  recodePack(tenant: string, key: number, format: number): boolean;
   /** Parks what lies outside of `window`; false when that is nothing, or does not work. */
   parkSegments(segments: readonly ShippableSegment[], window: TimeWindow): boolean;
-  parkPack(tenant: string, id: number, window: TimeWindow): boolean;
+  parkPack(tenant: string, key: number, window: TimeWindow): boolean;
   session: HubSession;
   encoding: BatchEncoding;
   link: HubLink;

@@ -68,7 +68,7 @@ export class HubClient implements HubLink {
   readonly linkBytes: LinkBytes;
   readonly #options: HubClientOptions;
   readonly #tools: HubClientTools;
-  /** Backlog has connections of its own, so that live samples find one. */
+  /** By URL. Apart, or a live batch would wait for one of the many packs to be written. */
   readonly #pools: Record<Traffic, Pool>[];
   readonly #authorization: string;
   #current = 0;
@@ -134,7 +134,9 @@ export class HubClient implements HubLink {
       });
     } catch (error) {
       // Only once for all requests that fail together: two steps could lead back to the dead hub.
-      if (this.#current === tried) this.#current = (tried + 1) % this.#pools.length;
+      // And not because the agent has given a request up itself.
+      const isStep = this.#current === tried && !signal.aborted;
+      if (isStep) this.#current = (tried + 1) % this.#options.urls.length;
       return { kind: 'unreachable', message: describe(error) };
     } finally {
       limit.end();

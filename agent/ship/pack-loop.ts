@@ -69,18 +69,14 @@ export class PackLoop {
   readonly #deps: PackLoopDeps;
   readonly #replies: Replies;
   readonly #groundwork: Groundwork;
-  readonly #delivery: BatchDelivery;
   readonly #wakeup = new Wakeup();
   #row: Row | undefined;
 
   constructor(deps: PackLoopDeps) {
-    const { tenant, tools } = deps;
+    const { tools } = deps;
     this.#deps = deps;
     this.#replies = new Replies(tools);
     this.#groundwork = new Groundwork(tools, this.#replies);
-    const replies = this.#replies;
-    const traffic = 'backlog';
-    this.#delivery = new BatchDelivery({ tenant, traffic, find: findPack, tools, replies });
   }
 
   /** Positions of the packs on their way: what became of their samples is counted then. */
@@ -167,7 +163,7 @@ export class PackLoop {
     // Others may have changed both while a part of the dictionary was sent.
     if (missing === undefined || end.aborted || this.#next() !== pack) return;
     const window = session.windows.of(this.#deps.tenant);
-    if (window !== undefined && parkPack(this.#deps.tenant, pack.id, window)) return;
+    if (window !== undefined && parkPack(this.#deps.tenant, pack.key, window)) return;
     const body = samples.readPack(pack);
     // Damaged, or a failing disk: where it is still there, it comes again.
     if (body === undefined) return await this.#replies.pause(end);
@@ -218,8 +214,11 @@ export class PackLoop {
     { batch, pack, log, carriedEntries }: Sent,
     signal: AbortSignal,
   ): Promise<void> {
-    const { tools } = this.#deps;
-    const delivered = await this.#delivery.deliver(batch, signal);
+    const { tools, tenant } = this.#deps;
+    // Replies of its own: packs that fail together would drive up a backoff that they share.
+    const replies = new Replies(tools);
+    const how = { tenant, traffic: 'backlog', find: findPack, tools, replies } as const;
+    const delivered = await new BatchDelivery(how).deliver(batch, signal);
     if (delivered.kind === 'answered') {
       row.window.answered(pack);
       this.#accept(log, batch, delivered.answer);
@@ -242,12 +241,12 @@ export class PackLoop {
   }
 
   async #settle({ pack, reply, carriedEntries }: Misfit, signal: AbortSignal): Promise<void> {
-    const { splitPack, log } = this.#deps.tools;
+    const { tools, tenant } = this.#deps;
     if (reply.kind === 'too_large') {
       if (carriedEntries) this.#groundwork.shrink();
-      const isSplit = splitPack(this.#deps.tenant, pack.id);
+      const isSplit = tools.splitPack(tenant, pack.key);
       if (!isSplit && !carriedEntries) {
-        log.error(
+        tools.log.error(
           'pack too large',
           { samples: pack.samples, bytes: pack.bytes, answer: reply.message },
           'the hub refuses a pack as too large that cannot be split: raise limits.max_batch or ' +
@@ -256,5 +255,21 @@ export class PackLoop {
       }
     }
     await this.#replies.settle(reply, signal);
+    if (reply.kind === 'unreadable_format') this.#recode(pack);
+  }
+
+  /** The hub has said which formats it reads. */
+  #recode({ key, samples, format }: ShippablePack): void {
+    const { tools, tenant } = this.#deps;
+    const { session, log, recodePack } = tools;
+    // None that both ends know: the session waits until there is one.
+    if (session.format === undefined || session.format === format) return;
+    if (recodePack(tenant, key, session.format)) return;
+    log.error(
+      'pack format',
+      { samples, format },
+      'the hub does not read the format of a pack, and this agent cannot write it anew: upgrade ' +
+        'the hub; samples are kept here',
+    );
   }
 }

@@ -17,9 +17,14 @@ export class Admission {
     this.#replies = replies;
   }
 
-  /** Why a batch of so many samples cannot be taken now; undefined when it can. */
-  refuse(samplesCount: number): Reply | undefined {
-    const { decodedBytesMax, heldBytesMax } = this.#limits;
+  /**
+   * Why a batch of so many samples cannot be taken now; undefined when it can.
+   *
+   * @param share of what may be held that is open to it
+   */
+  refuse(samplesCount: number, share = 1): Reply | undefined {
+    const { decodedBytesMax } = this.#limits;
+    const heldBytesMax = this.#limits.heldBytesMax * share;
     const bytes = samplesCount * SAMPLE_BYTES;
     if (bytes > decodedBytesMax) {
       return textReply(413, `${samplesCount} samples are more than a batch may hold`);

@@ -17,6 +17,9 @@ import { type Reply, textReply } from './reply.ts';
 import type { ReplyMaker } from './reply-maker.ts';
 import type { PreparedWrite, TenantWriter } from './tenant-writer.ts';
 
+/** Packs may fill half of what the hub holds: live batches are fresh, and agents have one each. */
+const SHARE = 0.5;
+
 export interface PackIntakeDeps<Copy extends SeriesCopy> {
   /** Id of this hub. */
   hub: bigint;
@@ -62,7 +65,8 @@ export class PackIntake<Copy extends SeriesCopy> {
     const tenant = session.tenant(keyframe.tenant);
     const row = tenant.packs?.id === stream ? tenant.packs : undefined;
     if (row === undefined && sequence > 0) return replies.mismatch(session, 'unknown stream');
-    await row?.turnOf(sequence, clock);
+    // Nothing is awaited where there is no row: of two first packs one would open it once more.
+    if (row !== undefined) await row.turnOf(sequence, clock);
     if (row?.isClosed === true) return replies.mismatch(session, 'unknown stream');
     const taken = row?.taken(sequence);
     if (taken !== undefined) return await taken.reply;
@@ -79,7 +83,7 @@ export class PackIntake<Copy extends SeriesCopy> {
     const { session, tenant, log, batch } = incoming;
     const { admission, dictionary, seriesPerAgentMax } = this.#deps;
     const { samplesCount, keyframe } = batch;
-    const refusal = admission.refuse(samplesCount);
+    const refusal = admission.refuse(samplesCount, SHARE);
     if (refusal !== undefined) return refusal;
     const misfit = dictionary.take(session, { epoch: keyframe.epoch, log }, batch.dictionary);
     if (misfit !== undefined) return misfit;
@@ -89,7 +93,7 @@ export class PackIntake<Copy extends SeriesCopy> {
     decodePack(batch.samples, what, columns);
     const answered = coverage(tenant.answered, batch.positions);
     const mayBeRedelivered = batch.mayBeRedelivered || answered !== 'none';
-    const writer = session.writer(tenant, batch);
+    const writer = session.writer(tenant, row ?? batch);
     const prepared = writer.prepare({ columns, mayBeRedelivered }, log.copy);
     if (prepared.kind === 'malformed') return textReply(400, prepared.message);
     const open = row ?? this.#open(tenant, writer, batch);

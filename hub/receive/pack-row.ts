@@ -3,8 +3,11 @@ import { Wakeup } from '../../base/wakeup.ts';
 import { type Answer, PACK_ANSWERS_MAX, type PackRowState } from '../../proto/answer.ts';
 import type { Reply } from './reply.ts';
 
-/** How long a pack waits for one that was sent before it and came on another connection. */
-const TURN_MS_MAX = 10_000;
+/**
+ * How long a pack waits for one that was sent before it and came on another connection. A shorter
+ * wait would have all its bytes sent again before the agent notices that the other one hangs.
+ */
+const TURN_MS_MAX = 45_000;
 
 interface TakenPack {
   reply: Promise<Reply>;

@@ -56,7 +56,16 @@ function packOf(buffer: SampleBuffer, segments: readonly SegmentHead[]): PackRow
   const [first, last] = [segments[0]!, segments.at(-1)!];
   const { tenant, epoch, oldest } = first;
   const { storedAt, newest } = last;
-  const where = { id: first.id, lastId: last.id, tenant, epoch, storedAt, oldest, newest };
+  const where = {
+    id: first.id,
+    lastId: last.id,
+    firstSample: 0,
+    tenant,
+    epoch,
+    storedAt,
+    oldest,
+    newest,
+  };
   return { ...maker.finish(), ...where };
 }
 
@@ -263,7 +272,8 @@ describe('a pack', () => {
     const parts = [partOf(0, 1), partOf(2, 3)];
     expect(buffer.replacePack(whole, parts)).toBe(true);
     const [first, second] = buffer.packs('');
-    expect([first!.id, first!.lastId, second!.id, second!.lastId]).toEqual([1, 2, 3, 4]);
+    expect(first).toMatchObject({ id: 1, lastId: 4, firstSample: 0 });
+    expect(second).toMatchObject({ id: 1, lastId: 4, firstSample: 2 });
     expect(first!.positions).toMatchObject([{ run: buffer.run, first: 6, last: 6 }]);
     expect(second!.positions).toMatchObject([{ run: buffer.run, first: 7, last: 7 }]);
     expect(secondsIn(buffer, second!)).toEqual([2, 3]);
@@ -285,7 +295,8 @@ describe('a pack that is not what was written', () => {
     ['positions', "positions = replace(positions, ':', ';')"],
     ['number of samples', 'samples = samples + 1'],
     ['format', 'format = 7'],
-    ['place', 'last_id = last_id + 1'],
+    ['place', 'id = id - 1'],
+    ['end', 'last_id = last_id + 1'],
   ];
 
   test.each(damages)('in its %s is set aside and accounted for, and the rest goes on', (_, sql) => {

@@ -1,10 +1,11 @@
 import { rmSync } from 'node:fs';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { PackingOptions } from '../../agent/packing.ts';
 import type { ShipOptions } from '../../agent/ship/contracts.ts';
 import type { HubClient, HubLink, HubReply } from '../../agent/ship/hub-client.ts';
 import type { Traffic } from '../../agent/ship/link-turns.ts';
 import { type Batch, decodeBatch } from '../../proto/batch.ts';
+import { type SampleFormat, sampleFormats } from '../../proto/sample-format.ts';
 import { settledCount } from '../../proto/settlement.ts';
 import { decompressFrame } from '../../proto/zstd.ts';
 import { RecordingDestination } from '../hub/receive-fixture.ts';
@@ -74,6 +75,7 @@ const unreachable: HubReply = { kind: 'unreachable', message: 'answer lost' };
 /** Two segments of 50 samples make a pack. */
 const PACKING: Partial<PackingOptions> = { samplesMax: 100, ageMinMs: 0, checkEveryMs: 200 };
 const SEGMENT_SAMPLES = 50;
+const NEWER_FORMAT = 99;
 
 let workspace: Workspace;
 let clock: FastClock;
@@ -129,6 +131,13 @@ function append(samples = SEGMENT_SAMPLES, series = 'up'): void {
 }
 
 const packs = () => agent.buffer.packs('').length;
+
+/** The next one has not heard of the hub before the link is up, and so takes no batch. */
+async function restartAgent(options: Parameters<typeof start>[0] = {}): Promise<void> {
+  link.isDown = true;
+  await agent.end();
+  start(options);
+}
 
 /** A backlog of `count` packs and the segment behind them, gathered while the link was down. */
 async function gather(count: number, segmentSamples = SEGMENT_SAMPLES): Promise<void> {
@@ -198,11 +207,36 @@ describe('packs', () => {
     expect(settled.accepted + resumed).toBe(appended);
   });
 
+  test('that fail together each wait as after a first failure', async () => {
+    const slept = vi.spyOn(clock, 'sleep');
+    start();
+    await gather(8);
+    const broken = Promise.withResolvers<HubReply>();
+    const failed = new Set<number>();
+    link.meddle = async ({ lane, sequence }, ask) => {
+      if (lane === 'live' || sequence === 0 || failed.has(sequence)) return await ask();
+      failed.add(sequence);
+      if (failed.size === 4) {
+        slept.mockClear();
+        broken.resolve(unreachable);
+      }
+      return await broken.promise;
+    };
+    link.isDown = false;
+    await delivered();
+    expect(timestamps()).toEqual(all());
+    // Draws of a backoff are no whole numbers.
+    const waits = slept.mock.calls.map(([ms]) => ms).filter((ms) => !Number.isInteger(ms));
+    expect(waits.length).toBeGreaterThanOrEqual(4);
+    expect(Math.max(...waits.slice(0, 4))).toBeLessThanOrEqual(250);
+  });
+
   test('say when their samples may have been written before', async () => {
     start();
     append(1);
     await delivered();
     hub.receiver.save();
+    await restartAgent();
     await gather(1);
     const hubIsGone = Promise.withResolvers<void>();
     let requestsBefore = Number.POSITIVE_INFINITY;
@@ -222,6 +256,28 @@ describe('packs', () => {
     hubIsGone.resolve();
     await delivered();
     expect(link.packs.at(-1)!.mayBeRedelivered).toBe(true);
+  });
+
+  test('in a format that the hub does not read are written anew in one that it reads', async () => {
+    const formats = sampleFormats as Map<number, SampleFormat>;
+    formats.set(NEWER_FORMAT, sampleFormats.get(2)!);
+    try {
+      start();
+      await gather(3);
+      link.meddle = async (batch, ask) => {
+        if (batch.lane === 'live' || batch.keyframe.samplesFormat === 2) return await ask();
+        const reply = await link.askPositions(new AbortController().signal);
+        if (reply.kind !== 'state') return reply;
+        return { kind: 'unreadable_format', state: { ...reply.state, formats: [2] } };
+      };
+      link.isDown = false;
+      await delivered();
+    } finally {
+      formats.delete(NEWER_FORMAT);
+    }
+    expect(timestamps()).toEqual(all());
+    const { settled } = agent.shipper.stats;
+    expect(settled.accepted).toBe(appended);
   });
 
   test('that the hub refuses as too large are split until they fit', async () => {
@@ -321,7 +377,7 @@ describe('live first', () => {
   test('a live batch whose answer was lost does not stop the next while packs are under way', async () => {
     start({ order: 'live_first' });
     await gather(2);
-    await agent.end();
+    await restartAgent({ order: 'live_first' });
     link.isDown = false;
     const packsMayPass = Promise.withResolvers<void>();
     const liveIsLost = Promise.withResolvers<void>();
@@ -333,7 +389,6 @@ describe('live first', () => {
       await liveIsLost.promise;
       return unreachable;
     };
-    start({ order: 'live_first' });
     append(10);
     await until('a live batch to be written', PATIENCE_MS, () => destination.stored.length === 10);
     await until('a pack to be under way', PATIENCE_MS, () => link.packs.length > 0);

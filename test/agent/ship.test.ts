@@ -1,4 +1,4 @@
-import { createServer } from 'node:http';
+import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { HubClient, HubLink, HubReply } from '../../agent/ship/hub-client.ts';
@@ -294,5 +294,37 @@ describe('the hub’s client', () => {
     expect(failed.map(({ kind }) => kind)).toEqual(['unreachable', 'unreachable']);
     expect((await ask()).kind).toBe('state');
     await client.close();
+  });
+
+  test('stays with the hub when it is the agent that has given a request up', async () => {
+    const urls = [hub.url, 'http://127.0.0.1:9'];
+    const options = { agentId: 'sg', token: 'secret', requestTimeoutMs: 5000, connectionsMax: 4 };
+    const client = unlimitedClient({ urls, ...options }, clock);
+    const givingUp = new AbortController();
+    const asked = client.askPositions(givingUp.signal);
+    givingUp.abort();
+    expect((await asked).kind).toBe('unreachable');
+    expect(client.url).toBe(hub.url);
+    await client.close();
+  });
+
+  test('keeps connections for live batches, however many packs wait for the destination', async () => {
+    const open: ServerResponse[] = [];
+    const server = createServer((request, response) => {
+      request.resume();
+      open.push(response);
+    }).listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    const client = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, clock);
+    const { signal } = new AbortController();
+    const post = (traffic: Traffic) => client.postBatch(Buffer.from('x'), signal, traffic);
+    const packs = Array.from({ length: 12 }, () => post('backlog'));
+    await until('the connections for packs to be taken', PATIENCE_MS, () => open.length === 4);
+    const live = post('live');
+    await until('the live batch', PATIENCE_MS / 2, () => open.length === 5);
+    server.closeAllConnections();
+    await client.close();
+    await Promise.all([...packs, live]);
+    server.close();
   });
 });

@@ -11,10 +11,11 @@ import type { Post } from '../../hub/write/post.ts';
 import { SetAside } from '../../hub/write/set-aside.ts';
 import { createWriter } from '../../hub/writer.ts';
 import { type Answer, decodeAnswer, decodeHubState, type HubState } from '../../proto/answer.ts';
-import { type Batch, encodeBatch, type LiveBatch } from '../../proto/batch.ts';
+import { type Batch, encodeBatch, type LiveBatch, type PackBatch } from '../../proto/batch.ts';
 import { encodeEntries } from '../../proto/dictionary/part-encoder.ts';
 import { encodeSeriesEntry } from '../../proto/dictionary-entry.ts';
 import { CHAIN_START, extendChain } from '../../proto/hash-chain.ts';
+import { PackEncoder } from '../../proto/pack.ts';
 import { WriteRequestEncoder } from '../../proto/remote-write-out.ts';
 import type { SampleColumns } from '../../proto/sample-columns.ts';
 import { type SampleEncoder, sampleFormats } from '../../proto/sample-format.ts';
@@ -194,6 +195,33 @@ export class AgentDouble {
       samplesCount: columns.count,
       samples: this.#section(stream, sequence, columns),
       mayBeRedelivered: false,
+      ...over,
+    });
+  }
+
+  /** A pack of [id, timestamp] rows, which states the whole dictionary. */
+  pack(
+    row: bigint,
+    sequence: number,
+    rows: readonly (readonly [number, number])[],
+    [first, last]: readonly [number, number],
+    over: Partial<PackBatch> = {},
+  ): Uint8Array {
+    const encoder = new PackEncoder(sampleFormats.get(2)!, () => 0);
+    encoder.add(columnsOf(rows));
+    return frame({
+      lane: 'pack',
+      run: this.run,
+      sentAtMs: 1,
+      stream: row,
+      sequence,
+      keyframe: this.keyframe(),
+      dictionary: this.part(),
+      positions: [{ run: this.run, first, last }],
+      samplesCount: rows.length,
+      samples: encoder.finish(),
+      mayBeRedelivered: false,
+      unordered: false,
       ...over,
     });
   }

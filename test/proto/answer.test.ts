@@ -9,6 +9,7 @@ import {
 } from '../../proto/answer.ts';
 import { DecodeError } from '../../proto/bytes.ts';
 import { emptySettlement } from '../../proto/settlement.ts';
+import { field, fixed64 } from './wire-fixture.ts';
 
 const HUGE = 2n ** 64n - 1n;
 
@@ -46,6 +47,21 @@ const state: HubState = {
         { run: HUGE, first: 1, last: 1 },
         { run: 2n, first: 5, last: 2 ** 40 },
       ],
+      packs: {
+        stream: HUGE - 1n,
+        nextSequence: 9,
+        answers: [
+          { sequence: 0, answer },
+          { sequence: 8, answer },
+        ],
+      },
+    },
+    {
+      tenant: 'third',
+      stream: 0n,
+      nextSequence: 0,
+      answered: [],
+      packs: { stream: 1n, nextSequence: 0, answers: [] },
     },
   ],
   currentRun: HUGE,
@@ -79,4 +95,12 @@ test('what no hub has written is refused, an empty body included', () => {
     expect(() => decodeHubState(Buffer.from(page))).toThrow(DecodeError);
     expect(() => decodeAnswer(Buffer.from(page))).toThrow(DecodeError);
   }
+});
+
+test('an answer to a pack that has none in it is refused', () => {
+  const bytes = Uint8Array.from([
+    ...[0x11, ...fixed64(1n)],
+    ...field(4, [0x31, ...fixed64(5n), ...field(8, [0x08, 1])]),
+  ]);
+  expect(() => decodeHubState(bytes)).toThrow('an answer to a pack that is none');
 });

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { type Batch, decodeBatch, encodeBatch, withRun } from '../../proto/batch.ts';
 import { DecodeError } from '../../proto/bytes.ts';
 import { varint } from './wire-fixture.ts';
-import { exampleBatch, readBatch } from './wire-format-example.ts';
+import { exampleBatch, examplePack, readBatch } from './wire-format-example.ts';
 
 const HUGE = 2n ** 64n - 1n;
 const { dictionary } = exampleBatch();
@@ -20,8 +20,22 @@ const keyframe: Batch = {
   mayBeRedelivered: true,
 };
 
+const pack: Batch = {
+  ...examplePack(),
+  stream: HUGE,
+  sequence: 2 ** 32 - 1,
+  positions: [
+    { run: 1n, first: 5, last: 9 },
+    { run: HUGE, first: 2, last: 2 },
+  ],
+  mayBeRedelivered: true,
+  unordered: true,
+};
+
 const others: Batch[] = [
   exampleBatch(),
+  examplePack(),
+  pack,
   {
     lane: 'dictionary',
     run: HUGE,
@@ -52,8 +66,25 @@ describe('a batch', () => {
     expect(withRun(read, batch.run)).toEqual(batch);
   });
 
-  test('cut off anywhere is an error by name or lacks its last fields', () => {
-    const bytes = encodeBatch(keyframe);
+  test('of a row of packs names its run and states its dictionary behind the first as well', () => {
+    const bytes = encodeBatch({ ...examplePack(), sequence: 7 });
+    expect(readBatch(bytes)).toMatchObject({ sequence: 7, run: examplePack().run });
+    const { dictionary: _, ...undocumented } = examplePack();
+    expect(() => decodeBatch(encodeBatch({ ...undocumented, sequence: 7 } as Batch))).toThrow(
+      'does not state its dictionary',
+    );
+    expect(() => decodeBatch(encodeBatch({ ...examplePack(), run: 0n }))).toThrow('no run');
+    expect(() => decodeBatch(encodeBatch({ ...examplePack(), stream: 0n }))).toThrow('no stream');
+    expect(() => decodeBatch(encodeBatch({ ...examplePack(), positions: [] }))).toThrow(
+      'no positions',
+    );
+  });
+
+  test.each([
+    ['keyframe', keyframe],
+    ['pack', pack],
+  ])('(%s) cut off anywhere is an error by name or lacks its last fields', (_, batch) => {
+    const bytes = encodeBatch(batch);
     for (let end = 0; end < bytes.length; end++) {
       let read: Batch | undefined;
       try {

@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs';
-import { type Batch, decodeBatch, type LiveBatch } from '../../proto/batch.ts';
+import { type Batch, decodeBatch, type LiveBatch, type PackBatch } from '../../proto/batch.ts';
 import { SamplesEncoder } from '../../proto/codec/samples-encoder.ts';
 import { encodeEntries } from '../../proto/dictionary/part-encoder.ts';
 import { encodeSeriesEntry } from '../../proto/dictionary-entry.ts';
-import { CHAIN_START } from '../../proto/hash-chain.ts';
+import { CHAIN_START, extendChain } from '../../proto/hash-chain.ts';
+import { PackEncoder } from '../../proto/pack.ts';
 import { SampleColumns } from '../../proto/sample-columns.ts';
+import { sampleFormats } from '../../proto/sample-format.ts';
 import { labelBytes } from '../hub/series-fixture.ts';
 
 /** The batch that docs/wire-format.md shows: a keyframe with one entry and two samples. */
@@ -33,18 +35,61 @@ export function exampleBatch(): LiveBatch {
   };
 }
 
-/** The bytes of the document's example: the first column of its table, in hexadecimal. */
-export function documentedFrame(): Buffer {
+/** The pack that docs/wire-format.md shows: two sections of the same series, nothing new. */
+export function examplePack(): PackBatch {
+  const { run, keyframe, dictionary } = exampleBatch();
+  const sections = [1_800_000_030_000, 1_800_000_045_000].map((timestamp) => {
+    const columns = new SampleColumns();
+    columns.push(0, timestamp, 0, 0x40000000);
+    return columns;
+  });
+  const encoder = new PackEncoder(sampleFormats.get(2)!, () => 0);
+  for (const columns of sections) encoder.add(columns);
+  const entry = encodeSeriesEntry('', labelBytes({ __name__: 'up', job: 'node' }));
+  return {
+    lane: 'pack',
+    run,
+    sentAtMs: 1_800_000_100_000,
+    stream: 0x1112131415161718n,
+    sequence: 0,
+    keyframe: keyframe!,
+    dictionary: {
+      ...dictionary!,
+      offset: 1,
+      hash: extendChain(CHAIN_START, entry),
+      entries: encodeEntries([]),
+    },
+    positions: [{ run, first: 3, last: 4 }],
+    samplesCount: 2,
+    samples: encoder.finish(),
+    mayBeRedelivered: false,
+    unordered: false,
+  };
+}
+
+/** The rows of an example's table in the document: bytes, and the offset beside them. */
+export function documentedRows(heading: string): { bytes: Buffer; offset: number }[] {
   const text = readFileSync(new URL('../../docs/wire-format.md', import.meta.url), 'utf8');
-  const [, example = ''] = text.split('## Example');
-  const cells = [...example.matchAll(/^\| `([0-9a-f ]+)` \|/gm)].map(([, hex = '']) => hex);
-  return Buffer.from(cells.join('').replaceAll(' ', ''), 'hex');
+  const [, behind = ''] = text.split(`\n${heading}\n`);
+  const [example = ''] = behind.split('\n## ');
+  return Array.from(
+    example.matchAll(/^\| `([0-9a-f ]+)` \| (\d+) \|/gm),
+    ([, hex = '', offset]) => ({
+      bytes: Buffer.from(hex.replaceAll(' ', ''), 'hex'),
+      offset: Number(offset),
+    }),
+  );
+}
+
+/** The bytes of an example in the document. */
+export function documentedFrame(heading: string): Buffer {
+  return Buffer.concat(documentedRows(heading).map(({ bytes }) => bytes));
 }
 
 /** A batch as it is read, its bytes as plain arrays so that they compare with others. */
 export function readBatch(bytes: Uint8Array): Batch {
   const batch = decodeBatch(bytes);
-  if (batch.lane === 'live') batch.samples = new Uint8Array(batch.samples);
+  if (batch.lane === 'live' || batch.lane === 'pack') batch.samples = new Uint8Array(batch.samples);
   if (batch.lane !== 'heartbeat' && batch.dictionary !== undefined) {
     batch.dictionary.entries = new Uint8Array(batch.dictionary.entries);
   }

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { HubLink } from '../../agent/ship/hub-client.ts';
 import { AgentProcess, type Moment } from './agent-process.ts';
 import type { Chance } from './chance.ts';
-import { copyAsAfterPowerCut, cutWal, damageSegment, flipBits } from './data-folder.ts';
+import { copyAsAfterPowerCut, cutWal, damageStored, flipBits } from './data-folder.ts';
 import type { Ledger } from './ledger.ts';
 import { STARTS_AT_MS, type Surroundings } from './surroundings.ts';
 import { WallClock } from './virtual-time.ts';
@@ -83,11 +83,11 @@ export class AgentMachine {
     ledger.forgive(this.name, acknowledged);
   }
 
-  /** Damages a stored segment, or the files anywhere; the process must have ended. */
+  /** Damages a stored segment or pack, or the files anywhere; the process must have ended. */
   damage(): void {
     const where = this.#chance.maybe(0.5)
       ? flipBits(this.#dataDir, this.#chance)
-      : damageSegment(this.#dataDir, this.#chance);
+      : damageStored(this.#dataDir, this.#chance);
     this.#deps.surroundings.note(`${this.name} damaged in ${where ?? 'nothing'}`);
   }
 

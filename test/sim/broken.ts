@@ -1,3 +1,5 @@
+import { PackTable } from '../../agent/buffer/pack-table.ts';
+import { Pins } from '../../agent/buffer/pins.ts';
 import { SegmentTable } from '../../agent/buffer/segment-table.ts';
 import type { SampleLog, ShippableSegment } from '../../agent/ship/contracts.ts';
 import type { HubReply } from '../../agent/ship/hub-client.ts';
@@ -63,15 +65,69 @@ const deleteBeforeAcknowledge: Mistake = {
 /** What is read from disk is believed. */
 const skipChecksum: Mistake = {
   install() {
-    const { stored } = SegmentTable.prototype;
+    const { stored, get } = SegmentTable.prototype;
     SegmentTable.prototype.stored = function* (...range) {
       for (const segment of stored.call(this, ...range)) yield { ...segment, isIntact: true };
     };
+    SegmentTable.prototype.get = function (id) {
+      const row = get.call(this, id);
+      return row && { ...row, isIntact: true };
+    };
     return () => {
-      SegmentTable.prototype.stored = stored;
+      Object.assign(SegmentTable.prototype, { stored, get });
     };
   },
   plan: often('damage', 'destination outage'),
+};
+
+/** Plans in which a backlog soon becomes packs, and these events happen often. */
+function oftenPacked(...events: EventName[]): (drawn: Plan) => Plan {
+  return (drawn) => ({
+    ...often(...events)(drawn),
+    order: 'oldest_first',
+    packing: { ...drawn.packing, samplesMax: 30, ageMinMs: 500, checkEveryMs: 500 },
+  });
+}
+
+/** A pack holds what lies before a segment and what lies behind it. */
+const packOverGap: Mistake = {
+  parts: {
+    openBuffer: (...args) => {
+      const buffer = shippedParts.openBuffer(...args);
+      const packable = buffer.packable.bind(buffer);
+      buffer.packable = (...limits) => packable(...limits).filter((_, index) => index !== 1);
+      return buffer;
+    },
+  },
+  plan: oftenPacked('link outage'),
+};
+
+/** Segments leave for a pack that does not stay. */
+const forgetPack: Mistake = {
+  install() {
+    const { add } = PackTable.prototype;
+    PackTable.prototype.add = function (pack) {
+      const head = add.call(this, pack);
+      this.remove(head.key);
+      return head;
+    };
+    return () => {
+      PackTable.prototype.add = add;
+    };
+  },
+  plan: oftenPacked('link outage', 'agent crash'),
+};
+
+/** Segments become a pack although a batch carries them at the time. */
+const packWhatIsSent: Mistake = {
+  install() {
+    const { holdsSegment } = Pins.prototype;
+    Pins.prototype.holdsSegment = () => false;
+    return () => {
+      Pins.prototype.holdsSegment = holdsSegment;
+    };
+  },
+  plan: oftenPacked('link outage', 'destination outage'),
 };
 
 /** What is sent for the second time goes in another order. */
@@ -236,6 +292,9 @@ export const MISTAKES: ReadonlyMap<string, Mistake> = new Map([
   ['acknowledges before the commit', acknowledgeBeforeCommit],
   ['deletes before the answer', deleteBeforeAcknowledge],
   ['skips the checksum of its rows', skipChecksum],
+  ['packs over a gap in the log', packOverGap],
+  ['forgets what was packed', forgetPack],
+  ['packs what is on its way', packWhatIsSent],
   ['sends again in another order', resendReordered],
   ['drops a request on 400', dropOn400],
   ['ignores the hash chain', ignoreHashChain],

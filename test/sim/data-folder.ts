@@ -50,29 +50,48 @@ export function flipBits(folder: string, chance: Chance): string {
   return places.join(', ');
 }
 
-/** Damages one stored segment of an agent that does not run; says which part, if there was one. */
-export function damageSegment(folder: string, chance: Chance): string | undefined {
+/** What may be damaged of a row beside its body, and how. */
+const DAMAGES = {
+  segments: { samples: 'samples + 65536', sequence: 'sequence + 65536' },
+  packs: {
+    samples: 'samples + 65536',
+    epoch: 'epoch + 65536',
+    positions: "replace(positions, ':', ';')",
+  },
+} as const;
+type Table = keyof typeof DAMAGES;
+
+/**
+ * Damages one stored segment or pack of an agent that does not run; says which part of which, if
+ * there was one.
+ */
+export function damageStored(folder: string, chance: Chance): string | undefined {
   const db = new Database(join(folder, 'buffer.db'));
   try {
-    const rows = db.prepare('SELECT id, body FROM segments').all() as {
-      id: number;
-      body: Buffer;
-    }[];
+    const rows = (['segments', 'packs'] as const).flatMap((table) => {
+      const ids = db.prepare(`SELECT id FROM ${table}`).pluck().all() as number[];
+      return ids.map((id) => ({ table, id }));
+    });
     if (rows.length === 0) return undefined;
-    const { id, body } = chance.pick(rows);
-    const column = chance.pick(['body', 'body', 'body', 'samples', 'sequence']);
-    if (column === 'body') {
-      const at = chance.whole(0, body.length - 1);
-      body[at] = body[at]! ^ (1 << chance.whole(0, 7));
-      db.prepare('UPDATE segments SET body = ? WHERE id = ?').run(body, id);
-    } else {
-      db.prepare(`UPDATE segments SET ${column} = ${column} + 65536 WHERE id = ?`).run(id);
-    }
-    return column;
+    const { table, id } = chance.pick(rows);
+    return `${damageRow(db, table, id, chance)} of ${table}`;
   } catch {
     // Damaged so far already that SQLite finds no table, or nothing at all.
     return undefined;
   } finally {
     db.close();
   }
+}
+
+function damageRow(db: Database.Database, table: Table, id: number, chance: Chance): string {
+  if (chance.maybe(0.4)) {
+    const [column, value] = chance.pick(Object.entries<string>(DAMAGES[table]));
+    db.prepare(`UPDATE ${table} SET ${column} = ${value} WHERE id = ?`).run(id);
+    return column;
+  }
+  const body = db.prepare(`SELECT body FROM ${table} WHERE id = ?`).pluck().get(id) as Buffer;
+  const at = chance.whole(0, body.length - 1);
+  body[at] = body[at]! ^ (1 << chance.whole(0, 7));
+  db.prepare(`UPDATE ${table} SET body = ? WHERE id = ?`).run(body, id);
+  return 'body';
 }

@@ -19,6 +19,8 @@ const MOMENTS: Moment['kind'][] = [
   'after append',
   'before acknowledge',
   'after acknowledge',
+  'before pack',
+  'after pack',
 ];
 
 /** Lets the events of a plan happen, several of them at a time if it comes so. */

@@ -103,7 +103,8 @@ export function drawPlan(chance: Chance): Plan {
     },
     buffer: drawBufferLimits(chance),
     hub: {
-      decodedBytesMax: chance.pick([2 ** 20, 8000]),
+      // The last one is less than many packs hold, and more than any segment.
+      decodedBytesMax: chance.pick([2 ** 20, 8000, 2000]),
       heldBytesMax: chance.pick([2 ** 20, 4000]),
       lanes: chance.whole(1, 4),
       samplesPerRequestMax: chance.whole(3, 60),
