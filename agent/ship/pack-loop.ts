@@ -16,7 +16,7 @@ import { PackWindow } from './pack-window.ts';
 import { Replies } from './replies.ts';
 import type { SentSegments } from './sent-segments.ts';
 import { countOne, recordAnswer } from './ship-stats.ts';
-import { findPack } from './whereabouts.ts';
+import { type Find, findPack } from './whereabouts.ts';
 
 /** How often to look for packs that nobody has told of. */
 const LOOK_EVERY_MS = 1000;
@@ -214,7 +214,8 @@ export class PackLoop {
     const { tools, tenant } = this.#deps;
     // Replies of its own: packs that fail together would drive up a backoff that they share.
     const replies = new Replies(tools);
-    const how = { tenant, traffic: 'backlog', find: findPack, tools, replies } as const;
+    const find: Find = (state, sent) => findPack(state, sent, row.window.first ?? sent.sequence);
+    const how = { tenant, traffic: 'backlog', find, tools, replies } as const;
     const delivered = await new BatchDelivery(how).deliver(batch, signal);
     if (delivered.kind === 'answered') {
       row.window.answered(pack);
