@@ -71,10 +71,13 @@ export class PackLoop {
   readonly #groundwork: Groundwork;
   readonly #wakeup = new Wakeup();
   #row: Row | undefined;
+  /** Rows are numbered: a hub that hears of a lower one knows that it comes late. */
+  #rowNumber: bigint;
 
   constructor(deps: PackLoopDeps) {
     const { tools } = deps;
     this.#deps = deps;
+    this.#rowNumber = tools.random.id64() >> 1n;
     this.#replies = new Replies(tools);
     this.#groundwork = new Groundwork(tools, this.#replies);
   }
@@ -108,9 +111,10 @@ export class PackLoop {
 
   /** Ships one row; resolves when nothing of it is under way. */
   async #ship(signal: AbortSignal): Promise<Misfit | undefined> {
-    const { clock, random } = this.#deps.tools;
+    const { clock } = this.#deps.tools;
+    this.#rowNumber++;
     const row: Row = {
-      stream: random.id64(),
+      stream: this.#rowNumber,
       nextSequence: 0,
       window: new PackWindow(clock),
       ending: new AbortController(),
