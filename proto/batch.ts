@@ -37,7 +37,10 @@ export interface PackBatch {
   lane: 'pack';
   run: bigint;
   sentAtMs: number;
-  /** Names a row of packs, which are written in the order of `sequence`, from 0. */
+  /**
+   * A row of packs, which are written in the order of `sequence`, from 0. Of one run and tenant, the
+   * numbers of rows grow.
+   */
   stream: bigint;
   sequence: number;
   keyframe: Keyframe;

@@ -33,17 +33,15 @@ export class BatchDelivery {
 
   async deliver(batch: EncodedBatch, signal: AbortSignal): Promise<Delivered> {
     const { tools, replies, traffic } = this.#deps;
+    let isToBeAsked = false;
     let mayBeThere = false;
     while (!signal.aborted) {
-      const reply: HubReply | 'not there' | 'being written' =
-        mayBeThere && isWorthAsking(batch)
-          ? await this.#askFor(batch, signal)
-          : await tools.link.postBatch(batch.frame, signal, traffic);
-      if (reply === 'not there') {
-        mayBeThere = false;
-        continue;
-      }
-      mayBeThere ||= !isTurnedAway(reply);
+      const reply: HubReply | 'not there' | 'being written' = isToBeAsked
+        ? await this.#askFor(batch, signal)
+        : await tools.link.postBatch(batch.frame, signal, traffic);
+      mayBeThere = reply !== 'not there' && (mayBeThere || !isTurnedAway(reply));
+      isToBeAsked = this.#isToBeAsked(batch, reply, mayBeThere);
+      if (reply === 'not there') continue;
       if (reply === 'being written') {
         await replies.pause(signal);
         continue;
@@ -55,6 +53,20 @@ export class BatchDelivery {
       await replies.settle(withoutFalseAnswer(reply), signal);
     }
     return { kind: 'given up' };
+  }
+
+  /**
+   * Whether to ask what became of a batch before it is sent again. A pack is asked for even when it
+   * was turned away: the hub may wait for one before it that it has forgotten, and that will not
+   * come again.
+   */
+  #isToBeAsked(
+    batch: EncodedBatch,
+    reply: HubReply | 'not there' | 'being written',
+    mayBeThere: boolean,
+  ): boolean {
+    if (reply === 'not there') return false;
+    return this.#deps.traffic === 'backlog' || (mayBeThere && isWorthAsking(batch));
   }
 
   /** What became of a batch whose answer did not arrive. */

@@ -16,7 +16,7 @@ import { PackWindow } from './pack-window.ts';
 import { Replies } from './replies.ts';
 import type { SentSegments } from './sent-segments.ts';
 import { countOne, recordAnswer } from './ship-stats.ts';
-import { findPack } from './whereabouts.ts';
+import { type Find, findPack } from './whereabouts.ts';
 
 /** How often to look for packs that nobody has told of. */
 const LOOK_EVERY_MS = 1000;
@@ -71,10 +71,13 @@ export class PackLoop {
   readonly #groundwork: Groundwork;
   readonly #wakeup = new Wakeup();
   #row: Row | undefined;
+  /** Rows are numbered: a hub that hears of a lower one knows that it comes late. */
+  #rowNumber: bigint;
 
   constructor(deps: PackLoopDeps) {
     const { tools } = deps;
     this.#deps = deps;
+    this.#rowNumber = tools.random.id64() >> 1n;
     this.#replies = new Replies(tools);
     this.#groundwork = new Groundwork(tools, this.#replies);
   }
@@ -108,9 +111,10 @@ export class PackLoop {
 
   /** Ships one row; resolves when nothing of it is under way. */
   async #ship(signal: AbortSignal): Promise<Misfit | undefined> {
-    const { clock, random } = this.#deps.tools;
+    const { clock } = this.#deps.tools;
+    this.#rowNumber++;
     const row: Row = {
-      stream: random.id64(),
+      stream: this.#rowNumber,
       nextSequence: 0,
       window: new PackWindow(clock),
       ending: new AbortController(),
@@ -217,7 +221,8 @@ export class PackLoop {
     const { tools, tenant } = this.#deps;
     // Replies of its own: packs that fail together would drive up a backoff that they share.
     const replies = new Replies(tools);
-    const how = { tenant, traffic: 'backlog', find: findPack, tools, replies } as const;
+    const find: Find = (state, sent) => findPack(state, sent, row.window.first ?? sent.sequence);
+    const how = { tenant, traffic: 'backlog', find, tools, replies } as const;
     const delivered = await new BatchDelivery(how).deliver(batch, signal);
     if (delivered.kind === 'answered') {
       row.window.answered(pack);

@@ -38,9 +38,15 @@ export class PackWindow {
     this.#beganAtMs = clock.now();
   }
 
+  /** Sequence of the oldest pack under way. */
+  get first(): number | undefined {
+    const [oldest] = this.#underWay.keys();
+    return oldest;
+  }
+
   /** Whether a pack may start as `sequence`. The first of a row goes alone: it opens the row. */
   hasRoom(sequence: number, pack: Sized): boolean {
-    const [oldest] = this.#underWay.keys();
+    const oldest = this.first;
     if (oldest === undefined) return true;
     if (this.#answeredBytes === 0 || this.#underWay.size >= PACKS_MAX) return false;
     // The hub would forget the answer to the oldest, if that was lost.

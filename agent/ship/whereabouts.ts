@@ -15,11 +15,18 @@ export const findLive: Find = (state, { stream, sequence }) => {
 };
 
 /**
- * The first pack of a row that the hub does not know may never have arrived, or the hub was killed
- * while it wrote it: the same bytes would claim that nothing was written before.
+ * One of several packs under way, the first of which is `firstUnderWay`.
+ *
+ * A row that the hub does not know may never have arrived, or the hub was killed while it wrote: the
+ * same bytes would claim that nothing was written before. And one that waits for a pack which was
+ * answered for, as when a late copy of the first one has opened it anew, would wait for ever.
  */
-export const findPack: Find = ({ packs }, { stream, sequence }) => {
-  if (packs?.stream !== stream) return undefined;
+export function findPack(
+  { packs }: TenantState,
+  { stream, sequence }: { stream: bigint; sequence: number },
+  firstUnderWay: number,
+): Whereabouts {
+  if (packs?.stream !== stream || packs.nextSequence < firstUnderWay) return undefined;
   if (packs.nextSequence <= sequence) return 'not there';
   return packs.answers.find((pack) => pack.sequence === sequence)?.answer ?? 'being written';
-};
+}

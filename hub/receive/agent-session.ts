@@ -41,6 +41,8 @@ export interface TenantSession<Copy extends SeriesCopy> {
   answered: PositionSet;
   stream?: OpenStream<Copy>;
   packs?: PackRow;
+  /** The last row that was opened, whether it still is open or not. */
+  newestRow?: { run: bigint; id: bigint };
   /** Writes packs beside the live stream, for an agent that sends live samples first. */
   besideWriter?: TenantWriter<Copy>;
 }

@@ -64,7 +64,8 @@ export class PackIntake<Copy extends SeriesCopy> {
     }
     const tenant = session.tenant(keyframe.tenant);
     const row = tenant.packs?.id === stream ? tenant.packs : undefined;
-    if (row === undefined && sequence > 0) return replies.mismatch(session, 'unknown stream');
+    const isUnknown = row === undefined && (sequence > 0 || isLate(tenant, batch));
+    if (isUnknown) return replies.mismatch(session, 'unknown stream');
     // Nothing is awaited where there is no row: of two first packs one would open it once more.
     if (row !== undefined) await row.turnOf(sequence, clock);
     if (row?.isClosed === true) return replies.mismatch(session, 'unknown stream');
@@ -115,8 +116,9 @@ export class PackIntake<Copy extends SeriesCopy> {
     assert(batch.sequence === 0, 'a row of packs that does not begin at its beginning');
     tenant.packs?.close();
     writer.cancelQueued();
-    const { unordered } = batch;
-    tenant.packs = new PackRow(batch.stream, { unordered, ready: writer.idle() });
+    const { run, stream: id, unordered } = batch;
+    tenant.newestRow = { run, id };
+    tenant.packs = new PackRow(id, { unordered, ready: writer.idle() });
     return tenant.packs;
   }
 
@@ -162,4 +164,12 @@ export class PackIntake<Copy extends SeriesCopy> {
 async function settled(write: PreparedWrite): Promise<Settlement | undefined> {
   const result = await write.settle();
   return result.kind === 'settled' ? result.settlement : undefined;
+}
+
+/** A first pack that has been overtaken by the row behind its own would cancel that one's packs. */
+function isLate<Copy extends SeriesCopy>(
+  { newestRow }: TenantSession<Copy>,
+  { run, stream }: PackBatch,
+): boolean {
+  return newestRow?.run === run && stream <= newestRow.id;
 }

@@ -29,6 +29,8 @@ type SampleBatch = Extract<Batch, { lane: 'live' | 'pack' }>;
 class LanedLink implements HubLink {
   isDown = false;
   readonly batches: Batch[] = [];
+  /** Of packs. */
+  readonly frames: Uint8Array[] = [];
   client: HubClient;
   /** Instead of the hub's reply to a batch of samples, or after it. */
   meddle: (batch: SampleBatch, ask: () => Promise<HubReply>) => Promise<HubReply> = (_, ask) =>
@@ -55,6 +57,7 @@ class LanedLink implements HubLink {
     this.batches.push(batch);
     const post = () => this.client.postBatch(frame, signal, traffic);
     if (batch.lane !== 'live' && batch.lane !== 'pack') return await post();
+    if (batch.lane === 'pack') this.frames.push(frame);
     if (batch.lane === 'pack') this.#underWay++;
     this.underWayMax = Math.max(this.underWayMax, this.#underWay);
     const given = Promise.withResolvers<HubReply>();
@@ -229,6 +232,25 @@ describe('packs', () => {
     const waits = slept.mock.calls.map(([ms]) => ms).filter((ms) => !Number.isInteger(ms));
     expect(waits.length).toBeGreaterThanOrEqual(4);
     expect(Math.max(...waits.slice(0, 4))).toBeLessThanOrEqual(250);
+  });
+
+  test('do not wait for ever behind one that a hub has forgotten and that will not come again', async () => {
+    start({ packing: { samplesMax: 2000 } });
+    await gather(4, 1000);
+    let isLost = true;
+    link.meddle = async ({ lane, sequence }, ask) => {
+      if (lane === 'live' || sequence < 2 || !isLost) return await ask();
+      // With the memory of the hub the row is gone; then a late copy of its first pack arrives.
+      await until('the first two', PATIENCE_MS, () => packs() === 2);
+      isLost = false;
+      await restartHub();
+      const { signal } = new AbortController();
+      await link.client.postBatch(link.frames[0]!, signal, 'backlog');
+      return unreachable;
+    };
+    link.isDown = false;
+    await delivered();
+    expect(new Set(timestamps())).toEqual(new Set(all()));
   });
 
   test('say when their samples may have been written before', async () => {

@@ -15,6 +15,7 @@ import {
 } from './receive-fixture.ts';
 
 const ROW = 99n;
+const NEXT_ROW = 100n;
 const STREAM = 77n;
 
 let workspace: Workspace;
@@ -89,7 +90,7 @@ describe('a row of packs', () => {
   test('that is not known takes only its first: 409 unknown stream', async () => {
     expect(await gistOf(pack(1))).toBe('409 unknown stream');
     await send(pack(0));
-    expect(await gistOf(agent.pack(5n, 1, [[0, 9]], [9, 9]))).toBe('409 unknown stream');
+    expect(await gistOf(agent.pack(NEXT_ROW, 1, [[0, 9]], [9, 9]))).toBe('409 unknown stream');
     expect(timestamps()).toEqual([0]);
   });
 
@@ -122,7 +123,7 @@ describe('a row of packs', () => {
     const old = [1, 2].map((sequence) => send(pack(sequence)));
     await settle();
     const waiting = send(pack(4));
-    const young = send(agent.pack(5n, 0, [[1, 50]], [50, 50]));
+    const young = send(agent.pack(NEXT_ROW, 0, [[1, 50]], [50, 50]));
     await settle();
     expect(destination.requests).toBe(2);
     destination.release();
@@ -130,8 +131,23 @@ describe('a row of packs', () => {
     expect(gist(await waiting)).toBe('409 unknown stream');
     expect(gist(await young)).toBe(ACCEPTED);
     expect(timestamps()).toEqual([0, 1, 50]);
-    expect(rowState()).toMatchObject({ stream: 5n, nextSequence: 1 });
+    expect(rowState()).toMatchObject({ stream: NEXT_ROW, nextSequence: 1 });
     expect(hub.receiver.heldBytes).toBe(0);
+  });
+
+  test('does not give way to the late first pack of an older one, nor is it opened twice', async () => {
+    await send(pack(0));
+    const young = (sequence: number) =>
+      agent.pack(NEXT_ROW, sequence, [[1, 50 + sequence]], [50 + sequence, 50 + sequence]);
+    expect(await gistOf(young(0))).toBe(ACCEPTED);
+    for (const late of [pack(0), agent.pack(ROW - 1n, 0, [[0, 9]], [9, 9])]) {
+      expect(await gistOf(late)).toBe('409 unknown stream');
+    }
+    expect(await gistOf(young(1))).toBe(ACCEPTED);
+    expect(timestamps()).toEqual([0, 50, 51]);
+    // Another run has numbers of its own.
+    agent.run = 2n;
+    expect(await gistOf(agent.pack(7n, 0, [[0, 60]], [1, 1]))).toBe(ACCEPTED);
   });
 
   test('gives way to a new live stream: what is queued of it is sent again', async () => {
@@ -155,7 +171,9 @@ describe('a row of packs', () => {
     hub.receiver.save();
     restart();
     expect(await gistOf(pack(2))).toBe('409 unknown stream');
-    expect(await gistOf(agent.pack(5n, 0, [[0, 1]], [2, 2]))).toBe('200 accepted 0 redelivered 1');
+    expect(await gistOf(agent.pack(NEXT_ROW, 0, [[0, 1]], [2, 2]))).toBe(
+      '200 accepted 0 redelivered 1',
+    );
     expect(timestamps()).toEqual([0, 1]);
   });
 });
