@@ -154,7 +154,7 @@ function prepare(db: Database.Database) {
     heads: sql('SELECT run, tenant, last FROM heads'),
     setHead: sql(
       'INSERT INTO heads (run, tenant, last) VALUES (?, ?, ?) ' +
-        'ON CONFLICT DO UPDATE SET last = excluded.last',
+        'ON CONFLICT DO UPDATE SET last = max(last, excluded.last)',
     ),
     forgetHeads: sql('DELETE FROM heads'),
   };

@@ -26,7 +26,13 @@ export function partRows(
 }
 
 /** A pack as the accounts of losses name it. */
-export function lostPack({ tenant, samples, oldest, newest, positions }: PackHead): LostSegment {
+export function lostPack({
+  tenant,
+  samples,
+  oldest,
+  newest,
+  positions,
+}: Omit<PackHead, 'key' | 'bytes'>): LostSegment {
   const named = positions.map(({ run, first, last }) => ({ run: hex(run), first, last }));
   return { tenant, samples, oldest, newest, positions: named };
 }

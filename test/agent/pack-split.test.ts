@@ -161,11 +161,13 @@ describe('a pack that is split', () => {
     const single = packed(1);
     expect(splitPack(single, deps)).toBe(false);
     expect(deps.buffer.packs('')).toEqual([single]);
+    deps.buffer.close();
     const database = openDatabase(dataDir);
     database.exec("UPDATE packs SET body = x'00'");
     database.close();
-    expect(splitPack({ ...single }, deps)).toBe(false);
+    open('damaged');
     expect(splitPack(single, deps)).toBe(false);
+    expect(splitPack(deps.buffer.packs('')[0]!, deps)).toBe(false);
     expect(deps.buffer.packs('')).toEqual([]);
     expect(deps.buffer.losses.samples.damaged).toBe(1);
   });

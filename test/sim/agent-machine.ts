@@ -135,6 +135,7 @@ export class AgentMachine {
       if (oldest === undefined) continue;
       this.#deps.surroundings.note(`${this.name} lost ${samples} of ${tenant}: ${reason}`);
       this.#deps.ledger.report({
+        reason: String(reason),
         tenant: String(tenant),
         // Of segments that have left no row the number is not known, and the log says so.
         samples: samples === 0 ? Number.POSITIVE_INFINITY : Number(samples),

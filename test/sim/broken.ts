@@ -215,6 +215,8 @@ const writeBeforeSilence: Mistake = {
     const plan = often('restore', 'destination outage')(drawn);
     return {
       ...plan,
+      order: 'oldest_first',
+      packing: { ...plan.packing, ageMinMs: Number.MAX_SAFE_INTEGER },
       link: { ...plan.link, late: 0, twice: 0 },
       destination: {
         ...plan.destination,

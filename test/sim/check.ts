@@ -20,7 +20,12 @@ export interface Evidence {
  * each series in order; or an agent has reported it lost, or the destination has refused it.
  */
 export function check(evidence: Evidence): string[] {
-  return [...strangers(evidence), ...missing(evidence), ...outOfOrder(evidence)];
+  return [
+    ...strangers(evidence),
+    ...missing(evidence),
+    ...outOfOrder(evidence),
+    ...groundless(evidence),
+  ];
 }
 
 /** Samples that nobody has sent like this: wrong labels, wrong tenant, or other bits. */
@@ -63,8 +68,12 @@ function missing({ plan, ledger, samples, settled }: Evidence): string[] {
  */
 function outOfOrder({ plan, ledger, samples }: Evidence): string[] {
   if (plan.order === 'live_first') return [];
+  const isOldDamaged = hasAny(plan, ['restore']) && hasAny(plan, ['damage']);
   const mayBeHeld =
-    plan.link.late > 0 || plan.link.twice > 0 || hasAny(plan, ['two hubs', 'clone', 'restore']);
+    plan.link.late > 0 ||
+    plan.link.twice > 0 ||
+    hasAny(plan, ['two hubs', 'clone']) ||
+    isOldDamaged;
   const found: string[] = [];
   for (const { tenant, series, timestamp, newest } of samples.outOfOrder) {
     const sent = ledger.samples.get(sampleKey(tenant, series, timestamp));
@@ -73,6 +82,13 @@ function outOfOrder({ plan, ledger, samples }: Evidence): string[] {
     found.push(`out of order, behind ${newest}: ${describe(sent)}`);
   }
   return shorten(found);
+}
+
+/** Where nobody has touched the files of a buffer nothing may get lost in it. */
+function groundless({ plan, ledger }: Evidence): string[] {
+  if (hasAny(plan, ['damage'])) return [];
+  const lost = ledger.losses.filter(({ reason }) => reason === 'damaged' || reason === 'vanished');
+  return shorten(lost.map(({ reason, tenant, samples }) => `${samples} of ${tenant} ${reason}`));
 }
 
 function hasAny(plan: Plan, events: readonly Plan['events'][number][]): boolean {

@@ -27,6 +27,7 @@ export interface SentSample {
 
 /** Samples that an agent says it has lost; times in ms, both included. */
 export interface ReportedLoss {
+  reason: string;
   tenant: string;
   samples: number;
   oldest: number;

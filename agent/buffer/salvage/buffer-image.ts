@@ -1,4 +1,7 @@
+import { crc32 } from 'node:zlib';
+import type { PackRow } from '../pack-table.ts';
 import { rowChecksum, type SegmentRow } from '../segment-table.ts';
+import { type FoundPack, isPack, packOf } from './found-packs.ts';
 import {
   type Cell,
   guessCells,
@@ -47,6 +50,8 @@ const INDEX_RECORD_BYTES_MAX = 2 ** 18;
 export class BufferImage {
   readonly pages: PageFiles;
   readonly segments: FoundSegment[] = [];
+  /** Packs whose head is what was written. */
+  readonly packs: FoundPack[] = [];
   /** Rows of `damaged_segments`. */
   readonly setAside: SegmentHead[] = [];
   /** Names of epochs by their keys. */
@@ -75,6 +80,16 @@ export class BufferImage {
     const { tenant, epoch, run, sequence, storedAt, samples, oldest, newest, crc } = found;
     const row = { tenant, epoch, run, sequence, storedAt, samples, oldest, newest, body };
     return rowChecksum(row) === crc ? row : undefined;
+  }
+
+  /** A pack with its body, undefined when it is not what was written. */
+  readPack(found: FoundPack): PackRow | undefined {
+    const page = this.#version(found.page, found.version);
+    const cell = page && readCell(page, found.at, 'table');
+    const record = cell && readRecord(cell, this.pages);
+    const pack = record && packOf(record, found.key);
+    if (pack === undefined || crc32(pack.body, found.headCrc) !== found.crc) return undefined;
+    return { ...pack.head, body: pack.body };
   }
 
   close(): void {
@@ -123,12 +138,20 @@ export class BufferImage {
   #takeOfTable(cell: Cell, place: Place): void {
     const segment = segmentHead(cell.local, cell.rowId);
     if (segment !== undefined) this.segments.push({ ...segment, ...place, at: cell.at });
+    if (isPack(cell.local)) this.#takePack(cell, place);
     // What has no checksum of its own is believed only where it belongs.
     if (place.standing !== 'live') return;
     const setAside = setAsideHead(cell.local);
     if (setAside !== undefined) this.setAside.push(setAside);
     const epoch = epochRow(cell.local, cell.rowId);
     if (epoch !== undefined) this.epochs.set(epoch.key, epoch.epoch);
+  }
+
+  #takePack(cell: Cell, place: Place): void {
+    // The positions of many segments do not fit on the page.
+    const record = readRecord(cell, this.pages);
+    const pack = record && packOf(record, cell.rowId);
+    if (pack !== undefined) this.packs.push({ ...pack.head, ...place, at: cell.at });
   }
 
   #takeOfIndex(cell: Cell, { standing }: Place): void {

@@ -7,9 +7,14 @@ import { timeRange } from '../../../proto/time-range.ts';
 import { FrameError } from '../../../proto/zstd.ts';
 import type { BufferDatabase } from '../database.ts';
 import { isDiskFault } from '../disk-fault.ts';
+import { hex } from '../hex.ts';
 import type { LostSegment } from '../losses.ts';
+import type { PackRow } from '../pack-table.ts';
+import { lostPack } from '../packs.ts';
 import type { SegmentRow } from '../segment-table.ts';
 import type { BufferImage } from './buffer-image.ts';
+import { packWithNames } from './carry-packs.ts';
+import { type FoundPack, keyOf, packsInOrder, positionsOf } from './found-packs.ts';
 import { type Position, positionsInOrder } from './positions.ts';
 import { RescuedLog } from './rescued-log.ts';
 
@@ -17,10 +22,13 @@ import { RescuedLog } from './rescued-log.ts';
 const ROWS_AT_ONCE = 64;
 
 export interface CarriedOver {
+  /** Packs are counted as the segments in them. */
   segments: number;
   samples: number;
   /** Every position that is accounted for by now, with the samples it had before. */
   settled: { tenant: string; run: string; sequence: number; samples: number }[];
+  /** Packs whose body is damaged. */
+  unreadablePacks: LostSegment[];
   /** Positions of which no intact row was found, as far as the best of them can be believed. */
   unreadable: Position[];
   /** Samples whose series is lost with an entry of the dictionary. */
@@ -48,26 +56,111 @@ export function carryOver(
   target: BufferDatabase,
   options: CarryOverOptions,
 ): CarriedOver {
-  const positions = positionsInOrder(image.segments, options.isExpected);
+  const packs = packsInOrder(image.packs, image.segments, options.isExpected);
+  const packed = new Set(packs.flatMap((pack) => positionsOf(pack).map(keyOf)));
+  const positions = positionsInOrder(image.segments, options.isExpected).filter(
+    ({ best }) => !packed.has(keyOf(best)),
+  );
   const result: CarriedOver = {
     segments: 0,
     samples: 0,
     settled: [],
     unreadable: [],
+    unreadablePacks: [],
     nameless: [],
     leftBehind: [],
   };
-  const logs = writeLogs(image, target, positions, options.random);
-  for (let from = 0; from < positions.length; from += ROWS_AT_ONCE) {
-    const group = positions.slice(from, from + ROWS_AT_ONCE);
-    if (options.hasRoom() && carryGroup(image, target, logs, group, result)) continue;
-    const rest = positions.slice(from).map(({ best }) => best);
-    result.leftBehind.push(...rest);
-    result.settled.push(...rest);
+  const logs = writeLogs(
+    image,
+    target,
+    [...positions.flatMap(({ rows }) => rows), ...packs],
+    options.random,
+  );
+  const groups = groupsInOrder(positions, packs);
+  for (const [index, group] of groups.entries()) {
+    const isCarried =
+      options.hasRoom() &&
+      ('key' in group
+        ? carryPack(image, target, logs, group, result)
+        : carryGroup(image, target, logs, group, result));
+    if (isCarried) continue;
+    for (const rest of groups.slice(index)) leaveBehind(rest, result);
     break;
   }
   target.logs.addEpoch(options.random.id64());
   return result;
+}
+
+/** Segments to be carried over in one commit, or one pack, each in its place of the sample log. */
+type Group = Position[] | FoundPack;
+
+/**
+ * A pack goes behind as many segments as have a lower id: one that is damaged moves it by one place,
+ * and not to an end.
+ */
+function groupsInOrder(positions: readonly Position[], packs: readonly FoundPack[]): Group[] {
+  const ids = positions.map(({ best }) => best.id).sort((a, b) => a - b);
+  const groups: Group[] = [];
+  let from = 0;
+  const upTo = (end: number): void => {
+    for (; from < end; from += ROWS_AT_ONCE) {
+      groups.push(positions.slice(from, Math.min(end, from + ROWS_AT_ONCE)));
+    }
+    from = end;
+  };
+  let before = 0;
+  for (const pack of packs) {
+    while (before < ids.length && ids[before]! < pack.id) before++;
+    upTo(before);
+    groups.push(pack);
+  }
+  upTo(positions.length);
+  return groups;
+}
+
+function leaveBehind(group: Group, result: CarriedOver): void {
+  if ('key' in group) {
+    result.leftBehind.push(lostPack(group));
+    result.settled.push(...positionsOf(group));
+    return;
+  }
+  const rows = group.map(({ best }) => best);
+  result.leftBehind.push(...rows);
+  result.settled.push(...rows);
+}
+
+/** False when the disk has no room for it. */
+function carryPack(
+  image: BufferImage,
+  target: BufferDatabase,
+  logs: ReadonlyMap<number, CarriedLog>,
+  found: FoundPack,
+  result: CarriedOver,
+): boolean {
+  const row = image.readPack(found);
+  const log = logs.get(found.epoch);
+  if (row === undefined || log === undefined) {
+    result.unreadablePacks.push(lostPack(found));
+    return true;
+  }
+  const { kept, lost } = packWithNames(row, log.log);
+  try {
+    if (kept !== undefined) target.transaction(() => addPack(target, { ...kept, epoch: log.key }));
+  } catch (error) {
+    if (isDiskFault(error)) return false;
+    throw error;
+  }
+  if (lost !== undefined) result.nameless.push(lost);
+  result.settled.push(...positionsOf(found));
+  result.segments += kept === undefined ? 0 : positionsOf(kept).length;
+  result.samples += kept?.samples ?? 0;
+  return true;
+}
+
+function addPack(target: BufferDatabase, pack: PackRow): void {
+  const id = target.takeId();
+  target.packs.add({ ...pack, id, lastId: id, firstSample: 0 });
+  for (const { run, last } of pack.positions) target.setHead(hex(run), pack.tenant, last);
 }
 
 interface CarriedLog {
@@ -80,10 +173,10 @@ interface CarriedLog {
 function writeLogs(
   image: BufferImage,
   target: BufferDatabase,
-  positions: readonly Position[],
+  rows: readonly { epoch: number }[],
   random: Random,
 ): Map<number, CarriedLog> {
-  const keys = new Set(positions.flatMap(({ rows }) => rows.map(({ epoch }) => epoch)));
+  const keys = new Set(rows.map(({ epoch }) => epoch));
   const logs = new Map<number, CarriedLog>();
   const names = new Set<bigint>();
   for (const oldKey of [...keys].sort((a, b) => a - b)) {

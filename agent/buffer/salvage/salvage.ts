@@ -86,6 +86,9 @@ function account(
   };
   const lostBefore = losses.samples.damaged;
   record(damaged, 'samples in damaged rows could not be carried over');
+  // The witness, where there is one, has named them among what is missing.
+  if (witness === undefined)
+    record(result.unreadablePacks, 'damaged packs could not be carried over');
   record(result.nameless, 'samples are lost with the dictionary entries of their series');
   record(result.leftBehind, 'samples were left behind: the disk has no room for them');
   losses.salvages++;

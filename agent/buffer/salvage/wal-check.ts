@@ -22,10 +22,13 @@ export function damageOfWal(
     if (pages.isEmpty && committed > 0) return 'the database is gone beside its write-ahead log';
     if (condition === 'damaged') return 'frames of the write-ahead log are damaged';
     if (condition !== 'torn' || typeof witness === 'string') return undefined;
-    const isKnown = addedBy(pages, witness.run).some(
-      ({ tenant, sequence }) => sequence <= (witness.tenants[tenant] ?? 0),
+    const { run, tenants } = witness;
+    const known = addedBy(pages, run).filter(
+      ({ tenant, sequence }) => sequence <= (tenants[tenant] ?? 0),
     );
-    return isKnown ? 'the last frames of the write-ahead log are damaged' : undefined;
+    return isMissing(known, pages, run)
+      ? 'the last frames of the write-ahead log are damaged'
+      : undefined;
   } finally {
     pages.close();
   }
@@ -49,6 +52,15 @@ function addedBy(pages: PageFiles, run: string): Added[] {
     .flatMap((frame) => pages.framePage(frame) ?? [])
     .flatMap((page) => sequencesIn(page, pages, run))
     .filter((added) => !before.has(keyOf(added)));
+}
+
+/** Whether some of these are nowhere else: a commit may have moved them from any other page. */
+function isMissing(added: readonly Added[], pages: PageFiles, run: string): boolean {
+  const missing = new Set(added.map(keyOf));
+  for (let page = 2; page <= pages.count && missing.size > 0; page++) {
+    for (const there of sequencesIn(pages.readable(page), pages, run)) missing.delete(keyOf(there));
+  }
+  return missing.size > 0;
 }
 
 function sequencesIn(page: Uint8Array, pages: PageFiles, run: string): Added[] {
