@@ -2,7 +2,13 @@ import { join } from 'node:path';
 import type { HubLink } from '../../agent/ship/hub-client.ts';
 import { AgentProcess, type Moment } from './agent-process.ts';
 import type { Chance } from './chance.ts';
-import { copyAsAfterPowerCut, cutWal, damageStored, flipBits } from './data-folder.ts';
+import {
+  copyAsAfterPowerCut,
+  cutWal,
+  damageStored,
+  flipBits,
+  writeWitness,
+} from './data-folder.ts';
 import type { Ledger } from './ledger.ts';
 import { STARTS_AT_MS, type Surroundings } from './surroundings.ts';
 import { WallClock } from './virtual-time.ts';
@@ -107,10 +113,12 @@ export class AgentMachine {
     this.#deps.surroundings.note(`${this.name} crashes ${moment.kind}`);
     this.#die(process);
     if (moment.kind !== 'after append' || !wanted.cuts) return;
-    const { walBytesBefore, walBytesAfter } = moment;
+    const { walBytesBefore, walBytesAfter, witnessBefore } = moment;
     // After a checkpoint the log is written from its start again: nobody can say where to cut.
     if (walBytesAfter <= walBytesBefore) return;
     cutWal(this.#dataDir, this.#chance.whole(walBytesBefore, walBytesAfter - 1));
+    // What is not yet in the log is not yet in the witness either.
+    if (witnessBefore !== undefined) writeWitness(this.#dataDir, witnessBefore);
   }
 
   #die(process: AgentProcess): void {

@@ -10,7 +10,7 @@ import type { Random } from '../../base/random.ts';
 import { SampleColumns } from '../../proto/sample-columns.ts';
 import { settledCount } from '../../proto/settlement.ts';
 import { memoryLog } from '../tools/memory-log.ts';
-import { walPath } from './data-folder.ts';
+import { readWitness, walPath } from './data-folder.ts';
 import type { SentSample } from './ledger.ts';
 import type { Surroundings } from './surroundings.ts';
 import type { WallClock } from './virtual-time.ts';
@@ -28,7 +28,12 @@ export type Moment =
         | 'before pack'
         | 'after pack';
     }
-  | { kind: 'after append'; walBytesBefore: number; walBytesAfter: number };
+  | {
+      kind: 'after append';
+      walBytesBefore: number;
+      walBytesAfter: number;
+      witnessBefore: Buffer | undefined;
+    };
 
 export interface AgentProcessDeps {
   surroundings: Surroundings;
@@ -194,11 +199,17 @@ export class AgentProcess {
       // The dead write nothing, even if their group commit comes in a later turn.
       if (this.isDead) return 'disk_failing';
       const walBytesBefore = walBytes(dataDir);
+      const witnessBefore = readWitness(dataDir);
       const unavailable = append(group);
       if (unavailable === undefined) {
         for (const { columns } of group) this.#receivedSamples += columns.count;
       }
-      onMoment({ kind: 'after append', walBytesBefore, walBytesAfter: walBytes(dataDir) });
+      onMoment({
+        kind: 'after append',
+        walBytesBefore,
+        walBytesAfter: walBytes(dataDir),
+        witnessBefore,
+      });
       return unavailable;
     };
     const storePack = buffer.storePack.bind(buffer);

@@ -35,6 +35,15 @@ export function walPath(folder: string): string {
   return join(folder, 'buffer.db-wal');
 }
 
+export function readWitness(folder: string): Buffer | undefined {
+  const path = join(folder, 'high-water.json');
+  return existsSync(path) ? readFileSync(path) : undefined;
+}
+
+export function writeWitness(folder: string, witness: Buffer): void {
+  writeFileSync(join(folder, 'high-water.json'), witness);
+}
+
 /** Flips some bits anywhere in the files of a buffer that nobody has open; says where. */
 export function flipBits(folder: string, chance: Chance): string {
   const places: string[] = [];
