@@ -1,7 +1,6 @@
 import type { OfflineBuffer } from '../agent/buffer/salvage/offline-buffer.ts';
 import { decodeEntry } from '../proto/dictionary-entry.ts';
 import { SampleColumns } from '../proto/sample-columns.ts';
-import { decodeSegment } from '../proto/segment.ts';
 import type { ExportOptions } from './buffer-export-flags.ts';
 import { tenantName } from './buffer-names.ts';
 import { OpenMetricsFiles } from './open-metrics-files.ts';
@@ -25,9 +24,7 @@ export interface Exported {
 
 /** Writes what can be read of a buffer. */
 export function exportBuffer(buffer: OfflineBuffer, options: ExportOptions): Exported {
-  const tenants = new Set(
-    buffer.positions.map(({ best }) => best.tenant).filter(isWanted(options)),
-  );
+  const tenants = new Set(buffer.rows.map(({ tenant }) => tenant).filter(isWanted(options)));
   if (options.out === '-' && tenants.size > 1) {
     const names = [...tenants].map(tenantName).join(', ');
     return { lines: [], error: `--out=-: choose one tenant with --tenant: ${names}` };
@@ -39,7 +36,7 @@ export function exportBuffer(buffer: OfflineBuffer, options: ExportOptions): Exp
   const { samples, damaged, nameless } = writeSamples(buffer, options, files);
   writeMetadata(buffer, tenants, files);
   const lines = files.finish();
-  if (damaged > 0) lines.push(`${damaged} segments are damaged and were left out`);
+  if (damaged > 0) lines.push(`${damaged} segments or packs are damaged and were left out`);
   if (nameless > 0) lines.push(`${nameless} samples were left out: their series are lost`);
   return { lines: [...lines, `${samples} samples of ${tenants.size} tenants exported`] };
 }
@@ -54,19 +51,17 @@ function writeSamples(buffer: OfflineBuffer, options: ExportOptions, files: Samp
   const result = { samples: 0, damaged: 0, nameless: 0 };
   const columns = new SampleColumns();
   const series = new SeriesLabels(buffer);
-  for (const position of buffer.positions) {
-    if (!wants(position.best.tenant)) continue;
-    const row = buffer.read(position);
-    if (row === undefined) {
+  for (const row of buffer.rows) {
+    if (!wants(row.tenant)) continue;
+    const read = buffer.read(row, columns);
+    if (read === undefined) {
       result.damaged++;
       continue;
     }
-    columns.clear();
-    decodeSegment(row.body, row.samples, columns);
     for (let at = 0; at < columns.count; at++) {
       const timestamp = columns.timestamps[at]!;
       if (timestamp < fromMs || timestamp > toMs) continue;
-      const labels = series.labels(row.epoch, columns.ids[at]!);
+      const labels = series.labels(read.epoch, columns.ids[at]!);
       if (labels === undefined) {
         result.nameless++;
         continue;

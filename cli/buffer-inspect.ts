@@ -1,8 +1,10 @@
 import type { OfflineBuffer } from '../agent/buffer/salvage/offline-buffer.ts';
+import { SampleColumns } from '../proto/sample-columns.ts';
 import { isoTime, tenantName } from './buffer-names.ts';
 
 interface TenantSum {
   segments: number;
+  packs: number;
   samples: number;
   bytes: number;
   oldest: number;
@@ -21,17 +23,18 @@ export function inspect(buffer: OfflineBuffer): string {
     ['in use by', buffer.isInUse ? 'an agent: this is one moment of it' : 'nobody'],
     ['pages', `${inUse} of 16 KiB, ${count - inUse} behind the end`],
     ['write-ahead log', `${wal.frames.length} frames, ${wal.condition}`],
-    ['damaged', `${damaged} segments, ${image.damagedPages.length} pages`],
+    ['damaged', `${damaged} segments and packs, ${image.damagedPages.length} pages`],
     ['set aside', `${image.setAside.length} segments were damaged earlier`],
     ['witness', witnessText(buffer)],
     [],
     ['epoch', 'key', 'entries', 'lost'],
     ...epochRows(buffer),
     [],
-    ['tenant', 'segments', 'samples', 'bytes', 'oldest', 'newest', 'damaged'],
+    ['tenant', 'segments', 'packs', 'samples', 'bytes', 'oldest', 'newest', 'damaged'],
     ...Array.from(sums, ([tenant, sum]) => [
       tenantName(tenant),
       String(sum.segments),
+      String(sum.packs),
       String(sum.samples),
       String(sum.bytes),
       isoTime(sum.oldest),
@@ -43,11 +46,13 @@ export function inspect(buffer: OfflineBuffer): string {
 
 function sumsByTenant(buffer: OfflineBuffer): Map<string, TenantSum> {
   const sums = new Map<string, TenantSum>();
-  for (const position of buffer.positions) {
-    const row = buffer.read(position);
-    const { tenant } = position.best;
+  const columns = new SampleColumns();
+  for (const row of buffer.rows) {
+    const read = buffer.read(row, columns);
+    const { tenant } = row;
     const sum = sums.get(tenant) ?? {
       segments: 0,
+      packs: 0,
       samples: 0,
       bytes: 0,
       oldest: Number.POSITIVE_INFINITY,
@@ -55,13 +60,13 @@ function sumsByTenant(buffer: OfflineBuffer): Map<string, TenantSum> {
       damaged: 0,
     };
     sums.set(tenant, sum);
-    if (row === undefined) {
+    if (read === undefined) {
       sum.damaged++;
       continue;
     }
-    sum.segments++;
+    sum[row.kind === 'pack' ? 'packs' : 'segments']++;
     sum.samples += row.samples;
-    sum.bytes += row.body.length;
+    sum.bytes += read.bytes;
     sum.oldest = Math.min(sum.oldest, row.oldest);
     sum.newest = Math.max(sum.newest, row.newest);
   }

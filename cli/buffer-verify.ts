@@ -1,10 +1,8 @@
 import { missingOf } from '../agent/buffer/missing.ts';
-import type { OfflineBuffer } from '../agent/buffer/salvage/offline-buffer.ts';
+import type { OfflineBuffer, OfflineRow } from '../agent/buffer/salvage/offline-buffer.ts';
 import { integrityProblems } from '../agent/buffer/salvage/sqlite-view.ts';
 import { damageOfWal } from '../agent/buffer/salvage/wal-check.ts';
-import type { SegmentRow } from '../agent/buffer/segment-table.ts';
 import { SampleColumns } from '../proto/sample-columns.ts';
-import { decodeSegment } from '../proto/segment.ts';
 import { isoTime, tenantName } from './buffer-names.ts';
 
 export interface Verified {
@@ -20,37 +18,40 @@ export function verify(buffer: OfflineBuffer): Verified {
   const walDamage = damageOfWal(folder, witness);
   if (walDamage !== undefined) problems.push(walDamage);
   problems.push(...integrityProblems(image.pages).map((line) => `structure: ${line}`));
-  let segments = 0;
+  const columns = new SampleColumns();
+  const count = { segment: 0, pack: 0 };
   let samples = 0;
-  for (const position of buffer.positions) {
-    const row = buffer.read(position);
-    const name = nameOf(position.best);
-    if (row === undefined) {
-      problems.push(`${name}: damaged, ${rangeOf(position.best)}`);
+  for (const row of buffer.rows) {
+    const read = buffer.read(row, columns);
+    const name = nameOf(row);
+    if (read === undefined) {
+      problems.push(`${name}: damaged, ${rangeOf(row)}`);
       continue;
     }
-    segments++;
+    count[row.kind]++;
     samples += row.samples;
-    const nameless = namelessSamples(buffer, row);
+    const nameless = namelessSamples(buffer, read.epoch, columns);
     if (nameless > 0) problems.push(`${name}: ${nameless} samples name entries that are lost`);
   }
   problems.push(...dictionaryProblems(buffer), ...witnessProblems(buffer));
+  const contents = `${count.segment} segments, ${count.pack} packs`;
   const state = problems.length === 0 ? 'OK' : `${problems.length} problems`;
-  return { problems, summary: `${folder}: ${state} (${segments} segments, ${samples} samples)` };
+  return { problems, summary: `${folder}: ${state} (${contents}, ${samples} samples)` };
 }
 
-function nameOf({ tenant, run, sequence }: SegmentRow | Omit<SegmentRow, 'body'>): string {
-  return `segment ${sequence} of run ${run}, tenant ${tenantName(tenant)}`;
+function nameOf({ tenant, kind, positions }: OfflineRow): string {
+  const { run, sequence } = positions[0]!;
+  const more = positions.length > 1 ? ` and ${positions.length - 1} more` : '';
+  const first = kind === 'pack' ? `pack of segment ${sequence}` : `segment ${sequence}`;
+  return `${first} of run ${run}${more}, tenant ${tenantName(tenant)}`;
 }
 
-function rangeOf({ samples, oldest, newest }: Omit<SegmentRow, 'body'>): string {
+function rangeOf({ samples, oldest, newest }: OfflineRow): string {
   return `${samples} samples from ${isoTime(oldest)} to ${isoTime(newest)}`;
 }
 
-function namelessSamples(buffer: OfflineBuffer, { epoch, body, samples }: SegmentRow): number {
+function namelessSamples(buffer: OfflineBuffer, epoch: number, columns: SampleColumns): number {
   const log = buffer.log(epoch);
-  const columns = new SampleColumns(samples);
-  decodeSegment(body, samples, columns);
   const ids = columns.ids.subarray(0, columns.count);
   return ids.reduce((sum, id) => sum + (log.resolves(id) ? 0 : 1), 0);
 }
@@ -78,16 +79,17 @@ function dictionaryProblems(buffer: OfflineBuffer): string[] {
  * What is missing without having left a row. Beside a running agent the witness is of another
  * moment and proves nothing.
  */
-function witnessProblems({ witness, isInUse, positions }: OfflineBuffer): string[] {
+function witnessProblems({ witness, isInUse, rows }: OfflineBuffer): string[] {
   if (witness === 'unreadable') return ['witness: high-water.json cannot be read'];
   if (witness === 'none' || isInUse) return [];
   return Object.entries(witness.waiting).flatMap(([tenant, ranges]) =>
     ranges.flatMap((range) => {
       const { run, first, last } = range;
-      const found = positions
-        .map(({ best }) => best)
-        .filter((row) => row.tenant === tenant && row.run === run)
-        .filter(({ sequence }) => first <= sequence && sequence <= last);
+      const found = rows
+        .filter((row) => row.tenant === tenant)
+        .flatMap(({ positions }) => positions)
+        .filter((at) => at.run === run && first <= at.sequence && at.sequence <= last)
+        .sort((one, other) => one.sequence - other.sequence);
       return missingOf(tenant, range, found).map(
         ({ samples, oldest, newest }) =>
           `witness: ${samples} samples of tenant ${tenantName(tenant)} are missing, between ` +

@@ -104,14 +104,24 @@ export class SegmentTable {
     return this.#statements.ofEpoch.get(key) !== undefined;
   }
 
-  /** The ranges that hold segments, with their samples. */
+  /**
+   * The segments in `ranges`, side by side where they are: what lies between them may be in packs,
+   * and is not to be taken for removed.
+   */
   removalsIn(tenant: string, ranges: readonly PositionRange[]): Removal[] {
-    return ranges.flatMap(({ run: runId, first, last }) => {
+    const removals: Removal[] = [];
+    for (const { run: runId, first, last } of ranges) {
       const run = hex(runId);
-      const row = this.#statements.rangeSamples.get(tenant, run, first, last);
-      const { samples } = row as { samples: number };
-      return samples === 0 ? [] : [{ tenant, run, first, last, samples }];
-    });
+      const rows = this.#statements.inAnswered.all(tenant, run, first, last);
+      for (const { sequence, samples } of rows as { sequence: number; samples: number }[]) {
+        const before = removals.at(-1);
+        if (before?.run === run && before.last + 1 === sequence) {
+          before.last = sequence;
+          before.samples += samples;
+        } else removals.push({ tenant, run, first: sequence, last: sequence, samples });
+      }
+    }
+    return removals;
   }
 
   removeRange({ tenant, run, first, last }: Removal): void {
@@ -171,9 +181,9 @@ function prepare(db: Database.Database) {
         `AND samples <= ${SEGMENT_SAMPLES_MAX} ORDER BY sequence`,
     ),
     ofEpoch: sql('SELECT id FROM segments WHERE epoch = ? ORDER BY id LIMIT 1'),
-    rangeSamples: sql(
-      'SELECT coalesce(sum(samples), 0) AS samples FROM segments ' +
-        'WHERE tenant = ? AND run = ? AND sequence BETWEEN ? AND ?',
+    inAnswered: sql(
+      'SELECT sequence, samples FROM segments ' +
+        'WHERE tenant = ? AND run = ? AND sequence BETWEEN ? AND ? ORDER BY sequence',
     ),
     removeRange: sql(
       'DELETE FROM segments WHERE tenant = ? AND run = ? AND sequence BETWEEN ? AND ?',

@@ -14,9 +14,10 @@ import { lostPack } from '../packs.ts';
 import type { SegmentRow } from '../segment-table.ts';
 import type { BufferImage } from './buffer-image.ts';
 import { packWithNames } from './carry-packs.ts';
-import { type FoundPack, keyOf, packsInOrder, positionsOf } from './found-packs.ts';
-import { type Position, positionsInOrder } from './positions.ts';
+import { type FoundPack, positionsOf } from './found-packs.ts';
+import type { Position } from './positions.ts';
 import { RescuedLog } from './rescued-log.ts';
+import { storedInOrder } from './stored-order.ts';
 
 /** Rows of one commit: a crash in the middle means to begin again anyway. */
 const ROWS_AT_ONCE = 64;
@@ -56,11 +57,7 @@ export function carryOver(
   target: BufferDatabase,
   options: CarryOverOptions,
 ): CarriedOver {
-  const packs = packsInOrder(image.packs, image.segments, options.isExpected);
-  const packed = new Set(packs.flatMap((pack) => positionsOf(pack).map(keyOf)));
-  const positions = positionsInOrder(image.segments, options.isExpected).filter(
-    ({ best }) => !packed.has(keyOf(best)),
-  );
+  const stored = storedInOrder(image, options.isExpected);
   const result: CarriedOver = {
     segments: 0,
     samples: 0,
@@ -70,13 +67,9 @@ export function carryOver(
     nameless: [],
     leftBehind: [],
   };
-  const logs = writeLogs(
-    image,
-    target,
-    [...positions.flatMap(({ rows }) => rows), ...packs],
-    options.random,
-  );
-  const groups = groupsInOrder(positions, packs);
+  const rows = stored.flatMap((one): { epoch: number }[] => ('key' in one ? [one] : one.rows));
+  const logs = writeLogs(image, target, rows, options.random);
+  const groups = grouped(stored);
   for (const [index, group] of groups.entries()) {
     const isCarried =
       options.hasRoom() &&
@@ -91,30 +84,17 @@ export function carryOver(
   return result;
 }
 
-/** Segments to be carried over in one commit, or one pack, each in its place of the sample log. */
+/** Segments to be carried over in one commit, or one pack. */
 type Group = Position[] | FoundPack;
 
-/**
- * A pack goes behind as many segments as have a lower id: one that is damaged moves it by one place,
- * and not to an end.
- */
-function groupsInOrder(positions: readonly Position[], packs: readonly FoundPack[]): Group[] {
-  const ids = positions.map(({ best }) => best.id).sort((a, b) => a - b);
+function grouped(stored: readonly (Position | FoundPack)[]): Group[] {
   const groups: Group[] = [];
-  let from = 0;
-  const upTo = (end: number): void => {
-    for (; from < end; from += ROWS_AT_ONCE) {
-      groups.push(positions.slice(from, Math.min(end, from + ROWS_AT_ONCE)));
-    }
-    from = end;
-  };
-  let before = 0;
-  for (const pack of packs) {
-    while (before < ids.length && ids[before]! < pack.id) before++;
-    upTo(before);
-    groups.push(pack);
+  for (const one of stored) {
+    const last = groups.at(-1);
+    if ('key' in one) groups.push(one);
+    else if (Array.isArray(last) && last.length < ROWS_AT_ONCE) last.push(one);
+    else groups.push([one]);
   }
-  upTo(positions.length);
   return groups;
 }
 

@@ -19,7 +19,7 @@ export function packWithNames(
   if (format === undefined) return log.isWhole ? { kept: row } : { lost: lostPack(row) };
   const columns = new SampleColumns(row.samples);
   try {
-    decodePack(row.body, { ...row, idsMax: log.entries.length }, columns);
+    decodePack(row.body, { ...row, idsMax: log.idsMax }, columns);
   } catch (error) {
     if (error instanceof DecodeError || error instanceof FrameError) return { lost: lostPack(row) };
     throw error;

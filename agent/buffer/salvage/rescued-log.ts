@@ -31,6 +31,11 @@ export class RescuedLog {
     return this.lost === 0;
   }
 
+  /** No id of a sample is beyond. */
+  get idsMax(): number {
+    return this.entries.length;
+  }
+
   /** Whether samples with this id can be told the series of. */
   resolves(id: number): boolean {
     return this.entries[id] !== undefined;
