@@ -395,6 +395,28 @@ describe('live first', () => {
     expect(timestamps().toSorted((one, other) => one - other)).toEqual(all());
   });
 
+  test('a backlog that is yet to be packed does not make a batch of every append', async () => {
+    // It is not packed while the test runs.
+    const options = {
+      order: 'live_first',
+      samplesMax: 100,
+      maxDelayMs: 20_000,
+      packing: { checkEveryMs: 1e9 },
+    } as const;
+    start(options);
+    link.isDown = true;
+    for (let segment = 0; segment < 5; segment++) append();
+    await restartAgent(options);
+    link.isDown = false;
+    append(1, 'fresh');
+    await until('the first batch', PATIENCE_MS, () => destination.stored.length > 0);
+    for (let count = 0; count < 10; count++) {
+      append(1, 'fresh');
+      await clock.sleep(200);
+    }
+    expect(link.live.length).toBeLessThanOrEqual(2);
+  });
+
   test('a live batch whose answer was lost does not stop the next while packs are under way', async () => {
     start({ order: 'live_first' });
     await gather(2);
