@@ -35,11 +35,12 @@ export class ParkingStore extends PackingStore {
     const { tenant, id } = segment;
     if (!this.db.segments.has(id)) return false;
     return this.#park(tenant, segment, outside, () => {
-      this.remove([removalOf(segment)], () => {
+      const samples = segment.samples - (inside?.samples ?? 0);
+      const removal = { ...removalOf(segment), samples, stays: inside !== undefined };
+      this.remove([removal], () => {
         this.db.segments.remove(id);
         if (inside !== undefined) this.db.segments.put({ ...segment, ...inside });
       });
-      if (inside !== undefined) this.witness.kept({ ...segment, ...inside });
     });
   }
 

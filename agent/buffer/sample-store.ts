@@ -55,14 +55,17 @@ export class SampleStore {
     const parked = db.parked.heads();
     this.shelf = new PackShelf(intact);
     this.parked = new PackShelf(parked.intact);
-    for (const pack of [...intact, ...damaged, ...parked.intact, ...parked.damaged]) {
-      const { oldest, newest } = pack;
-      witness.found(removalsOfPack(pack).map((range) => ({ ...range, oldest, newest })));
-      this.addBacklog(pack.tenant, pack.samples);
-    }
-    const waiting = db.segments.waiting();
+    const packs = [...intact, ...damaged, ...parked.intact, ...parked.damaged];
+    const segments = db.segments.waiting();
+    for (const { tenant, samples } of [...segments, ...packs]) this.addBacklog(tenant, samples);
+    const waiting = [
+      ...segments,
+      ...packs.flatMap((pack) => {
+        const { id, oldest, newest } = pack;
+        return removalsOfPack(pack).map((range) => ({ ...range, id, oldest, newest }));
+      }),
+    ];
     witness.found(waiting);
-    for (const { tenant, samples } of waiting) this.addBacklog(tenant, samples);
     for (const pack of damaged) this.#setPackAside(pack);
     for (const pack of parked.damaged) this.#setPackAside(pack, db.parked);
   }

@@ -4,7 +4,7 @@ import type { PositionRange } from '../../proto/position-ranges.ts';
 import { SEGMENT_SAMPLES_MAX } from '../../proto/segment.ts';
 import { hex } from './hex.ts';
 import type { WaitingRange } from './waiting-ledger.ts';
-import type { Removal } from './witness.ts';
+import { type Removal, removalOf } from './witness.ts';
 
 /** A segment as it is stored; `run` in hexadecimal, times in ms since the Unix epoch. */
 export interface SegmentRow {
@@ -77,9 +77,9 @@ export class SegmentTable {
     for (const row of this.#statements.oldest.iterate()) yield row as SegmentHead;
   }
 
-  /** What waits, by tenant and run, the oldest run first. From the rows, not from an index. */
-  waiting(): (WaitingRange & { tenant: string })[] {
-    return this.#statements.waiting.all() as (WaitingRange & { tenant: string })[];
+  /** What waits, in the order of storing. From the rows, not from an index. */
+  waiting(): (WaitingRange & { tenant: string; id: number })[] {
+    return this.#statements.waiting.all() as (WaitingRange & { tenant: string; id: number })[];
   }
 
   /** Samples of all segments, those left out that claim more than a segment can hold. */
@@ -104,24 +104,15 @@ export class SegmentTable {
     return this.#statements.ofEpoch.get(key) !== undefined;
   }
 
-  /**
-   * The segments in `ranges`, side by side where they are: what lies between them may be in packs,
-   * and is not to be taken for removed.
-   */
+  /** The segments in `ranges`. */
   removalsIn(tenant: string, ranges: readonly PositionRange[]): Removal[] {
-    const removals: Removal[] = [];
-    for (const { run: runId, first, last } of ranges) {
+    return ranges.flatMap(({ run: runId, first, last }) => {
       const run = hex(runId);
       const rows = this.#statements.inAnswered.all(tenant, run, first, last);
-      for (const { sequence, samples } of rows as { sequence: number; samples: number }[]) {
-        const before = removals.at(-1);
-        if (before?.run === run && before.last + 1 === sequence) {
-          before.last = sequence;
-          before.samples += samples;
-        } else removals.push({ tenant, run, first: sequence, last: sequence, samples });
-      }
-    }
-    return removals;
+      return (rows as { sequence: number; samples: number }[]).map((row) =>
+        removalOf({ tenant, run, ...row }),
+      );
+    });
   }
 
   removeRange({ tenant, run, first, last }: Removal): void {
@@ -167,9 +158,8 @@ function prepare(db: Database.Database) {
     has: sql('SELECT id FROM segments WHERE id = ?'),
     oldest: sql(`SELECT ${HEAD} FROM segments ORDER BY id`),
     waiting: sql(
-      'SELECT tenant, run, min(sequence) AS first, max(sequence) AS last, ' +
-        'sum(samples) AS samples, min(oldest) AS oldest, max(newest) AS newest ' +
-        'FROM segments NOT INDEXED GROUP BY tenant, run ORDER BY min(id)',
+      'SELECT id, tenant, run, sequence AS first, sequence AS last, samples, oldest, newest ' +
+        'FROM segments NOT INDEXED ORDER BY id',
     ),
     samples: sql(
       'SELECT coalesce(sum(samples), 0) AS samples FROM segments NOT INDEXED ' +

@@ -75,6 +75,18 @@ export class WaitingLedger {
     else this.#tenants.delete(tenant);
   }
 
+  /** Samples that have left a segment in which others stay. */
+  reduce(
+    tenant: string,
+    { run, first }: Pick<WaitingRange, 'run' | 'first'>,
+    samples: number,
+  ): void {
+    const range = this.#tenants
+      .get(tenant)
+      ?.find((one) => one.run === run && one.first <= first && first <= one.last);
+    if (range !== undefined) range.samples -= Math.min(samples, range.samples);
+  }
+
   copy(): WaitingLedger {
     const copy = new WaitingLedger();
     for (const [tenant, ranges] of this.#tenants) {

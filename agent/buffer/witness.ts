@@ -12,9 +12,11 @@ interface StoredPosition extends Omit<WaitingRange, 'first' | 'last'> {
   sequence: number;
 }
 
-/** Segments that leave the buffer; `samples` is what they hold together. */
+/** A segment that leaves the buffer: what is known of a range then stays exact in its samples. */
 export interface Removal extends Pick<WaitingRange, 'run' | 'first' | 'last' | 'samples'> {
   tenant: string;
+  /** Other samples stay at the position. */
+  stays?: boolean;
 }
 
 export function removalOf(segment: {
@@ -27,23 +29,19 @@ export function removalOf(segment: {
   return { tenant, run, first: sequence, last: sequence, samples };
 }
 
-/** The segments in a pack, range by range. */
+/** The segments in a pack, one by one. */
 export function removalsOfPack({
   tenant,
   positions,
 }: {
   tenant: string;
-  positions: readonly { run: bigint; first: number; last: number; counts: number[] }[];
+  positions: readonly { run: bigint; first: number; counts: number[] }[];
 }): Removal[] {
-  return positions.map(({ run, first, last, counts }) => {
-    return {
-      tenant,
-      run: hex(run),
-      first,
-      last,
-      samples: counts.reduce((sum, one) => sum + one, 0),
-    };
-  });
+  return positions.flatMap(({ run, first, counts }) =>
+    counts.map((samples, index) =>
+      removalOf({ tenant, run: hex(run), sequence: first + index, samples }),
+    ),
+  );
 }
 
 /** Keeps the file beside the database that tells what is in it; see high-water.ts. */
@@ -72,32 +70,28 @@ export class Witness {
     return this.#stateWith(this.#ledger, this.#removals);
   }
 
-  /** What earlier runs have left. */
-  found(waiting: Iterable<WaitingRange & { tenant: string }>): void {
-    for (const { tenant, ...range } of waiting) this.#ledger.add(tenant, range);
+  /**
+   * What earlier runs have left; `id` is its place in the sample log. A run's ranges go in by their
+   * sequences, so that none lies within another.
+   */
+  found(waiting: readonly (WaitingRange & { tenant: string; id: number })[]): void {
+    const runs = Map.groupBy(
+      [...waiting].sort((one, other) => one.id - other.id),
+      ({ tenant, run }) => `${run} ${tenant}`,
+    );
+    for (const ranges of runs.values()) {
+      ranges.sort((one, other) => one.first - other.first);
+      for (const { tenant, id: _, ...range } of ranges) this.#ledger.add(tenant, range);
+    }
     this.#ledger.seal();
   }
 
   /** Segments were committed, the last of their tenants: the file says so before anybody is told. */
   stored(rows: Iterable<StoredPosition>): void {
-    for (const row of rows) {
-      this.#heads.set(row.tenant, row.sequence);
-      this.#add(row);
+    for (const { tenant, run, sequence, samples, oldest, newest } of rows) {
+      this.#heads.set(tenant, sequence);
+      this.#ledger.add(tenant, { run, first: sequence, last: sequence, samples, oldest, newest });
     }
-    this.#writeIfSmall();
-  }
-
-  /** Something is there at a position that was given out before. */
-  kept(row: StoredPosition): void {
-    this.#add(row);
-    this.#writeIfSmall();
-  }
-
-  #add({ tenant, run, sequence, samples, oldest, newest }: StoredPosition): void {
-    this.#ledger.add(tenant, { run, first: sequence, last: sequence, samples, oldest, newest });
-  }
-
-  #writeIfSmall(): void {
     if (this.#ledger.size <= TENANTS_MAX) this.#file.write(this.state);
   }
 
@@ -108,7 +102,10 @@ export class Witness {
    */
   removing(removals: readonly Removal[], work: (number: number) => void): void {
     const ledger = this.#ledger.copy();
-    for (const { tenant, samples, ...range } of removals) ledger.remove(tenant, range, samples);
+    for (const { tenant, samples, stays, ...range } of removals) {
+      if (stays === true) ledger.reduce(tenant, range, samples);
+      else ledger.remove(tenant, range, samples);
+    }
     const number = this.#removals + 1;
     if (ledger.size <= TENANTS_MAX) this.#file.write(this.#stateWith(ledger, number));
     work(number);

@@ -82,7 +82,7 @@ export class TenantLoop {
   /** Something was appended, or the loop should drain. */
   wake({ drain }: { drain: boolean }): void {
     this.#isDraining ||= drain;
-    if (this.#isDraining || this.#waiting() >= this.#samplesMax) this.#wakeup.wake();
+    if (this.#isDraining || this.#isFull()) this.#wakeup.wake();
   }
 
   /** Runs until `signal` is aborted. */
@@ -103,11 +103,17 @@ export class TenantLoop {
     return tools.samples.unpackedSamples(tenant);
   }
 
+  /** Whether a batch is full. What is left to packs does not count, and nobody counts the rest. */
+  #isFull(): boolean {
+    const { tools, tenant } = this.#deps;
+    if (this.#waiting() < this.#samplesMax) return false;
+    return !tools.samples.hasSegmentBefore(tenant, this.#from);
+  }
+
   #dueInMs(): number {
     const { maxDelayMs } = this.#deps.options;
-    const waiting = this.#waiting();
-    if (waiting === 0) return maxDelayMs;
-    if (this.#isDraining || this.#isBehind || waiting >= this.#samplesMax) return 0;
+    if (this.#waiting() === 0) return maxDelayMs;
+    if (this.#isDraining || this.#isBehind || this.#isFull()) return 0;
     const elapsedMs = this.#deps.tools.clock.now() - this.#sentAtMs;
     // A clock that was set back must not stop the shipping.
     return elapsedMs < 0 ? 0 : Math.max(0, maxDelayMs - elapsedMs);

@@ -151,6 +151,11 @@ export class AgentSession<Copy extends SeriesCopy> {
     return session.besideWriter;
   }
 
+  /** No more packs are taken in. */
+  closeRows(): void {
+    for (const { packs } of this.#tenants.values()) packs?.close();
+  }
+
   /** What is known of the metric families of each tenant, over all epochs in use. */
   *metadata(): Generator<{ named: string; records: ReadonlyMap<string, Uint8Array> }> {
     for (const named of this.#tenants.keys()) {

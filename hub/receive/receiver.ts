@@ -166,9 +166,10 @@ export class Receiver<Copy extends SeriesCopy> {
     }
   }
 
-  /** Takes no more batches. */
+  /** Takes no more batches, and lets those go that wait for others to come first. */
   close(): void {
     this.#isClosed = true;
+    for (const session of this.#sessions.values()) session.closeRows();
   }
 
   #session(agent: KnownAgent): AgentSession<Copy> {

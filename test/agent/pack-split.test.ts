@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { PackHead } from '../../agent/buffer/pack-table.ts';
-import { PackMaker } from '../../agent/encode/pack-maker.ts';
 import { recodePack, type SplitDeps, splitPack } from '../../agent/pack-split.ts';
 import { TargetKeys } from '../../agent/target-keys.ts';
 import { encodeSeriesEntry } from '../../proto/dictionary-entry.ts';
@@ -11,6 +10,7 @@ import { labelBytes } from '../hub/series-fixture.ts';
 import { memoryLog } from '../tools/memory-log.ts';
 import { Workspace } from '../tools/workspace.ts';
 import { openBuffer, openDatabase, type StillClock, seriesEntries, T0 } from './buffer-fixture.ts';
+import { pack } from './packs-fixture.ts';
 
 const SERIES = 3;
 const FORMAT = 2;
@@ -50,21 +50,7 @@ function packed(...segments: number[]): PackHead {
     const newEntries = isFirst ? { newEntries: { firstId: 0, entries } } : {};
     buffer.append([{ tenant: '', columns, ...newEntries }]);
   }
-  return pack('');
-}
-
-function pack(tenant: string): PackHead {
-  const { buffer } = deps;
-  const limits = { samplesMax: 1e6, storedBefore: 1e15, backlogEnd: 1e9 };
-  const heads = buffer.packable(tenant, limits);
-  const maker = new PackMaker(() => 0);
-  for (const head of heads) maker.add(buffer.readSegment(head)!);
-  const [first, last] = [heads[0]!, heads.at(-1)!];
-  const { epoch, storedAt, oldest } = first;
-  const times = { storedAt, oldest, newest: last.newest };
-  const place = { id: first.id, lastId: last.id, firstSample: 0 };
-  buffer.storePack(heads, { ...maker.finish(), ...place, ...times, tenant, epoch });
-  return buffer.packs(tenant)[0]!;
+  return pack(buffer, 1e6);
 }
 
 /** Values of each series over all packs, in their order. */
@@ -123,8 +109,8 @@ describe('a pack that is split', () => {
       const newEntries = at > 0 ? {} : { newEntries: { firstId: 0, entries } };
       buffer.append([{ tenant: at % 2 === 0 ? '' : 'other', columns, ...newEntries }]);
     }
-    pack('');
-    pack('other');
+    pack(buffer, 1e6);
+    pack(buffer, 1e6, 'other');
     for (const tenant of ['', 'other']) {
       expect(splitPack(buffer.packs(tenant)[0]!, deps)).toBe(true);
       expect(splitPack(buffer.packs(tenant)[1]!, deps)).toBe(true);

@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { BufferDatabase } from '../../agent/buffer/database.ts';
 import { PACKING, type PackingOptions, packBacklog } from '../../agent/packing.ts';
 import { TargetKeys } from '../../agent/target-keys.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -7,9 +6,8 @@ import { decodePack } from '../../proto/pack.ts';
 import { SampleColumns } from '../../proto/sample-columns.ts';
 import { memoryLog } from '../tools/memory-log.ts';
 import { Workspace } from '../tools/workspace.ts';
-import { type OpenBuffer, openBuffer, openDatabase, seriesEntries, T0 } from './buffer-fixture.ts';
-
-type SampleBuffer = OpenBuffer['buffer'];
+import { openBuffer, openDatabase, seriesEntries, T0 } from './buffer-fixture.ts';
+import { failingDisk, type SampleBuffer } from './packs-fixture.ts';
 
 let workspace: Workspace;
 let dataDir: string;
@@ -162,9 +160,7 @@ describe('a backlog', () => {
   test('that cannot be stored as packs is tried ever more rarely, and stays as it is', async () => {
     const { buffer } = openBuffer(dataDir, 'full');
     append(buffer, 10, 0);
-    vi.spyOn(BufferDatabase.prototype, 'transaction').mockImplementation(() => {
-      throw Object.assign(new Error('database or disk is full'), { code: 'SQLITE_FULL' });
-    });
+    failingDisk();
     const { slept } = await packAll(buffer, { checkEveryMs: 1000 }, { days: 9 });
     const waits = slept.filter((ms) => ms > 0);
     expect(waits).toEqual([1000, 2000, 4000, 8000, 16_000, 32_000, 64_000, 64_000, 64_000, 64_000]);

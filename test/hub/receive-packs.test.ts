@@ -87,6 +87,15 @@ describe('a row of packs', () => {
     expect(await gistOf(pack(2))).toBe(ACCEPTED);
   });
 
+  test('does not keep a hub from stopping', async () => {
+    restart({}, systemClock);
+    await send(pack(0));
+    const waiting = send(pack(2));
+    await settle();
+    hub.receiver.close();
+    expect(gist(await waiting)).toBe('409 unknown stream');
+  });
+
   test('that is not known takes only its first: 409 unknown stream', async () => {
     expect(await gistOf(pack(1))).toBe('409 unknown stream');
     await send(pack(0));
