@@ -1,0 +1,153 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Parking } from '../../agent/parking.ts';
+import type { TimeWindow } from '../../agent/ship/contracts.ts';
+import { TimeWindows } from '../../agent/ship/time-windows.ts';
+import { TargetKeys } from '../../agent/target-keys.ts';
+import { memoryLog } from '../tools/memory-log.ts';
+import { Workspace } from '../tools/workspace.ts';
+import { openBuffer, StillClock, samplesOf, seriesEntries, T0 } from './buffer-fixture.ts';
+import { append, pack, type SampleBuffer, secondsIn, secondsOf } from './packs-fixture.ts';
+
+let workspace: Workspace;
+let dataDir: string;
+let buffer: SampleBuffer;
+
+/** A clock on which the one second between two looks passes at once, once. */
+class OneLookClock extends StillClock {
+  readonly #ending: AbortController;
+  #looks = 0;
+
+  constructor(ending: AbortController) {
+    super();
+    this.#ending = ending;
+  }
+
+  override async sleep(): Promise<void> {
+    if (++this.#looks > 1) this.#ending.abort();
+  }
+}
+
+beforeEach(() => {
+  workspace = new Workspace('parking');
+  dataDir = workspace.subfolder('data');
+  buffer = openBuffer(dataDir, 'one').buffer;
+  const newEntries = { firstId: 0, entries: seriesEntries('a') };
+  // Seconds 0, 10 and 20 in one segment.
+  const columns = samplesOf(0, T0, T0 + 10_000, T0 + 20_000);
+  buffer.append([{ tenant: '', columns, newEntries }]);
+});
+afterEach(async () => {
+  buffer.close();
+  await workspace.close();
+});
+
+/** Seconds behind T0, both included. */
+const between = (oldest: number, newest: number): TimeWindow => {
+  return { oldest: T0 + oldest * 1000, newest: T0 + newest * 1000 };
+};
+
+function parking(clock = new StillClock()) {
+  const { log, lines } = memoryLog();
+  return { parking: new Parking({ buffer, targets: new TargetKeys(buffer), clock, log }), lines };
+}
+
+const parked = () => buffer.parkedPacks.map(({ oldest, newest }) => [oldest - T0, newest - T0]);
+
+describe('samples that the destination would refuse', () => {
+  test('leave their segment, which keeps its position, and stay in the buffer', () => {
+    const { parking: it, lines } = parking();
+    const [before] = buffer.read('', 10);
+    expect(it.parkSegments([before!], between(5, 15))).toBe(true);
+    const [after] = buffer.read('', 10);
+    expect(secondsOf([after!])).toEqual([10]);
+    expect([after!.run, after!.sequence, after!.id]).toEqual([
+      before!.run,
+      before!.sequence,
+      before!.id,
+    ]);
+    expect(parked()).toEqual([
+      [0, 0],
+      [20_000, 20_000],
+    ]);
+    expect([buffer.parkedSamples, buffer.backlog.get('')]).toEqual([2, 3]);
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toMatchObject({ samples: 2, oldestMs: T0, newestMs: T0 + 20_000 });
+  });
+
+  test('are still there, once each, after a restart', () => {
+    const [segment] = buffer.read('', 10);
+    parking().parking.parkSegments([segment!], between(5, 15));
+    buffer.close();
+    const opened = openBuffer(dataDir, 'two');
+    buffer = opened.buffer;
+    expect(buffer.losses.samples).toEqual({ age: 0, bytes: 0, damaged: 0, vanished: 0 });
+    expect([buffer.parkedSamples, buffer.backlog.get('')]).toEqual([2, 3]);
+    expect(secondsOf(buffer.read('', 10))).toEqual([10]);
+  });
+
+  test('leave a pack, of which the rest keeps its place', () => {
+    append(buffer, 3, 30);
+    pack(buffer, 5);
+    const { parking: it } = parking();
+    expect(it.parkPack(buffer.packs('')[0]!, between(10, 31))).toBe(true);
+    expect(buffer.packs('').map((head) => secondsIn(buffer, head))).toEqual([[10, 20, 30, 31]]);
+    expect(secondsOf(buffer.read('', 10, buffer.packs('')[0]!.lastId + 1))).toEqual([32]);
+    expect(parked()).toEqual([[0, 0]]);
+    expect(buffer.backlog.get('')).toBe(6);
+  });
+
+  test('are left alone where all of them may go', () => {
+    const segments = buffer.read('', 10);
+    expect(parking().parking.parkSegments(segments, between(0, 20))).toBe(false);
+    expect(buffer.parkedSamples).toBe(0);
+  });
+
+  test('go once they may, and not before', async () => {
+    const [segment] = buffer.read('', 10);
+    const ending = new AbortController();
+    const { parking: it, lines } = parking(new OneLookClock(ending));
+    it.parkSegments([segment!], between(5, 15));
+    let released = 0;
+    // The time of second 20 has come; second 0 stays too old.
+    await it.run(
+      () => between(5, 25),
+      () => released++,
+      ending.signal,
+    );
+    expect([released, parked()]).toEqual([1, [[0, 0]]]);
+    expect(buffer.packs('').map((head) => secondsIn(buffer, head))).toEqual([[20]]);
+    expect(lines.at(-1)).toMatchObject({ samples: 1 });
+    expect(buffer.backlog.get('')).toBe(3);
+  });
+});
+
+describe('the window of a tenant', () => {
+  const answer = { hubClockMs: T0, oldestAcceptedMs: T0 - 5000 };
+
+  test('is not known before the hub has said anything', () => {
+    expect(new TimeWindows(new StillClock()).of('')).toBeUndefined();
+  });
+
+  test('ends by the hub’s clock, however wrong that of the agent is', () => {
+    const clock = new StillClock();
+    clock.ms = 5;
+    const windows = new TimeWindows(clock);
+    windows.adopt({ ...state, hubClockMs: T0, aheadMaxMs: 60_000 });
+    clock.ms += 1000;
+    expect(windows.of('')).toEqual({
+      oldest: Number.NEGATIVE_INFINITY,
+      newest: T0 + 1000 + 60_000,
+    });
+  });
+
+  test('begins where the last answer for the tenant says', () => {
+    const windows = new TimeWindows(new StillClock());
+    windows.hear('a', answer as Parameters<TimeWindows['hear']>[1]);
+    expect(windows.of('a')?.oldest).toBe(T0 - 5000);
+    expect(windows.of('b')?.oldest).toBe(Number.NEGATIVE_INFINITY);
+    windows.hear('a', { hubClockMs: T0 } as Parameters<TimeWindows['hear']>[1]);
+    expect(windows.of('a')?.oldest).toBe(Number.NEGATIVE_INFINITY);
+  });
+});
+
+const state = { tenants: [] } as unknown as Parameters<TimeWindows['adopt']>[0];
