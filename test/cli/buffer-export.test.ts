@@ -116,7 +116,7 @@ describe('export', () => {
       '--out=-',
       '--tenant=a',
     );
-    expect(one.code).toBe(0);
+    expect([one.code, one.stderr]).toEqual([0, expect.stringContaining('exported')]);
     expect(one.stdout).toMatch(/^series_0_\d+ \S+ 18000000\d\d\.\d{3}\n/);
     expect(one.stdout).toMatch(/\n# EOF\n$/);
   });

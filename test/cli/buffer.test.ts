@@ -43,7 +43,7 @@ describe('inspect', () => {
       new Date(timestamp).toISOString(),
     );
     expect(stdout).toMatch(
-      new RegExp(`^a +32 +${ofA.length} +\\d+ +${oldest} +${newest} +0$`, 'm'),
+      new RegExp(`^a +32 +0 +${ofA.length} +\\d+ +${oldest} +${newest} +0$`, 'm'),
     );
     expect(stdout).toMatch(/^@default +16 /m);
     expect(stdout).toMatch(/^[0-9a-f]{16} +1 +192 +0$/m);
