@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SampleFiles } from './buffer-export.ts';
 import { tenantName } from './buffer-names.ts';
@@ -77,7 +77,20 @@ export class OpenMetricsFiles implements SampleFiles {
   }
 }
 
+/** How long the reader of a pipe is given to take something. */
+const PIPE_WAIT_MS = 5;
+const pause = new Int32Array(new SharedArrayBuffer(4));
+
 function flush(open: Open): void {
-  writeFileSync(open.file, open.text);
+  const bytes = Buffer.from(open.text);
   open.text = '';
+  for (let at = 0; at < bytes.length; ) {
+    try {
+      at += writeSync(open.file, bytes, at);
+    } catch (error) {
+      // Standard output may be a pipe that is full and does not block.
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+      Atomics.wait(pause, 0, 0, PIPE_WAIT_MS);
+    }
+  }
 }
