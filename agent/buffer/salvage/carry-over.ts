@@ -68,7 +68,7 @@ export function carryOver(
     leftBehind: [],
   };
   const rows = stored.flatMap((one): { epoch: number }[] => ('key' in one ? [one] : one.rows));
-  const logs = writeLogs(image, target, rows, options.random);
+  const logs = writeLogs(image, target, options.hasRoom() ? rows : [], options.random);
   const groups = grouped(stored);
   for (const [index, group] of groups.entries()) {
     const isCarried =
