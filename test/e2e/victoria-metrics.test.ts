@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { compareSamples, type SamplesBySeries, sampleCount } from '../tools/compare.ts';
 import { seedOfRun } from '../tools/seeded-random.ts';
 import {
+  likeYardstick,
   startVictoriaMetrics,
   storedByVictoriaMetrics,
-  toKeptDigits,
 } from '../tools/victoria-metrics.ts';
 import { Workspace } from '../tools/workspace.ts';
 import { startChain } from './chain.ts';
@@ -22,7 +22,7 @@ const catchUpMsMax = 30_000;
 const scrapesBeforeStop = 16;
 const triesInAll = 26;
 
-/** VictoriaMetrics rounds values (see toKeptDigits): one is the yardstick of the other. */
+/** VictoriaMetrics rounds values (see likeYardstick): one is the yardstick of the other. */
 describe('a Prometheus that writes into VictoriaMetrics, directly and through agent and hub', () => {
   const workspace = new Workspace('victoria');
   let expected: SamplesBySeries;
@@ -42,8 +42,9 @@ describe('a Prometheus that writes into VictoriaMetrics, directly and through ag
     const window = await closeWindow(source);
     const written = await source.prometheus.readSamples(window.fromMs, window.toMs);
     expected = storedByVictoriaMetrics(written);
-    direct = toKeptDigits(await readWhenCaughtUp(yardstick, window, expected, catchUpMsMax));
-    found = toKeptDigits(await readWhenCaughtUp(destination, window, direct, catchUpMsMax));
+    direct = await readWhenCaughtUp(yardstick, window, expected, catchUpMsMax);
+    const there = await readWhenCaughtUp(destination, window, direct, catchUpMsMax);
+    found = likeYardstick(direct, there);
   }, 120_000);
   afterAll(() => workspace.close());
 

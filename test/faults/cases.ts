@@ -1,9 +1,12 @@
 import { appendFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import { systemClock } from '../../base/clock.ts';
+import type { Random } from '../../base/random.ts';
 import { failDestination, killAgent, killHub, silenceLink } from '../recovery/faults.ts';
 import { acknowledgedMore, deliveredMore, type Journey } from '../recovery/journey.ts';
 import { readMetric } from '../recovery/read-metric.ts';
+import { type BufferDamage, DAMAGES_OF_DATABASE, DAMAGES_OF_LOG } from '../tools/buffer-damages.ts';
 import { seededRandom } from '../tools/seeded-random.ts';
 import { flap } from '../tools/tcp-proxy.ts';
 import { until } from '../tools/until.ts';
@@ -15,6 +18,11 @@ const DISK_FULL_MS_MAX = 60_000;
 const BALLAST_BYTES = 256 * 1024;
 const LINK = { upMsMax: 2000, downMsMax: 700 };
 const STEPS_MS = [3_600_000, -7_200_000, 86_400_000, -90_000_000, 0];
+
+const DAMAGES = [...DAMAGES_OF_DATABASE, ...DAMAGES_OF_LOG].filter(
+  // Without the database and without what tells of it nobody can name what is lost.
+  ({ hitsWitness }) => hitsWitness !== true,
+);
 
 /** All that is done to real processes, in the order of the table. */
 export function faultCases(seed: string): FaultCase[] {
@@ -37,6 +45,13 @@ export function faultCases(seed: string): FaultCase[] {
       },
     },
     {
+      name: 'files of the buffer damaged, each time in another way',
+      attempts: DAMAGES.length,
+      mayLose: true,
+      attempt: (journey, attempt) =>
+        damageBuffer(journey, DAMAGES[attempt]!, seededRandom(`${seed}/damage ${attempt}`)),
+    },
+    {
       name: 'destination answers 500, link flapping',
       attempts: 10,
       meanwhile: flapping,
@@ -51,6 +66,22 @@ export function faultCases(seed: string): FaultCase[] {
       attempt: (journey, attempt) => stepClock(journey, STEPS_MS[attempt]!),
     },
   ];
+}
+
+/** What only the buffer has is damaged while the agent does not run. */
+async function damageBuffer(journey: Journey, damage: BufferDamage, random: Random): Promise<void> {
+  const { agent, proxy } = journey;
+  await proxy.cut('reset');
+  await acknowledgedMore(journey, 400);
+  await agent.process.kill();
+  // As after an end in good order: everything is in the database then.
+  if (DAMAGES_OF_DATABASE.includes(damage))
+    new Database(join(agent.dataFolder, 'buffer.db')).close();
+  damage.apply(agent.dataFolder, random);
+  await agent.start();
+  await acknowledgedMore(journey, 100);
+  await proxy.restore();
+  await deliveredMore(journey, 1);
 }
 
 /** Fills the file system of data_dir to the brim until the agent says so, then empties it again. */

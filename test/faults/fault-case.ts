@@ -36,12 +36,17 @@ const DRAIN_MS_MAX = 180_000;
 /** Lets a case happen to a journey and says what became of the samples. */
 export async function suffer(fault: FaultCase, journey: Journey): Promise<FaultResult> {
   const startedMs = systemClock.now();
+  const reported = new Map<unknown, number>();
+  const readLosses = async (): Promise<void> => {
+    reported.set(journey.agent.process, await lossesOf(journey));
+  };
   await whileWriting(journey, async () => {
     const over = new AbortController();
     const beside = fault.meanwhile?.(journey, over.signal);
     try {
       for (let attempt = 0; attempt < fault.attempts; attempt++) {
         await fault.attempt(journey, attempt);
+        await readLosses();
       }
     } finally {
       over.abort();
@@ -49,17 +54,18 @@ export async function suffer(fault: FaultCase, journey: Journey): Promise<FaultR
     }
   });
   await until('the buffer to be empty', DRAIN_MS_MAX, () => isDrained(journey));
-  return judge(fault, journey, (systemClock.now() - startedMs) / 1000);
+  await readLosses();
+  const samples = reported.values().reduce((sum, one) => sum + one, 0);
+  return judge(fault, journey, samples, (systemClock.now() - startedMs) / 1000);
 }
 
 async function isDrained({ agent }: Journey): Promise<boolean> {
   return (await readMetric(agent.url, 'starferry_agent_buffer_samples')) === 0;
 }
 
-async function judge(fault: FaultCase, journey: Journey, seconds: number): Promise<FaultResult> {
+function judge(fault: FaultCase, journey: Journey, reported: number, seconds: number): FaultResult {
   const { destination, writer } = journey;
   const { missing, strange } = compare(journey);
-  const reported = await lossesOf(journey);
   const accounted = Math.min(missing, reported);
   const result: FaultResult = {
     name: fault.name,
@@ -96,10 +102,10 @@ function compare({ destination, writer }: Journey): { missing: number; strange: 
   return { missing, strange };
 }
 
-/** Samples that the agent says it has lost, since its last start. */
+/** Samples that the running process of the agent says it has lost. */
 async function lossesOf({ agent }: Journey): Promise<number> {
   let samples = 0;
-  for (const reason of ['age', 'bytes', 'damaged']) {
+  for (const reason of ['age', 'bytes', 'damaged', 'vanished']) {
     const name = `starferry_agent_evicted_samples_total{reason="${reason}"}`;
     samples += await readMetric(agent.url, name);
   }

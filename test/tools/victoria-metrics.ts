@@ -65,27 +65,40 @@ export function storedByVictoriaMetrics(samples: SamplesBySeries): SamplesBySeri
 }
 
 /**
- * Samples as far as VictoriaMetrics keeps them. It stores the values of a block as decimals with a
- * common exponent, so the same value ends in another last bit when its block begins elsewhere:
- * two that were written the same at different moments agree to this many digits only.
+ * Samples with the values of a yardstick where these are the same to VictoriaMetrics. It stores the
+ * values of a block as decimals with a common exponent, so the same value ends in other last bits
+ * when its block begins elsewhere. (Rounding both would not do: two neighbours can lie on either
+ * side of a half.)
  */
-export function toKeptDigits(samples: SamplesBySeries): SamplesBySeries {
+export function likeYardstick(
+  yardstick: SamplesBySeries,
+  samples: SamplesBySeries,
+): SamplesBySeries {
   return new Map(
-    Array.from(samples, ([series, rows]) => [
-      series,
-      rows.map(({ timestamp, bits }) => ({ timestamp, bits: roundBits(bits) })),
-    ]),
+    Array.from(samples, ([series, rows]) => {
+      const measure = new Map(
+        yardstick.get(series)?.map(({ timestamp, bits }) => [timestamp, bits]),
+      );
+      const alike = rows.map(({ timestamp, bits }) => {
+        const kept = measure.get(timestamp);
+        return { timestamp, bits: kept !== undefined && areAlike(kept, bits) ? kept : bits };
+      });
+      return [series, alike];
+    }),
   );
 }
 
-const digitsKept = 12;
+const relativeErrorMax = 1e-11;
 
-function roundBits(bits: bigint): bigint {
-  if (isNaNBits(bits)) return bits;
+function areAlike(one: bigint, other: bigint): boolean {
+  const [first, second] = [numberOf(one), numberOf(other)];
+  return Math.abs(first - second) <= relativeErrorMax * Math.abs(first);
+}
+
+function numberOf(bits: bigint): number {
   const view = new DataView(new ArrayBuffer(8));
   view.setBigUint64(0, bits);
-  view.setFloat64(0, Number(view.getFloat64(0).toPrecision(digitsKept)));
-  return view.getBigUint64(0);
+  return view.getFloat64(0);
 }
 
 function isNaNBits(bits: bigint): boolean {
