@@ -52,6 +52,20 @@ describe('a damaged buffer with packs', () => {
     expect(openBuffer(dataDir, 'three').buffer.losses.salvages).toBe(0);
   });
 
+  test('keeps the order of each tenant, however many others have stored in between', () => {
+    const { buffer } = openBuffer(dataDir, 'two');
+    append(buffer, 12, 0, 'b');
+    append(buffer, 6, 9);
+    pack(buffer, 3);
+    pack(buffer, 2);
+    buffer.close();
+    wreck();
+    const { buffer: next } = openBuffer(dataDir, 'three');
+    expect(waitingIn(next).flat()).toEqual(Array.from({ length: 15 }, (_, second) => second));
+    expect(secondsOf(next.read('b', 1000))).toEqual(Array.from({ length: 12 }, (_, at) => at));
+    next.close();
+  });
+
   test('gives the parts of a split one in their order, and what is parked behind all', () => {
     const { buffer } = openBuffer(dataDir, 'two');
     const [whole, other] = buffer.packs('');
