@@ -1,4 +1,4 @@
-import { appendFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { systemClock } from '../../base/clock.ts';
@@ -80,6 +80,10 @@ async function damageBuffer(journey: Journey, damage: BufferDamage, random: Rand
   damage.apply(agent.dataFolder, random);
   await agent.start();
   await acknowledgedMore(journey, 100);
+  // Nobody else does, and they would fill the small disk.
+  for (const name of readdirSync(agent.dataFolder)) {
+    if (name.startsWith('damaged-')) rmSync(join(agent.dataFolder, name), { recursive: true });
+  }
   await proxy.restore();
   await deliveredMore(journey, 1);
 }
