@@ -6,7 +6,7 @@ import type { Random } from '../../base/random.ts';
 import { failDestination, killAgent, killHub, silenceLink } from '../recovery/faults.ts';
 import { acknowledgedMore, deliveredMore, type Journey } from '../recovery/journey.ts';
 import { readMetric } from '../recovery/read-metric.ts';
-import { type BufferDamage, DAMAGES_OF_DATABASE, DAMAGES_OF_LOG } from '../tools/buffer-damages.ts';
+import { type BufferDamage, DAMAGES_OF_DATABASE } from '../tools/buffer-damages.ts';
 import { seededRandom } from '../tools/seeded-random.ts';
 import { flap } from '../tools/tcp-proxy.ts';
 import { until } from '../tools/until.ts';
