@@ -12,7 +12,7 @@ export interface Answer {
   hubClockMs: number;
   /** Id of the hub; only to batches that open a stream or belong to none. */
   hub?: bigint;
-  /** The oldest timestamp that the tenant of the batch takes, above 0; absent: any. */
+  /** The oldest timestamp that the tenant of the batch takes, above 0; absent: no limit. */
   oldestAcceptedMs?: number;
 }
 

@@ -5,7 +5,7 @@ import type { TimeWindow } from './contracts.ts';
 /** Which timestamps the destination takes of each tenant, as the hub says. */
 export class TimeWindows {
   readonly #clock: Clock;
-  /** By tenant; absent: any. */
+  /** By tenant; absent: no limit. */
   readonly #oldest = new Map<string, number>();
   /** Its clock, and when it said so by ours that never jumps; undefined before its first word. */
   #hub: { clockMs: number; atMs: number } | undefined;

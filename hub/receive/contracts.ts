@@ -23,7 +23,7 @@ export interface ReceiveLimits {
 
 /** What the destination makes of old and of future samples; `tenant` as it names it. */
 export interface AgePolicy {
-  /** The oldest timestamp that is taken, in ms since the Unix epoch; undefined: any. */
+  /** The oldest timestamp that is taken, in ms since the Unix epoch; undefined: no limit. */
   oldestAccepted(tenant: string): number | undefined;
   /** Samples were taken, the newest of them at `timestamp`. */
   taken(tenant: string, timestamp: number): void;
