@@ -1,37 +1,4 @@
-import { afterAll, beforeAll, describe, test } from 'vitest';
-import { Workspace } from '../tools/workspace.ts';
-import {
-  damagesWhileRunning,
-  damagesWhileStopped,
-  damageWhileRunning,
-  damageWhileStopped,
-} from './damaged-buffer.ts';
-import { type Journey, startJourney } from './journey.ts';
+import { damagesWhileRunning, damagesWhileStopped, describeDamages } from './damaged-buffer.ts';
 
-const testMsMax = 90_000;
-
-describe('an agent whose buffer is damaged goes on by itself, and what it acknowledged arrives', () => {
-  const workspace = new Workspace('damaged-buffer');
-  let journey: Journey;
-
-  beforeAll(async () => {
-    journey = await startJourney(workspace);
-  });
-  afterAll(() => workspace.close());
-
-  test.for(damagesWhileRunning.slice(0, 1))(
-    'while it ran: %s',
-    { timeout: testMsMax },
-    async (damage) => {
-      await damageWhileRunning(journey, damage);
-    },
-  );
-
-  test.for(damagesWhileStopped.slice(0, 1))(
-    'after a kill: %s',
-    { timeout: testMsMax },
-    async (damage) => {
-      await damageWhileStopped(journey, damage);
-    },
-  );
-});
+// One of each; the others take longer, see damaged-buffer.long.test.ts.
+describeDamages(damagesWhileRunning.slice(0, 1), damagesWhileStopped.slice(0, 1));

@@ -1,15 +1,23 @@
 import { copyFileSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Workspace } from '../tools/workspace.ts';
 import { expectDelivered } from './delivery-check.ts';
-import { acknowledgedMore, deliveredMore, type Journey, whileWriting } from './journey.ts';
+import {
+  acknowledgedMore,
+  deliveredMore,
+  type Journey,
+  startJourney,
+  whileWriting,
+} from './journey.ts';
 import { readMetric } from './read-metric.ts';
 
 const backlogSamples = 400;
 const logMsMax = 5000;
+const testMsMax = 90_000;
 
 /** Damage that takes nothing along which the agent could not get back. */
-export type Damage = [name: string, apply: (pathOf: (file: string) => string) => void];
+type Damage = [name: string, apply: (pathOf: (file: string) => string) => void];
 
 export const damagesWhileRunning: Damage[] = [
   ['its database was deleted', (pathOf) => rmSync(pathOf('buffer.db'))],
@@ -42,8 +50,29 @@ export const damagesWhileStopped: Damage[] = [
   ],
 ];
 
+/** One journey through the given damages, one after the other. */
+export function describeDamages(whileRunning: Damage[], whileStopped: Damage[]): void {
+  describe('an agent whose buffer is damaged goes on by itself, and what it acknowledged arrives', () => {
+    const workspace = new Workspace('damaged-buffer');
+    let journey: Journey;
+
+    beforeAll(async () => {
+      journey = await startJourney(workspace);
+    });
+    afterAll(() => workspace.close());
+
+    test.for(whileRunning)('while it ran: %s', { timeout: testMsMax }, async (damage) => {
+      await damageWhileRunning(journey, damage);
+    });
+
+    test.for(whileStopped)('after a kill: %s', { timeout: testMsMax }, async (damage) => {
+      await damageWhileStopped(journey, damage);
+    });
+  });
+}
+
 /** Damages the buffer of the running process; it goes on by itself, and everything arrives. */
-export async function damageWhileRunning(journey: Journey, [, apply]: Damage): Promise<void> {
+async function damageWhileRunning(journey: Journey, [, apply]: Damage): Promise<void> {
   const { process, url, dataFolder } = journey.agent;
   const salvages = await readMetric(url, 'starferry_agent_salvages_total');
   await withBacklog(journey, () => apply((file) => join(dataFolder, file)));
@@ -55,7 +84,7 @@ export async function damageWhileRunning(journey: Journey, [, apply]: Damage): P
 }
 
 /** Damages the buffer after a kill; the next process opens it, and everything arrives. */
-export async function damageWhileStopped(journey: Journey, [, apply]: Damage): Promise<void> {
+async function damageWhileStopped(journey: Journey, [, apply]: Damage): Promise<void> {
   const { agent } = journey;
   await withBacklog(journey, async () => {
     await agent.process.kill();
