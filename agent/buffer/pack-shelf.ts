@@ -46,11 +46,12 @@ export class PackShelf {
     shelf.samples += samples;
   }
 
-  remove({ tenant, key }: PackHead): void {
-    const shelf = this.#shelves.get(tenant);
-    const at = shelf?.packs.findIndex((pack) => pack.key === key) ?? -1;
+  /** Removes this very pack, if it is there. */
+  remove(head: PackHead): void {
+    const shelf = this.#shelves.get(head.tenant);
+    const at = shelf?.packs.indexOf(head) ?? -1;
     if (shelf === undefined || at < 0) return;
-    shelf.samples -= shelf.packs[at]!.samples;
+    shelf.samples -= head.samples;
     shelf.packs.splice(at, 1);
   }
 

@@ -71,11 +71,17 @@ export class PackingStore extends SampleStore {
       });
       this.shelf.remove(pack);
       for (const head of heads) this.shelf.add(head);
-      this.witness.stored(
-        heads.map((head) => ({ ...head, run, sequence: head.positions[0]!.first })),
-      );
+      this.recordPositions(heads);
       return undefined;
     });
     return unavailable === undefined;
+  }
+
+  /** Packs with positions of their own, in the order of these, were committed. */
+  protected recordPositions(heads: readonly PackHead[]): void {
+    const { run } = this.witness;
+    this.witness.stored(
+      heads.map((head) => ({ ...head, run, sequence: head.positions[0]!.first })),
+    );
   }
 }

@@ -1,8 +1,8 @@
-import type { PackHead, PackPart } from './pack-table.ts';
+import type { PackHead, PackPart, PackRow } from './pack-table.ts';
 import { PackingStore } from './packing-store.ts';
 import { partRows } from './packs.ts';
 import type { SegmentHead, SegmentRow } from './segment-table.ts';
-import { removalOf, removalsOfPack } from './witness.ts';
+import { type Removal, removalOf, removalsOfPack } from './witness.ts';
 
 /** What is left of a segment or pack once some of its samples are parked. */
 export interface Parted<Rest> {
@@ -32,36 +32,36 @@ export class ParkingStore extends PackingStore {
     segment: SegmentHead,
     { inside, outside }: Parted<Pick<SegmentRow, 'samples' | 'oldest' | 'newest' | 'body'>>,
   ): boolean {
-    const { tenant, id } = segment;
-    if (!this.db.segments.has(id)) return false;
-    return this.#park(tenant, segment, outside, () => {
-      const samples = segment.samples - (inside?.samples ?? 0);
-      const removal = { ...removalOf(segment), samples, stays: inside !== undefined };
-      this.remove([removal], () => {
-        this.db.segments.remove(id);
-        if (inside !== undefined) this.db.segments.put({ ...segment, ...inside });
-      });
+    if (!this.db.segments.has(segment.id)) return false;
+    const samples = segment.samples - (inside?.samples ?? 0);
+    const removal = { ...removalOf(segment), samples, stays: inside !== undefined };
+    return this.#park(segment, outside, [removal], () => {
+      this.db.segments.remove(segment.id);
+      if (inside !== undefined) this.db.segments.put({ ...segment, ...inside });
+      return [];
     });
   }
 
   /** Parks a part of a pack, or all of it; what is left of it keeps its place. */
   parkPack(pack: PackHead, { inside, outside }: Parted<PackPart>): boolean {
     if (!this.shelf.has(pack)) return false;
-    const { tenant } = pack;
-    return this.#park(tenant, pack, outside, () => {
-      if (inside !== undefined) {
-        this.replacePack(pack, [inside]);
-        return;
-      }
-      this.remove(removalsOfPack(pack), () => this.db.packs.remove(pack.key));
-      this.shelf.remove(pack);
+    const isParked = this.#park(pack, outside, removalsOfPack(pack), (after) => {
+      this.db.packs.remove(pack.key);
+      const rest = inside === undefined ? [] : [inside];
+      return partRows(pack, rest, { run: this.witness.run, after });
     });
+    if (isParked) this.shelf.remove(pack);
+    return isParked;
   }
 
-  /** Puts a parked pack back, behind all that waits. */
+  /** Puts a parked pack back, behind all that waits. A damaged one is set aside and accounted for. */
   release(pack: PackHead): boolean {
-    const body = this.parked.has(pack) ? this.db.parked.body(pack.key) : undefined;
-    if (body === undefined) return false;
+    if (!this.parked.has(pack)) return false;
+    const body = this.db.parked.body(pack.key);
+    if (body === undefined) {
+      this.setPackAside(pack, 'parked');
+      return false;
+    }
     const unavailable = this.disk.run(() => {
       const head = this.db.transaction(() => {
         const id = this.db.takeId();
@@ -76,33 +76,36 @@ export class ParkingStore extends PackingStore {
   }
 
   /**
-   * Stores what is parked, under positions of its own, before `leave` takes it from where it was: a
-   * crash in between leaves it twice, which does no harm.
+   * In one transaction `leave` takes something from where it was, and `parts` of it are parked under
+   * positions of their own.
+   *
+   * @param leave is told the last sequence in use; returns the packs that stay in its place
    */
   #park(
-    tenant: string,
-    from: Pick<PackHead, 'epoch' | 'storedAt'>,
+    from: Pick<PackHead, 'tenant' | 'epoch' | 'storedAt'>,
     parts: readonly PackPart[],
-    leave: () => void,
+    removals: readonly Removal[],
+    leave: (after: number) => PackRow[],
   ): boolean {
+    const { tenant, epoch, storedAt } = from;
     const { run } = this.witness;
-    const { epoch, storedAt } = from;
     const unavailable = this.disk.run(() => {
-      const heads = this.db.transaction(() => {
+      let kept: PackHead[] = [];
+      let parked: PackHead[] = [];
+      this.remove(removals, () => {
+        const last = this.witness.heads.get(tenant) ?? 0;
+        kept = leave(last).map((row) => this.db.packs.add(row));
         const id = this.db.takeId();
         const place = { tenant, epoch, storedAt, id, lastId: id, firstSample: 0 };
-        const rows = partRows(place, parts, { run, after: this.witness.heads.get(tenant) ?? 0 });
-        this.db.setHead(run, tenant, rows.at(-1)!.positions[0]!.last);
-        return rows.map((row) => this.db.parked.add(row));
+        const rows = partRows(place, parts, { run, after: last + kept.length });
+        parked = rows.map((row) => this.db.parked.add(row));
+        this.db.setHead(run, tenant, last + kept.length + parked.length);
       });
-      this.witness.stored(
-        heads.map((head) => ({ ...head, run, sequence: head.positions[0]!.first })),
-      );
-      for (const head of heads) this.parked.add(head);
+      for (const head of kept) this.shelf.add(head);
+      for (const head of parked) this.parked.add(head);
+      this.recordPositions([...kept, ...parked]);
       return undefined;
     });
-    if (unavailable !== undefined) return false;
-    leave();
-    return true;
+    return unavailable === undefined;
   }
 }

@@ -66,8 +66,8 @@ export class SampleStore {
       }),
     ];
     witness.found(waiting);
-    for (const pack of damaged) this.#setPackAside(pack);
-    for (const pack of parked.damaged) this.#setPackAside(pack, db.parked);
+    for (const pack of damaged) this.setPackAside(pack);
+    for (const pack of parked.damaged) this.setPackAside(pack, 'parked');
   }
 
   /** Answered for, yet still in the database. */
@@ -152,7 +152,7 @@ export class SampleStore {
   readPack(pack: PackHead): Uint8Array | undefined {
     if (!this.isUpToDate() || !this.shelf.has(pack)) return undefined;
     const body = this.db.packs.body(pack.key);
-    if (body === undefined) this.#setPackAside(pack);
+    if (body === undefined) this.setPackAside(pack);
     else this.pins.pinPack(pack.key);
     return body;
   }
@@ -205,7 +205,11 @@ export class SampleStore {
     const segments: SegmentHead[] = [];
     const packs: PackHead[] = [];
     for (const stored of this.#oldestFirst()) {
-      if (!wanted(stored, segments.length + EVICTED_AT_ONCE * packs.length)) break;
+      if (!wanted(stored, segments.length + EVICTED_AT_ONCE * packs.length)) {
+        // What is not parked is none the younger for it.
+        if ('positions' in stored && this.parked.has(stored)) continue;
+        break;
+      }
       if ('positions' in stored) packs.push(stored);
       else segments.push(stored);
     }
@@ -264,10 +268,11 @@ export class SampleStore {
     return samples;
   }
 
-  #setPackAside(pack: PackHead, table = this.db.packs): void {
+  /** Keeps a pack that is not what was written for inspection, out of the way of the others. */
+  protected setPackAside(pack: PackHead, where: 'packs' | 'parked' = 'packs'): void {
     this.disk.run(() => {
-      this.remove(removalsOfPack(pack), () => table.setAside(pack.key));
-      this.shelf.remove(pack);
+      this.remove(removalsOfPack(pack), () => this.db[where].setAside(pack.key));
+      (where === 'packs' ? this.shelf : this.parked).remove(pack);
       this.#lose('damaged', [lostPack(pack)]);
       return undefined;
     });

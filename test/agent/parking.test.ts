@@ -1,12 +1,26 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Parking } from '../../agent/parking.ts';
 import type { TimeWindow } from '../../agent/ship/contracts.ts';
 import { TimeWindows } from '../../agent/ship/time-windows.ts';
 import { TargetKeys } from '../../agent/target-keys.ts';
 import { memoryLog } from '../tools/memory-log.ts';
 import { Workspace } from '../tools/workspace.ts';
-import { openBuffer, StillClock, samplesOf, seriesEntries, T0 } from './buffer-fixture.ts';
-import { append, pack, type SampleBuffer, secondsIn, secondsOf } from './packs-fixture.ts';
+import {
+  openBuffer,
+  openDatabase,
+  StillClock,
+  samplesOf,
+  seriesEntries,
+  T0,
+} from './buffer-fixture.ts';
+import {
+  append,
+  failingDisk,
+  pack,
+  type SampleBuffer,
+  secondsIn,
+  secondsOf,
+} from './packs-fixture.ts';
 
 let workspace: Workspace;
 let dataDir: string;
@@ -37,6 +51,7 @@ beforeEach(() => {
   buffer.append([{ tenant: '', columns, newEntries }]);
 });
 afterEach(async () => {
+  vi.restoreAllMocks();
   buffer.close();
   await workspace.close();
 });
@@ -118,6 +133,78 @@ describe('samples that the destination would refuse', () => {
     expect(buffer.packs('').map((head) => secondsIn(buffer, head))).toEqual([[20]]);
     expect(lines.at(-1)).toMatchObject({ samples: 1 });
     expect(buffer.backlog.get('')).toBe(3);
+  });
+});
+
+describe('what is parked', () => {
+  /** Parks seconds 0 and 20, so that 10 is left. */
+  function park(): void {
+    const [segment] = buffer.read('', 10);
+    buffer.unpin('');
+    parking().parking.parkSegments([segment!], between(5, 15));
+  }
+
+  test('is not, on a failing disk, and everything is where it was', () => {
+    append(buffer, 2, 30);
+    pack(buffer, 4);
+    append(buffer, 1, 40);
+    failingDisk();
+    const { parking: it } = parking();
+    const [head] = buffer.packs('');
+    const segments = buffer.read('', 10, head!.lastId + 1);
+    expect(it.parkPack(head!, between(5, 15))).toBe(false);
+    expect(it.parkSegments(segments, between(5, 15))).toBe(false);
+    vi.restoreAllMocks();
+    expect([buffer.parkedSamples, buffer.backlog.get('')]).toEqual([0, 6]);
+    expect(secondsIn(buffer, head!)).toEqual([0, 10, 20, 30]);
+    expect(secondsOf(buffer.read('', 10, head!.lastId + 1)).at(-1)).toBe(40);
+  });
+
+  test('and damaged is set aside and accounted for at the start, and no other pack with it', () => {
+    park();
+    append(buffer, 3, 30);
+    pack(buffer, 4);
+    const [head] = buffer.packs('');
+    expect(buffer.parkedPacks[0]!.key).toBe(head!.key);
+    buffer.close();
+    const database = openDatabase(dataDir);
+    database.exec(`UPDATE parked_packs SET epoch = 9 WHERE key = ${head!.key}`);
+    database.close();
+    buffer = openBuffer(dataDir, 'two').buffer;
+    expect(buffer.losses.samples.damaged).toBe(1);
+    expect([buffer.parkedSamples, buffer.backlog.get('')]).toEqual([1, 5]);
+    expect(buffer.packs('').map((one) => secondsIn(buffer, one))).toEqual([[10, 30, 31, 32]]);
+  });
+
+  test('and damaged is accounted for when it would be released', () => {
+    park();
+    buffer.close();
+    const database = openDatabase(dataDir);
+    database.exec("UPDATE parked_packs SET body = x'00'");
+    database.close();
+    buffer = openBuffer(dataDir, 'two').buffer;
+    for (const head of [...buffer.parkedPacks]) expect(buffer.release(head)).toBe(false);
+    expect(buffer.losses.samples.damaged).toBe(2);
+    expect([buffer.parkedSamples, buffer.backlog.get('')]).toEqual([0, 1]);
+  });
+
+  test('keeps nothing that is older from being evicted', () => {
+    buffer.close();
+    const opened = openBuffer(dataDir, 'two', { ageMaxMs: 60_000 });
+    buffer = opened.buffer;
+    opened.clock.ms += 50_000;
+    append(buffer, 1, 50, 'b');
+    const segments = buffer.read('b', 10);
+    buffer.unpin('b');
+    parking().parking.parkSegments(segments, between(0, 20));
+    opened.clock.ms += 20_000;
+    buffer.housekeep();
+    expect(buffer.losses.samples.age).toBe(3);
+    expect([buffer.parkedSamples, buffer.backlog.get('')]).toEqual([1, 0]);
+    opened.clock.ms += 50_000;
+    buffer.housekeep();
+    expect(buffer.losses.samples.age).toBe(4);
+    expect(buffer.parkedSamples).toBe(0);
   });
 });
 
