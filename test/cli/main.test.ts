@@ -52,6 +52,22 @@ describe('help', () => {
     expect(details[2]?.stdout).toContain('--destination.url=');
   });
 
+  test('lists the commands of a group, which is none by itself', async () => {
+    const [group, exportHelp, alone, wrong] = await Promise.all([
+      starferry(['buffer', '--help']),
+      starferry(['buffer', 'export', '--help']),
+      starferry(['buffer']),
+      starferry(['buffer', 'exprot', 'x']),
+    ]);
+    for (const name of ['inspect', 'verify', 'export']) {
+      expect(group?.stdout).toMatch(new RegExp(`^ {2}buffer ${name} DIR`, 'm'));
+    }
+    expect(group?.stdout).not.toContain('check-config');
+    expect(exportHelp?.stdout).toMatch(/--format=.*\n.*--out=/);
+    expect([group.code, exportHelp.code, alone.code, wrong.code]).toEqual([0, 0, 2, 2]);
+    expect(wrong.stderr).toMatch(/^unknown command buffer exprot$/m);
+  });
+
   test('the version is that of the package', async () => {
     const { code, stdout } = await starferry(['--version']);
     expect([code, stdout.split(' ', 2)]).toEqual([0, ['starferry', packageJson.version]]);
@@ -65,6 +81,8 @@ describe('a wrong call', () => {
     [['agent', '--config.file=x', 'extra'], /^unexpected argument extra$/m],
     [['agent'], /^--config\.file=F is required$/m],
     [['check-config'], /^usage: check-config F$/m],
+    [['buffer', 'verify'], /^usage: buffer verify DIR$/m],
+    [['buffer', 'export', 'x', '--format=csv'], /^--format=csv: expected/m],
   ])('%j names the mistake and exits with 2', async (args, message) => {
     const { code, stderr } = await starferry(args);
     expect(stderr).toMatch(message);

@@ -60,9 +60,10 @@ export function carryOver(
   for (let from = 0; from < positions.length; from += ROWS_AT_ONCE) {
     const group = positions.slice(from, from + ROWS_AT_ONCE);
     if (options.hasRoom() && carryGroup(image, target, logs, group, result)) continue;
-    const rest = positions.slice(from).map(({ best }) => best);
-    result.leftBehind.push(...rest);
-    result.settled.push(...rest);
+    for (const { best } of positions.slice(from)) {
+      result.leftBehind.push(best);
+      result.settled.push(best);
+    }
     break;
   }
   target.addEpoch(options.random.id64());
