@@ -12,10 +12,10 @@ import { Dictionary } from './dictionary.ts';
 import { DiskGuard, type Unavailable } from './disk-guard.ts';
 import { FreeDisk } from './free-disk.ts';
 import { emptyLosses, type Losses, recordLosses } from './losses.ts';
-import { reportVanished } from './missing.ts';
 import { openStore } from './open-store.ts';
 import { rescueOpenFiles } from './salvage/rescue-open-files.ts';
 import { segmentRows } from './segment-rows.ts';
+import { takeStock } from './take-stock.ts';
 import { type Removal, removalOf, Witness } from './witness.ts';
 
 /** What one remote-write request asks to keep: samples of one tenant and the entries they need. */
@@ -97,14 +97,14 @@ export class Buffer {
     this.#db = store.db;
     this.#dictionaries = store.dictionaries;
     if (this.#dictionaries.length === 0) this.openEpoch();
+    const highWaterPath = join(options.dataDir, 'high-water.json');
+    takeStock(this.#db, highWaterPath, losses, log);
+    this.#db.forgetHeads();
     const waiting = this.#db.waiting();
     for (const { tenant, samples } of waiting) this.#addBacklog(tenant, samples);
-    const highWaterPath = join(options.dataDir, 'high-water.json');
     this.#witness = new Witness(highWaterPath, hex(this.run), clock);
     this.#witness.found(waiting);
     this.storedBefore = this.#db.lastSegmentId();
-    reportVanished(this.#db, highWaterPath, losses, log);
-    this.#db.forgetHeads();
   }
 
   /** Of every epoch that a segment may name, oldest first. */
@@ -240,9 +240,10 @@ export class Buffer {
   /** Keeps a segment that cannot be read for inspection, out of the way of the others. */
   #setAside(segment: Omit<StoredSegment, 'body'>): void {
     this.#disk.run(() => {
+      const lost = this.#witness.believed(segment);
       this.#remove([removalOf(segment)], () => this.#db.setAside(segment.id));
       this.#addBacklog(segment.tenant, -segment.samples);
-      recordLosses(this.losses, this.#log, 'damaged', [segment]);
+      recordLosses(this.losses, this.#log, 'damaged', [lost]);
       return undefined;
     });
   }

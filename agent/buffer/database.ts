@@ -1,7 +1,6 @@
 import { crc32 } from 'node:zlib';
 import type Database from 'better-sqlite3';
 import type { PositionRange } from '../../proto/position-ranges.ts';
-import { SEGMENT_SAMPLES_MAX } from '../../proto/segment.ts';
 import { DamagedBufferError } from './damage.ts';
 import { OpenFiles } from './open-files.ts';
 import { openSqlite, PAGE_BYTES } from './schema.ts';
@@ -172,12 +171,20 @@ export class BufferDatabase {
     }
   }
 
+  /** Segments whose row and checksum do not agree, without their bodies. */
+  *damagedSegments(): Generator<Omit<StoredSegment, 'body'>> {
+    for (const row of this.#statements.allSegments.iterate()) {
+      const { body, ...rest } = row as StoredSegment & { crc: number };
+      if (rowChecksum({ ...rest, body }) !== rest.crc) yield { ...rest, isIntact: false };
+    }
+  }
+
   /** What waits, by tenant and run, the oldest run first. From the rows, not from an index. */
   waiting(): (WaitingRange & { tenant: string })[] {
     return this.#statements.waiting.all() as (WaitingRange & { tenant: string })[];
   }
 
-  /** Samples of all segments, those left out that claim more than a segment can hold. */
+  /** Samples of all segments. */
   samples(): number {
     return (this.#statements.samples.get() as { samples: number }).samples;
   }
@@ -294,15 +301,16 @@ function prepare(db: Database.Database) {
       'SELECT id, tenant, epoch, run, sequence, stored_at AS storedAt, samples, oldest, newest, ' +
         'crc, body FROM segments WHERE tenant = ? ORDER BY id',
     ),
+    allSegments: sql(
+      'SELECT id, tenant, epoch, run, sequence, stored_at AS storedAt, samples, oldest, newest, ' +
+        'crc, body FROM segments NOT INDEXED ORDER BY id',
+    ),
     waiting: sql(
       'SELECT tenant, run, min(sequence) AS first, max(sequence) AS last, ' +
         'sum(samples) AS samples, min(oldest) AS oldest, max(newest) AS newest ' +
         'FROM segments NOT INDEXED GROUP BY tenant, run ORDER BY min(id)',
     ),
-    samples: sql(
-      'SELECT coalesce(sum(samples), 0) AS samples FROM segments NOT INDEXED ' +
-        `WHERE samples <= ${SEGMENT_SAMPLES_MAX}`,
-    ),
+    samples: sql('SELECT coalesce(sum(samples), 0) AS samples FROM segments NOT INDEXED'),
     segmentsIn: sql(
       'SELECT sequence, samples FROM segments ' +
         'WHERE tenant = ? AND run = ? AND sequence BETWEEN ? AND ? ORDER BY sequence',

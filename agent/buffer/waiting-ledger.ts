@@ -75,6 +75,16 @@ export class WaitingLedger {
     else this.#tenants.delete(tenant);
   }
 
+  /** The range that a segment belongs to. */
+  rangeOf(
+    tenant: string,
+    { run, sequence }: { run: string; sequence: number },
+  ): WaitingRange | undefined {
+    return this.#tenants
+      .get(tenant)
+      ?.find((range) => range.run === run && range.first <= sequence && sequence <= range.last);
+  }
+
   copy(): WaitingLedger {
     const copy = new WaitingLedger();
     for (const [tenant, ranges] of this.#tenants) {

@@ -82,6 +82,13 @@ export class Witness {
     this.#removals = number;
   }
 
+  /** A damaged row, with the times of its range where its own do not fit. */
+  believed<Row extends Stored>(row: Row): Row {
+    const range = this.#ledger.rangeOf(row.tenant, row);
+    const fits = range === undefined || (range.oldest <= row.oldest && row.newest <= range.newest);
+    return fits ? row : { ...row, oldest: range.oldest, newest: range.newest };
+  }
+
   /** About once a second. */
   write(): void {
     this.#file.write(this.state);
