@@ -240,7 +240,7 @@ export class Buffer {
   /** Keeps a segment that cannot be read for inspection, out of the way of the others. */
   #setAside(segment: Omit<StoredSegment, 'body'>): void {
     this.#disk.run(() => {
-      const lost = this.#witness.believed(segment);
+      const lost = this.#witness.lostWith(segment);
       this.#remove([removalOf(segment)], () => this.#db.setAside(segment.id));
       this.#addBacklog(segment.tenant, -segment.samples);
       recordLosses(this.losses, this.#log, 'damaged', [lost]);

@@ -1,6 +1,6 @@
 import { REMOVALS } from './database.ts';
 import type { HighWater } from './high-water.ts';
-import type { LostPositions, LostSegment } from './losses.ts';
+import { type LostPositions, type LostSegment, union } from './losses.ts';
 import type { WaitingRange } from './waiting-ledger.ts';
 
 /** The database as far as it matters here. */
@@ -69,14 +69,14 @@ export function gapsIn(
 }
 
 /**
- * The damaged rows that account for all of a loss, whose times are narrower than those of a range;
- * undefined when they do not. What of a damaged row is right nobody knows: it counts when its times
- * fit, first where it stands, then wherever it says it stands.
+ * A loss with the times of the damaged rows that account for all of it; undefined when none do. What
+ * of a damaged row is right nobody knows: it counts when its times fit, first where it stands, then
+ * wherever it says it stands.
  */
 export function explain(
   lost: LostSegment,
   damaged: readonly DamagedRow[],
-): LostSegment[] | undefined {
+): LostSegment | undefined {
   const fitting = damaged.filter((row) => lost.oldest <= row.oldest && row.newest <= lost.newest);
   const inPlace = fitting.filter(
     (row) =>
@@ -87,9 +87,7 @@ export function explain(
   );
   for (const rows of [inPlace, fitting]) {
     const samples = rows.reduce((sum, row) => sum + row.samples, 0);
-    if (samples === lost.samples) {
-      return rows.map((row) => ({ ...asLost(row), tenant: lost.tenant }));
-    }
+    if (samples === lost.samples) return { ...lost, likely: union(rows) };
   }
   return undefined;
 }

@@ -2,7 +2,7 @@ import type { Log } from '../../base/log.ts';
 import type { BufferDatabase } from './database.ts';
 import { isDiskFault } from './disk-fault.ts';
 import { readHighWater } from './high-water.ts';
-import { type Losses, type LostSegment, recordLosses } from './losses.ts';
+import { type Losses, recordLosses } from './losses.ts';
 import {
   asLost,
   countSegments,
@@ -27,11 +27,18 @@ export function takeStock(db: BufferDatabase, witnessPath: string, losses: Losse
     recordLosses(losses, log, 'damaged', damaged.map(asLost));
     return;
   }
-  const { explained, unexplained } = sorted(missingFrom(db, witness), damaged);
-  recordLosses(losses, log, 'damaged', explained);
-  const reason = damaged.length > explained.length ? 'damaged' : 'vanished';
-  recordLosses(losses, log, reason, unexplained);
-  if (reason === 'vanished') losses.vanishedSegments += countSegments(unexplained);
+  const missing = missingFrom(db, witness);
+  const explained = missing.map((lost) => explain(lost, damaged));
+  recordLosses(
+    losses,
+    log,
+    'damaged',
+    explained.filter((lost) => lost !== undefined),
+  );
+  const rest = missing.filter((_lost, index) => explained[index] === undefined);
+  const isByDamage = damaged.length > missing.length - rest.length;
+  recordLosses(losses, log, isByDamage ? 'damaged' : 'vanished', rest);
+  if (!isByDamage) losses.vanishedSegments += countSegments(rest);
 }
 
 /** All of them or none: a disk that is full leaves them to whoever reads them. */
@@ -46,15 +53,4 @@ function setDamagedAside(db: BufferDatabase): DamagedRow[] {
     if (isDiskFault(error)) return [];
     throw error;
   }
-}
-
-function sorted(missing: readonly LostSegment[], damaged: readonly DamagedRow[]) {
-  const explained: LostSegment[] = [];
-  const unexplained: LostSegment[] = [];
-  for (const lost of missing) {
-    const rows = explain(lost, damaged);
-    if (rows === undefined) unexplained.push(lost);
-    else explained.push(...rows);
-  }
-  return { explained, unexplained };
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../../base/clock.ts';
 import { type HighWater, HighWaterFile } from './high-water.ts';
+import type { LostSegment } from './losses.ts';
 import { WaitingLedger, type WaitingRange } from './waiting-ledger.ts';
 
 /** With more tenants the file is too large to be written with every commit. */
@@ -82,11 +83,14 @@ export class Witness {
     this.#removals = number;
   }
 
-  /** A damaged row, with the times of its range where its own do not fit. */
-  believed<Row extends Stored>(row: Row): Row {
-    const range = this.#ledger.rangeOf(row.tenant, row);
-    const fits = range === undefined || (range.oldest <= row.oldest && row.newest <= range.newest);
-    return fits ? row : { ...row, oldest: range.oldest, newest: range.newest };
+  /** What a damaged row has held, in times that do not come from itself. */
+  lostWith({ tenant, run, sequence, samples, oldest, newest }: Stored): LostSegment {
+    const range = this.#ledger.rangeOf(tenant, { run, sequence });
+    const own = { oldest, newest };
+    if (range === undefined) return { tenant, samples, ...own };
+    const fits = range.oldest <= oldest && newest <= range.newest;
+    const likely = fits ? { likely: own } : {};
+    return { tenant, samples, oldest: range.oldest, newest: range.newest, ...likely };
   }
 
   /** About once a second. */

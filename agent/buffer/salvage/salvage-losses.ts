@@ -33,7 +33,7 @@ export function lostWith(
   const waiting = Object.entries(witness?.waiting ?? {}).flatMap(([tenant, ranges]) =>
     ranges.flatMap((range) => {
       const found = within(byTenant.get(tenant) ?? [], range);
-      return missingOf(tenant, range, found).flatMap((lost) => explain(lost, rows) ?? [lost]);
+      return missingOf(tenant, range, found).map((lost) => explain(lost, rows) ?? lost);
     }),
   );
   const later = rows.filter((row) => isLater(witness, row));
