@@ -30,7 +30,7 @@ const HOUSEKEEPING_MS = 1000;
 const ENTRIES_PER_MESSAGE = 10_000;
 /** A tenant has one batch in flight; more tenants than this take turns. */
 const CONNECTIONS_MAX = 8;
-/** Between attempts to set a damaged buffer aside, and between lives on a disk that damages on. */
+/** Between attempts to set a buffer aside, and between short lives: every one leaves a copy. */
 const RECOVERY = { minMs: 1000, maxMs: 60_000 };
 const LONG_LIFE_MS = 600_000;
 
@@ -98,6 +98,7 @@ async function live(running: Running): Promise<void> {
   const { ending, log } = running;
   const backoff = new Backoff(RECOVERY, random);
   let unforgotten: Buffer['unforgotten'] = [];
+  let shortLives = 0;
   for (let number = 1; !ending.signal.aborted; number++) {
     const buffer = await open(running, number, unforgotten, backoff);
     if (buffer === undefined) return;
@@ -106,8 +107,10 @@ async function live(running: Running): Promise<void> {
     if (end === 'stopped') return buffer.close();
     unforgotten = buffer.unforgotten;
     say({ kind: 'preparing', life: number + 1 });
-    if (clock.now() - beganMs > LONG_LIFE_MS) backoff.reset();
     await insist('set the damaged buffer aside', () => buffer.abandon(), { log, ending, backoff });
+    shortLives = clock.now() - beganMs < LONG_LIFE_MS ? shortLives + 1 : 0;
+    if (shortLives > 1) await clock.sleep(backoff.next(), ending.signal);
+    else backoff.reset();
   }
 }
 

@@ -56,7 +56,7 @@ export function carryOver(
     nameless: [],
     leftBehind: [],
   };
-  const logs = writeLogs(image, target, positions, options.random);
+  const logs = writeLogs(image, target, options.hasRoom() ? positions : [], options.random);
   for (let from = 0; from < positions.length; from += ROWS_AT_ONCE) {
     const group = positions.slice(from, from + ROWS_AT_ONCE);
     if (options.hasRoom() && carryGroup(image, target, logs, group, result)) continue;

@@ -17,7 +17,7 @@ const USES: readonly PageUse[] = ['unknown', 'root', 'free', 'overflow', 'overfl
  * The pages of a buffer's database, read from its files without SQLite and without changing a
  * byte: those in the write-ahead log over those in the database.
  *
- * While an agent writes, a reader has to hold a snapshot (database-check.ts): only then does no
+ * While an agent writes, a reader has to hold a snapshot (sqlite-view.ts): only then does no
  * checkpoint touch the pages read here.
  */
 export class PageFiles {
