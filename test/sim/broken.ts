@@ -63,12 +63,13 @@ const deleteBeforeAcknowledge: Mistake = {
 /** What is read from disk is believed. */
 const skipChecksum: Mistake = {
   install() {
-    const { segments } = BufferDatabase.prototype;
+    const { segments, damagedSegments } = BufferDatabase.prototype;
     BufferDatabase.prototype.segments = function* (tenant) {
       for (const segment of segments.call(this, tenant)) yield { ...segment, isIntact: true };
     };
+    BufferDatabase.prototype.damagedSegments = function* () {};
     return () => {
-      BufferDatabase.prototype.segments = segments;
+      Object.assign(BufferDatabase.prototype, { segments, damagedSegments });
     };
   },
   plan: often('damage', 'destination outage'),
