@@ -9,13 +9,13 @@ import { DiskGuard, type Unavailable } from './disk-guard.ts';
 import { FreeDisk } from './free-disk.ts';
 import { hex } from './hex.ts';
 import { emptyLosses } from './losses.ts';
-import { reportVanished } from './missing.ts';
 import { openStore } from './open-store.ts';
 import { ParkingStore } from './parking-store.ts';
 import { rescueOpenFiles } from './salvage/rescue-open-files.ts';
 import { EVICTED_AT_ONCE } from './sample-store.ts';
 import { segmentRows } from './segment-rows.ts';
 import type { SegmentRow } from './segment-table.ts';
+import { takeStock } from './take-stock.ts';
 import { Witness } from './witness.ts';
 
 /** What one remote-write request asks to keep: samples of one tenant and the entries they need. */
@@ -82,6 +82,8 @@ export class Buffer extends ParkingStore {
       onDelay,
     });
     const highWaterPath = join(dataDir, 'high-water.json');
+    takeStock(db, highWaterPath, losses, log);
+    db.forgetHeads();
     const witness = new Witness(highWaterPath, hex(run), clock);
     const disk = new DiskGuard(log);
     super({ db, disk, witness, losses, log, unforgotten: tools.unforgotten ?? [] });
@@ -93,8 +95,6 @@ export class Buffer extends ParkingStore {
     this.#dictionaries = dictionaries;
     if (this.#dictionaries.length === 0) this.openEpoch();
     this.storedBefore = db.lastSegmentId();
-    reportVanished(db, highWaterPath, losses, log);
-    db.forgetHeads();
   }
 
   /** Of every epoch that a segment may name, oldest first. */

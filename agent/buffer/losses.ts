@@ -29,8 +29,16 @@ export interface LostSegment {
   samples: number;
   oldest: number;
   newest: number;
+  /** Narrower times, which damaged rows have of themselves: probable, not certain. */
+  likely?: TimeRange | undefined;
   /** Segments they were in, where nothing of these is left. */
   positions?: readonly LostPositions[];
+}
+
+/** Milliseconds since the Unix epoch, both included. */
+export interface TimeRange {
+  oldest: number;
+  newest: number;
 }
 
 /** Segments first..last of one run. */
@@ -53,8 +61,9 @@ export function recordLosses(
 ): void {
   for (const [tenant, lost] of Map.groupBy(segments, (segment) => segment.tenant)) {
     const samples = lost.reduce((sum, segment) => sum + segment.samples, 0);
-    const oldest = lost.reduce((ms, segment) => Math.min(ms, segment.oldest), lost[0]!.oldest);
-    const newest = lost.reduce((ms, segment) => Math.max(ms, segment.newest), lost[0]!.newest);
+    const { oldest, newest } = union(lost);
+    const likely = lost.flatMap((segment) => segment.likely ?? []);
+    const isLikely = likely.length === lost.length;
     const positions = lost.flatMap((segment) => segment.positions ?? []);
     losses.samples[reason] += samples;
     log.warn(
@@ -64,6 +73,7 @@ export function recordLosses(
         samples,
         oldest: isoTime(oldest),
         newest: isoTime(newest),
+        ...(isLikely ? likelyFields(union(likely)) : {}),
         ...(positions.length === 0 ? {} : { sequences: named(positions) }),
       },
       advice,
@@ -79,6 +89,17 @@ const ADVICE: Record<LossReason, string> = {
     'committed samples have vanished from buffer.db: its files were damaged, deleted, or replaced ' +
     'by an older copy; they are lost unless they were delivered before',
 };
+
+export function union(ranges: readonly TimeRange[]): TimeRange {
+  return ranges.reduce((all, { oldest, newest }) => ({
+    oldest: Math.min(all.oldest, oldest),
+    newest: Math.max(all.newest, newest),
+  }));
+}
+
+function likelyFields({ oldest, newest }: TimeRange) {
+  return { likelyOldest: isoTime(oldest), likelyNewest: isoTime(newest) };
+}
 
 /** `run: 3-5, 8; run: 1`. */
 function named(positions: readonly LostPositions[]): string {

@@ -1,7 +1,6 @@
-import type { Log } from '../../base/log.ts';
 import { REMOVALS } from './database.ts';
-import { type HighWater, readHighWater } from './high-water.ts';
-import { type Losses, type LostPositions, type LostSegment, recordLosses } from './losses.ts';
+import type { HighWater } from './high-water.ts';
+import { type LostPositions, type LostSegment, union } from './losses.ts';
 import type { WaitingRange } from './waiting-ledger.ts';
 
 /** The database as far as it matters here. */
@@ -11,23 +10,6 @@ interface StoredRows {
   heads(): readonly { run: string; tenant: string; last: number }[];
   /** Segments of a range that are there, ascending. */
   segmentsIn(tenant: string, range: LostPositions): { sequence: number; samples: number }[];
-}
-
-/** Accounts for what is missing from a database that could be opened without complaint. */
-export function reportVanished(
-  rows: StoredRows,
-  witnessPath: string,
-  losses: Losses,
-  log: Log,
-): void {
-  const witness = readHighWater(witnessPath);
-  if (witness === 'unreadable') {
-    log.warn({ path: witnessPath }, 'cannot tell whether commits are missing: the file is damaged');
-  }
-  if (typeof witness === 'string') return;
-  const lost = missingFrom(rows, witness);
-  recordLosses(losses, log, 'vanished', lost);
-  losses.vanishedSegments += countSegments(lost);
 }
 
 /**
@@ -40,8 +22,9 @@ export function missingFrom(rows: StoredRows, witness: HighWater): LostSegment[]
     waiting.map((range) => ({ tenant, range })),
   );
   const expected = ranges.reduce((sum, { range }) => sum + range.samples, 0);
-  const { isBehind, isAhead } = progressOf(rows, witness);
-  if (!isBehind && (isAhead || rows.samples() >= expected)) return [];
+  const progress = progressOf(rows, witness);
+  if (progress === 'ahead') return [];
+  if (progress === 'equal' && rows.samples() >= expected) return [];
   return ranges.flatMap(({ tenant, range }) => {
     const found = rows.segmentsIn(tenant, range);
     return missingOf(tenant, range, found);
@@ -54,12 +37,10 @@ export function missingOf(
   range: WaitingRange,
   found: readonly { sequence: number; samples: number }[],
 ): LostSegment[] {
-  // A row that claims more than there can be is damaged, and would hide what is missing.
-  const plausible = found.filter((segment) => segment.samples <= range.samples);
-  const samples = range.samples - plausible.reduce((sum, segment) => sum + segment.samples, 0);
+  const samples = range.samples - found.reduce((sum, segment) => sum + segment.samples, 0);
   if (samples <= 0) return [];
   const { oldest, newest } = range;
-  return [{ tenant, samples, oldest, newest, positions: gapsIn(range, plausible) }];
+  return [{ tenant, samples, oldest, newest, positions: gapsIn(range, found) }];
 }
 
 /** The sequences of a range that are not among those found, which ascend. */
@@ -77,18 +58,60 @@ export function gapsIn(
   return gaps;
 }
 
+/**
+ * A loss with the times of the damaged rows that account for all of it; undefined when none do. What
+ * of a damaged row is right nobody knows: it counts when its times fit, first where it stands, then
+ * wherever it says it stands.
+ */
+export function explain(
+  lost: LostSegment,
+  damaged: readonly LostSegment[],
+): LostSegment | undefined {
+  const fitting = damaged.filter((row) => lost.oldest <= row.oldest && row.newest <= lost.newest);
+  const inPlace = fitting.filter(
+    ({ tenant, positions }) =>
+      tenant === lost.tenant && positions?.some((range) => isWithin(range, lost.positions)),
+  );
+  for (const rows of [inPlace, fitting]) {
+    const samples = rows.reduce((sum, row) => sum + row.samples, 0);
+    if (samples === lost.samples) return { ...lost, likely: union(rows) };
+  }
+  return undefined;
+}
+
+function isWithin(
+  { run, first, last }: LostPositions,
+  ranges: readonly LostPositions[] = [],
+): boolean {
+  return ranges.some((range) => range.run === run && range.first <= first && last <= range.last);
+}
+
+/** A damaged segment as its row describes it: any part of that may be wrong. */
+export function asLost(row: {
+  tenant: string;
+  run: string;
+  sequence: number;
+  samples: number;
+  oldest: number;
+  newest: number;
+}): LostSegment {
+  const { tenant, run, sequence, samples, oldest, newest } = row;
+  const positions = [{ run, first: sequence, last: sequence }];
+  return { tenant, samples, oldest, newest, positions };
+}
+
 /** The database beside the witness, by the counters that grow with every commit of a run. */
-function progressOf(
-  rows: StoredRows,
+export function progressOf(
+  rows: Pick<StoredRows, 'heads'>,
   { run, tenants, removals }: HighWater,
-): { isBehind: boolean; isAhead: boolean } {
+): 'behind' | 'equal' | 'ahead' {
   const heads = rows.heads().filter((head) => head.run === run);
   const stored = new Map(heads.map(({ tenant, last }) => [tenant, last]));
   const witnessed = new Map([...Object.entries(tenants), [REMOVALS, removals]]);
-  return {
-    isBehind: witnessed.entries().some(([name, last]) => (stored.get(name) ?? 0) < last),
-    isAhead: stored.entries().some(([name, last]) => (witnessed.get(name) ?? 0) < last),
-  };
+  const isBehind = witnessed.entries().some(([name, last]) => (stored.get(name) ?? 0) < last);
+  if (isBehind) return 'behind';
+  const isAhead = stored.entries().some(([name, last]) => (witnessed.get(name) ?? 0) < last);
+  return isAhead ? 'ahead' : 'equal';
 }
 
 /** How many segments the ranges hold. */

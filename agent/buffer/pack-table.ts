@@ -69,6 +69,7 @@ export class PackTable {
     this.#statements = {
       heads: sql(`SELECT ${HEAD} FROM ${table} ORDER BY id, first_sample`),
       ofTenant: sql(`SELECT ${HEAD} FROM ${table} WHERE tenant = ? ORDER BY id, first_sample`),
+      all: sql(`SELECT ${HEAD}, body FROM ${table} ORDER BY id, first_sample`),
       samples: sql(`SELECT coalesce(sum(samples), 0) AS samples FROM ${table}`),
       row: sql(`SELECT ${HEAD}, body FROM ${table} WHERE key = ?`),
       add: sql(
@@ -92,6 +93,15 @@ export class PackTable {
       heads[isIntact(stored) ? 'intact' : 'damaged'].push(readHead(stored));
     }
     return heads;
+  }
+
+  /** Packs of which head or body is not what was written. */
+  *damaged(): Generator<PackHead> {
+    for (const row of this.#statements.all.iterate()) {
+      const { body, ...stored } = row as StoredHead & { body: Buffer };
+      const isWhole = isIntact(stored) && crc32(body, stored.headCrc) === stored.crc;
+      if (!isWhole) yield readHead(stored);
+    }
   }
 
   /** Samples of all packs. */

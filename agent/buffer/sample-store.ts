@@ -6,6 +6,7 @@ import { DamagedBufferError } from './damage.ts';
 import type { BufferDatabase } from './database.ts';
 import type { DiskGuard } from './disk-guard.ts';
 import { type Losses, type LostSegment, recordLosses } from './losses.ts';
+import { asLost } from './missing.ts';
 import { PackShelf } from './pack-shelf.ts';
 import type { PackHead, PackTable } from './pack-table.ts';
 import { lostPack } from './packs.ts';
@@ -271,9 +272,10 @@ export class SampleStore {
   /** Keeps a pack that is not what was written for inspection, out of the way of the others. */
   protected setPackAside(pack: PackHead, where: 'packs' | 'parked' = 'packs'): void {
     this.disk.run(() => {
+      const lost = this.witness.lostWith(lostPack(pack));
       this.remove(removalsOfPack(pack), () => this.db[where].setAside(pack.key));
       (where === 'packs' ? this.shelf : this.parked).remove(pack);
-      this.#lose('damaged', [lostPack(pack)]);
+      this.#lose('damaged', [lost]);
       return undefined;
     });
   }
@@ -287,8 +289,9 @@ export class SampleStore {
   /** Keeps a segment that cannot be read for inspection, out of the way of the others. */
   #setAside(segment: Omit<StoredSegment, 'body'>): void {
     this.disk.run(() => {
+      const lost = this.witness.lostWith(asLost(segment));
       this.remove([removalOf(segment)], () => this.db.segments.setAside(segment.id));
-      this.#lose('damaged', [segment]);
+      this.#lose('damaged', [lost]);
       return undefined;
     });
   }

@@ -1,7 +1,6 @@
 import { crc32 } from 'node:zlib';
 import type Database from 'better-sqlite3';
 import type { PositionRange } from '../../proto/position-ranges.ts';
-import { SEGMENT_SAMPLES_MAX } from '../../proto/segment.ts';
 import { hex } from './hex.ts';
 import type { WaitingRange } from './waiting-ledger.ts';
 import { type Removal, removalOf } from './witness.ts';
@@ -72,6 +71,14 @@ export class SegmentTable {
     return this.#statements.has.get(id) !== undefined;
   }
 
+  /** Those whose row and checksum do not agree, without their bodies. */
+  *damaged(): Generator<SegmentHead> {
+    for (const row of this.#statements.all.iterate()) {
+      const { body, crc, ...head } = row as StoredRow;
+      if (rowChecksum({ ...head, body }) !== crc) yield head;
+    }
+  }
+
   /** Over all tenants, oldest first; the body is not read. */
   *oldest(): Generator<SegmentHead> {
     for (const row of this.#statements.oldest.iterate()) yield row as SegmentHead;
@@ -82,15 +89,12 @@ export class SegmentTable {
     return this.#statements.waiting.all() as (WaitingRange & { tenant: string; id: number })[];
   }
 
-  /** Samples of all segments, those left out that claim more than a segment can hold. */
+  /** Samples of all segments. */
   samples(): number {
     return (this.#statements.samples.get() as { samples: number }).samples;
   }
 
-  /**
-   * Segments of a range of sequences, ascending; those left out that claim more than a segment can
-   * hold.
-   */
+  /** Segments of a range of sequences, ascending. */
   inRange(
     tenant: string,
     { run, first, last }: Pick<WaitingRange, 'run' | 'first' | 'last'>,
@@ -161,14 +165,11 @@ function prepare(db: Database.Database) {
       'SELECT id, tenant, run, sequence AS first, sequence AS last, samples, oldest, newest ' +
         'FROM segments NOT INDEXED ORDER BY id',
     ),
-    samples: sql(
-      'SELECT coalesce(sum(samples), 0) AS samples FROM segments NOT INDEXED ' +
-        `WHERE samples <= ${SEGMENT_SAMPLES_MAX}`,
-    ),
+    samples: sql('SELECT coalesce(sum(samples), 0) AS samples FROM segments NOT INDEXED'),
+    all: sql(`SELECT ${HEAD}, crc, body FROM segments NOT INDEXED ORDER BY id`),
     inRange: sql(
       'SELECT sequence, samples FROM segments ' +
-        'WHERE tenant = ? AND run = ? AND sequence BETWEEN ? AND ? ' +
-        `AND samples <= ${SEGMENT_SAMPLES_MAX} ORDER BY sequence`,
+        'WHERE tenant = ? AND run = ? AND sequence BETWEEN ? AND ? ORDER BY sequence',
     ),
     ofEpoch: sql('SELECT id FROM segments WHERE epoch = ? ORDER BY id LIMIT 1'),
     inAnswered: sql(

@@ -87,6 +87,17 @@ export class WaitingLedger {
     if (range !== undefined) range.samples -= Math.min(samples, range.samples);
   }
 
+  /** The ranges that hold something of `positions`. */
+  rangesOf(
+    tenant: string,
+    { run, first, last }: Pick<WaitingRange, 'run' | 'first' | 'last'>,
+  ): WaitingRange[] {
+    const ranges = this.#tenants.get(tenant) ?? [];
+    return ranges.filter(
+      (range) => range.run === run && range.first <= last && first <= range.last,
+    );
+  }
+
   copy(): WaitingLedger {
     const copy = new WaitingLedger();
     for (const [tenant, ranges] of this.#tenants) {

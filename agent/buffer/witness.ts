@@ -1,6 +1,7 @@
 import type { Clock } from '../../base/clock.ts';
 import { hex } from './hex.ts';
 import { type HighWater, HighWaterFile } from './high-water.ts';
+import { type LostSegment, union } from './losses.ts';
 import { WaitingLedger, type WaitingRange } from './waiting-ledger.ts';
 
 /** With more tenants the file is too large to be written with every commit. */
@@ -111,6 +112,17 @@ export class Witness {
     work(number);
     this.#ledger = ledger;
     this.#removals = number;
+  }
+
+  /** What damaged rows have held, in times that do not come from themselves. */
+  lostWith(lost: LostSegment): LostSegment {
+    const { tenant, oldest, newest, positions = [] } = lost;
+    const ranges = positions.flatMap((range) => this.#ledger.rangesOf(tenant, range));
+    if (ranges.length === 0) return lost;
+    const known = union(ranges);
+    const fits = known.oldest <= oldest && newest <= known.newest;
+    const likely = fits ? { likely: { oldest, newest } } : {};
+    return { ...lost, oldest: known.oldest, newest: known.newest, ...likely };
   }
 
   /** About once a second. */

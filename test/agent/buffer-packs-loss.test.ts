@@ -49,12 +49,16 @@ describe('a pack that is not what was written', () => {
     const { buffer, lines } = openBuffer(dataDir, 'two');
     const packs = [...buffer.backlog.keys()].flatMap((tenant) => buffer.packs(tenant));
     expect(packs.flatMap((head) => secondsIn(buffer, head) ?? [])).toEqual([0, 1]);
-    expect(buffer.losses.samples.damaged).toBe(sql.includes('samples') ? 3 : 2);
+    expect(buffer.losses.samples).toEqual({ age: 0, bytes: 0, damaged: 2, vanished: 0 });
+    const iso = (ms: number): string => new Date(ms).toISOString();
+    // The witness is certain of the number and of a wide range; the row may be right about its own.
+    const isLikely = !sql.includes('samples');
     expect(lines).toContainEqual(
       expect.objectContaining({
         reason: 'damaged',
-        oldest: new Date(T0 + 2000).toISOString(),
-        newest: new Date(T0 + 3000).toISOString(),
+        oldest: iso(T0),
+        newest: iso(T0 + 5000),
+        ...(isLikely ? { likelyOldest: iso(T0 + 2000), likelyNewest: iso(T0 + 3000) } : {}),
       }),
     );
     const kept = database.prepare('SELECT count(*) AS rows FROM damaged_packs').get();

@@ -53,6 +53,22 @@ describe('help', () => {
     expect(wrong.stderr).toMatch(/^unknown command buffer exprot$/m);
   });
 
+  test('lists the commands of a group, which is none by itself', async () => {
+    const [group, exportHelp, alone, wrong] = await Promise.all([
+      starferry(['buffer', '--help']),
+      starferry(['buffer', 'export', '--help']),
+      starferry(['buffer']),
+      starferry(['buffer', 'exprot', 'x']),
+    ]);
+    for (const name of ['inspect', 'verify', 'export']) {
+      expect(group?.stdout).toMatch(new RegExp(`^ {2}buffer ${name} DIR`, 'm'));
+    }
+    expect(group?.stdout).not.toContain('check-config');
+    expect(exportHelp?.stdout).toMatch(/--format=.*\n.*--out=/);
+    expect([group.code, exportHelp.code, alone.code, wrong.code]).toEqual([0, 0, 2, 2]);
+    expect(wrong.stderr).toMatch(/^unknown command buffer exprot$/m);
+  });
+
   test('the version is that of the package', async () => {
     const { code, stdout } = await starferry(['--version']);
     expect([code, stdout.split(' ', 2)]).toEqual([0, ['starferry', packageJson.version]]);

@@ -65,7 +65,7 @@ const deleteBeforeAcknowledge: Mistake = {
 /** What is read from disk is believed. */
 const skipChecksum: Mistake = {
   install() {
-    const { stored, get } = SegmentTable.prototype;
+    const { stored, get, damaged } = SegmentTable.prototype;
     SegmentTable.prototype.stored = function* (...range) {
       for (const segment of stored.call(this, ...range)) yield { ...segment, isIntact: true };
     };
@@ -73,8 +73,9 @@ const skipChecksum: Mistake = {
       const row = get.call(this, id);
       return row && { ...row, isIntact: true };
     };
+    SegmentTable.prototype.damaged = function* () {};
     return () => {
-      Object.assign(SegmentTable.prototype, { stored, get });
+      Object.assign(SegmentTable.prototype, { stored, get, damaged });
     };
   },
   plan: often('damage', 'destination outage'),

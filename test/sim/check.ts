@@ -63,8 +63,9 @@ function missing({ plan, ledger, samples, settled }: Evidence): string[] {
 }
 
 /**
- * A lost sample that arrives all the same is out of order where requests are late, hubs take turns
- * or an older copy comes back: the agent goes on without it while somebody else still holds it.
+ * A lost sample that arrives all the same is out of order where requests are late or hubs take
+ * turns: the agent goes on without it while somebody else still holds it. So is one that was
+ * damaged and comes back with an older copy.
  */
 function outOfOrder({ plan, ledger, samples }: Evidence): string[] {
   if (plan.order === 'live_first') return [];
@@ -79,6 +80,7 @@ function outOfOrder({ plan, ledger, samples }: Evidence): string[] {
     const sent = ledger.samples.get(sampleKey(tenant, series, timestamp));
     if (sent === undefined) continue;
     if (mayBeHeld && (sent.isForgiven || ledger.isReportedLost(sent))) continue;
+    if (hasAny(plan, ['restore']) && ledger.isReportedLost(sent)) continue;
     found.push(`out of order, behind ${newest}: ${describe(sent)}`);
   }
   return shorten(found);

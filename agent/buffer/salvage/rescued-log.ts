@@ -62,7 +62,8 @@ function verify(rows: ReadonlyMap<number, readonly EntryRow[]>) {
   let before = [CHAIN_START];
   let expected = 0;
   for (const id of [...rows.keys()].sort((a, b) => a - b)) {
-    if (id !== expected) before = [];
+    if (id < 0) continue;
+    if (id !== expected) before = id === 0 ? [CHAIN_START] : [];
     const candidates = rows.get(id)!;
     const found = fitting(before, candidates, rows.get(id + 1) ?? []);
     if (found === undefined) before = candidates.map(({ hash }) => hash);

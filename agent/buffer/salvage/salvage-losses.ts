@@ -1,7 +1,7 @@
 import { REMOVALS } from '../database.ts';
 import type { HighWater } from '../high-water.ts';
 import type { LostPositions, LostSegment } from '../losses.ts';
-import { gapsIn, missingOf } from '../missing.ts';
+import { asLost, explain, gapsIn, missingOf } from '../missing.ts';
 import type { CarriedOver } from './carry-over.ts';
 import type { Position } from './positions.ts';
 import type { HeadRow } from './row-shapes.ts';
@@ -17,32 +17,39 @@ export function waitsIn(
   );
 }
 
+type Accounted = Pick<CarriedOver, 'settled' | 'unreadable' | 'unreadablePacks'>;
+
 /**
  * What was stored and could not be carried over. The witness knows what waited when it was written;
  * of what came later, the rows themselves tell as far as they can be read: `damaged`; and of what
  * not even the row is left, only the sequence numbers and the time of storing are: `vanished`.
  */
 export function lostWith(
-  { settled, unreadable }: Pick<CarriedOver, 'settled' | 'unreadable'>,
+  { settled, unreadable, unreadablePacks }: Accounted,
   heads: readonly HeadRow[],
   witness: HighWater | undefined,
   nowMs: number,
 ): { damaged: LostSegment[]; vanished: LostSegment[] } {
+  const rows = unreadable.map(({ best }) => best);
+  const damaged = [...rows.map(asLost), ...unreadablePacks];
   const byTenant = Map.groupBy(settled, ({ tenant }) => tenant);
   const waiting = Object.entries(witness?.waiting ?? {}).flatMap(([tenant, ranges]) =>
     ranges.flatMap((range) => {
       const found = within(byTenant.get(tenant) ?? [], range);
-      return narrowed(tenant, missingOf(tenant, range, found), unreadable);
+      return missingOf(tenant, range, found).map((lost) => explain(lost, damaged) ?? lost);
     }),
   );
-  const later = unreadable.filter(({ best }) => isLater(witness, best)).map(({ best }) => best);
+  const later = rows.filter((row) => isLater(witness, row));
   const vanished = laterRanges(heads, settled, witness).flatMap(({ tenant, range }) => {
-    const rows = [...(byTenant.get(tenant) ?? []), ...later.filter((row) => row.tenant === tenant)];
-    const positions = gapsIn(range, within(rows, range));
+    const known = [
+      ...(byTenant.get(tenant) ?? []),
+      ...later.filter((row) => row.tenant === tenant),
+    ];
+    const positions = gapsIn(range, within(known, range));
     if (positions.length === 0) return [];
     return [{ tenant, samples: 0, oldest: witness!.writtenAt, newest: nowMs, positions }];
   });
-  return { damaged: [...waiting, ...later.map(withPosition)], vanished };
+  return { damaged: [...waiting, ...later.map(asLost)], vanished };
 }
 
 interface Sequence {
@@ -57,36 +64,6 @@ function within<Row extends Sequence>(rows: readonly Row[], range: LostPositions
     (row) => row.run === run && row.sequence >= first && row.sequence <= last,
   );
   return found.sort((a, b) => a.sequence - b.sequence);
-}
-
-/** With the time ranges of the damaged rows themselves, where these account for all of it. */
-function narrowed(
-  tenant: string,
-  missing: LostSegment[],
-  unreadable: readonly Position[],
-): LostSegment[] {
-  return missing.flatMap((lost) => {
-    const rows = unreadable.filter(
-      ({ best }) => best.tenant === tenant && lost.positions?.some((range) => isIn(range, best)),
-    );
-    const samples = rows.reduce((sum, { best }) => sum + best.samples, 0);
-    return samples === lost.samples ? rows.map(({ best }) => withPosition(best)) : [lost];
-  });
-}
-
-function isIn({ run, first, last }: LostPositions, row: Sequence): boolean {
-  return row.run === run && first <= row.sequence && row.sequence <= last;
-}
-
-function withPosition(row: Position['best']): LostSegment {
-  const { tenant, run, sequence, samples, oldest, newest } = row;
-  return {
-    tenant,
-    samples,
-    oldest,
-    newest,
-    positions: [{ run, first: sequence, last: sequence }],
-  };
 }
 
 /** Whether a row was stored after the witness was written; without one, any may have been. */
