@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import { formatTime } from '../base/units.ts';
 import { SampleColumns } from '../proto/sample-columns.ts';
 import { sampleFormats } from '../proto/sample-format.ts';
 import { decodeSegment, encodeSegment } from '../proto/segment.ts';
@@ -95,11 +96,13 @@ export class Parking {
   }
 
   #say(tenant: string, parts: readonly SampleColumns[]): void {
+    // A damaged head can claim times that no sample has; it is put right, and nothing is parked.
+    if (parts.length === 0) return;
     const samples = parts.reduce((sum, { count }) => sum + count, 0);
     const oldest = Math.min(...parts.map((part) => timeRange(part).oldest));
     const newest = Math.max(...parts.map((part) => timeRange(part).newest));
     this.#deps.log.warn(
-      { tenant, samples, oldestMs: oldest, newestMs: newest },
+      { tenant, samples, oldest: formatTime(oldest), newest: formatTime(newest) },
       'parked samples that the destination would refuse as too old, or whose time has not come: ' +
         'they stay in the buffer',
     );

@@ -1,6 +1,6 @@
 import type { OfflineBuffer } from '../agent/buffer/salvage/offline-buffer.ts';
 import { SampleColumns } from '../proto/sample-columns.ts';
-import { isoTime, tenantName } from './buffer-names.ts';
+import { tenantName, timeOrDash } from './buffer-names.ts';
 
 interface TenantSum {
   segments: number;
@@ -37,8 +37,8 @@ export function inspect(buffer: OfflineBuffer): string {
       String(sum.packs),
       String(sum.samples),
       String(sum.bytes),
-      isoTime(sum.oldest),
-      isoTime(sum.newest),
+      timeOrDash(sum.oldest),
+      timeOrDash(sum.newest),
       String(sum.damaged),
     ]),
   ]);
@@ -87,7 +87,7 @@ function witnessText({ witness }: OfflineBuffer): string {
   if (typeof witness === 'string') return witness;
   const ranges = Object.values(witness.waiting).flat();
   const samples = ranges.reduce((sum, range) => sum + range.samples, 0);
-  return `run ${witness.run}, ${samples} samples waited at ${isoTime(witness.writtenAt)}`;
+  return `run ${witness.run}, ${samples} samples waited at ${timeOrDash(witness.writtenAt)}`;
 }
 
 /** Columns as wide as they have to be; an empty row separates tables. */

@@ -3,7 +3,7 @@ import type { OfflineBuffer, OfflineRow } from '../agent/buffer/salvage/offline-
 import { integrityProblems } from '../agent/buffer/salvage/sqlite-view.ts';
 import { damageOfWal } from '../agent/buffer/salvage/wal-check.ts';
 import { SampleColumns } from '../proto/sample-columns.ts';
-import { isoTime, tenantName } from './buffer-names.ts';
+import { tenantName, timeOrDash } from './buffer-names.ts';
 
 export interface Verified {
   /** One line for each. */
@@ -47,7 +47,7 @@ function nameOf({ tenant, kind, positions }: OfflineRow): string {
 }
 
 function rangeOf({ samples, oldest, newest }: OfflineRow): string {
-  return `${samples} samples from ${isoTime(oldest)} to ${isoTime(newest)}`;
+  return `${samples} samples from ${timeOrDash(oldest)} to ${timeOrDash(newest)}`;
 }
 
 function namelessSamples(buffer: OfflineBuffer, epoch: number, columns: SampleColumns): number {
@@ -93,7 +93,7 @@ function witnessProblems({ witness, isInUse, rows }: OfflineBuffer): string[] {
       return missingOf(tenant, range, found).map(
         ({ samples, oldest, newest }) =>
           `witness: ${samples} samples of tenant ${tenantName(tenant)} are missing, between ` +
-          `${isoTime(oldest)} and ${isoTime(newest)}`,
+          `${timeOrDash(oldest)} and ${timeOrDash(newest)}`,
       );
     }),
   );

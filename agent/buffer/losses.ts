@@ -1,4 +1,5 @@
 import type { Log } from '../../base/log.ts';
+import { formatTime } from '../../base/units.ts';
 
 /** Why samples left the buffer without an answer of the destination. */
 export type LossReason = 'age' | 'bytes' | 'damaged' | 'vanished';
@@ -71,8 +72,8 @@ export function recordLosses(
         reason,
         tenant,
         samples,
-        oldest: isoTime(oldest),
-        newest: isoTime(newest),
+        oldest: formatTime(oldest),
+        newest: formatTime(newest),
         ...(isLikely ? likelyFields(union(likely)) : {}),
         ...(positions.length === 0 ? {} : { sequences: named(positions) }),
       },
@@ -98,7 +99,7 @@ export function union(ranges: readonly TimeRange[]): TimeRange {
 }
 
 function likelyFields({ oldest, newest }: TimeRange) {
-  return { likelyOldest: isoTime(oldest), likelyNewest: isoTime(newest) };
+  return { likelyOldest: formatTime(oldest), likelyNewest: formatTime(newest) };
 }
 
 /** `run: 3-5, 8; run: 1`. */
@@ -111,9 +112,4 @@ function named(positions: readonly LostPositions[]): string {
   });
   const more = positions.length - shown.length;
   return texts.join('; ') + (more > 0 ? ` and ${more} more ranges` : '');
-}
-
-/** Timestamps may lie outside what a Date can hold. */
-function isoTime(ms: number): string {
-  return Math.abs(ms) <= 8.64e15 ? new Date(ms).toISOString() : `${ms} ms`;
 }

@@ -1,4 +1,5 @@
 import type { StatusSource } from '../../base/status-routes.ts';
+import { formatTime } from '../../base/units.ts';
 import { version } from '../../base/version.ts';
 import type { AgentMetrics } from './agent-metrics.ts';
 import type { AgentStats } from './agent-stats.ts';
@@ -22,12 +23,12 @@ export function agentStatus(
         agentId,
         ...rest,
         waitingSamples: Object.fromEntries(backlog),
-        oldestWaiting: isoTime(oldestTimestamp),
+        oldestWaiting: timeOrNull(oldestTimestamp),
         isRecovering: !isReady(),
         lost: losses,
-        lastAnswer: isoTime(ship.lastAnswerAtMs),
+        lastAnswer: timeOrNull(ship.lastAnswerAtMs),
         lastTrouble: ship.lastTrouble?.message ?? null,
-        lastTroubleAt: isoTime(ship.lastTrouble?.atMs),
+        lastTroubleAt: timeOrNull(ship.lastTrouble?.atMs),
         events: Object.fromEntries(ship.events),
         link: linkStatus(link),
       };
@@ -46,11 +47,11 @@ function linkStatus({ bytesPerSecondMax, isBacklogOpen, waiting, quotas }: Agent
       usedBytes,
       leftBytes: Math.max(0, bytesMax - usedBytes),
       leftForBacklogBytes: Math.max(0, bytesMax - reserveBytes - usedBytes),
-      resetsAt: isoTime(resetsAtMs),
+      resetsAt: timeOrNull(resetsAtMs),
     })),
   };
 }
 
-function isoTime(ms: number | undefined): string | null {
-  return ms === undefined || Math.abs(ms) > 8.64e15 ? null : new Date(ms).toISOString();
+function timeOrNull(ms: number | undefined): string | null {
+  return ms === undefined ? null : formatTime(ms);
 }

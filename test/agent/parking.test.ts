@@ -86,7 +86,8 @@ describe('samples that the destination would refuse', () => {
     ]);
     expect([buffer.parkedSamples, buffer.backlog.get('')]).toEqual([2, 3]);
     expect(lines).toHaveLength(1);
-    expect(lines[0]).toMatchObject({ samples: 2, oldestMs: T0, newestMs: T0 + 20_000 });
+    const [oldest, newest] = [T0, T0 + 20_000].map((ms) => new Date(ms).toISOString());
+    expect(lines[0]).toMatchObject({ samples: 2, oldest, newest });
   });
 
   test('are still there, once each, after a restart', () => {
@@ -109,6 +110,18 @@ describe('samples that the destination would refuse', () => {
     expect(secondsOf(buffer.read('', 10, buffer.packs('')[0]!.lastId + 1))).toEqual([32]);
     expect(parked()).toEqual([[0, 0]]);
     expect(buffer.backlog.get('')).toBe(6);
+  });
+
+  test('are none where the row only claims times that no sample has', () => {
+    buffer.close();
+    const database = openDatabase(dataDir);
+    database.exec('UPDATE segments SET oldest = 1');
+    database.close();
+    buffer = openBuffer(dataDir, 'two').buffer;
+    const { parking: it, lines } = parking();
+    it.parkSegments(buffer.read('', 10), between(0, 20));
+    expect([lines, buffer.parkedSamples, buffer.backlog.get('')]).toEqual([[], 0, 3]);
+    expect(buffer.read('', 10)[0]!.oldest).toBe(T0);
   });
 
   test('are left alone where all of them may go', () => {
