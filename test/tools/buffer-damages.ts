@@ -37,8 +37,8 @@ export interface BufferDamage {
   hitsWitness?: boolean;
 }
 
-/** Damage to a data_dir whose process has ended in good order: everything is in buffer.db. */
-export const DAMAGES_OF_DATABASE: readonly BufferDamage[] = [
+/** Damage to any database. */
+export const DAMAGES_OF_ANY_DATABASE: readonly BufferDamage[] = [
   { name: 'a bit in the magic of the header', apply: flipAt('buffer.db', () => 5) },
   { name: 'a bit in the page size of the header', apply: flipAt('buffer.db', () => 16) },
   { name: 'a bit in the free list of the header', apply: flipAt('buffer.db', () => 35) },
@@ -48,38 +48,18 @@ export const DAMAGES_OF_DATABASE: readonly BufferDamage[] = [
   { name: 'a bit in the name of a column', apply: flipText('tenant TEXT', 3) },
   { name: 'a bit in the keyword of the schema', apply: flipText('CREATE TABLE segments', 2) },
   { name: 'garbage over the root of the segments', apply: overwrite(root('segments'), 'garbage') },
-  { name: 'a bit in a child pointer of the segments', apply: flipPage(root('segments'), 11) },
-  { name: 'garbage over a leaf of the segments', apply: overwrite(leaf('segments'), 'garbage') },
-  { name: 'zeros over a leaf of the segments', apply: overwrite(leaf('segments'), 'zeros') },
-  { name: 'the type of a leaf', apply: flipPage(leaf('segments'), 0, 3) },
-  { name: 'the number of cells of a leaf', apply: flipPage(leaf('segments'), 4) },
-  { name: 'the pointer to a cell', apply: flipPage(leaf('segments'), 9) },
-  { name: 'a bit of a row in a leaf', apply: flipPage(leaf('segments'), -200) },
-  { name: 'a bit in a body on an overflow page', apply: flipPage(overflow('segments'), 5000) },
-  { name: 'the link between overflow pages', apply: flipPage(firstOverflow('segments'), 3) },
-  { name: 'garbage over an overflow page', apply: overwrite(overflow('segments'), 'garbage') },
   {
     name: 'garbage over the root of an index',
     apply: overwrite(root('segments_by_position'), 'garbage'),
   },
-  { name: 'a bit in an index by position', apply: flipPage(leaf('segments_by_position'), -20) },
-  { name: 'a bit in an index by tenant', apply: flipPage(leaf('segments_of_tenant'), -2) },
   {
     name: 'garbage over the root of the dictionary',
     apply: overwrite(root('dictionary'), 'garbage'),
   },
-  {
-    name: 'garbage over a leaf of the dictionary',
-    apply: overwrite(leaf('dictionary'), 'garbage'),
-  },
-  { name: 'a bit in an entry of the dictionary', apply: flipText('series_0_33', 9) },
-  { name: 'a bit in a long entry of the dictionary', apply: flipPage(overflow('dictionary'), 900) },
-  { name: 'a bit in a hash of the chain', apply: flipText('series_1_12', -20) },
   { name: 'garbage over the names of the epochs', apply: overwrite(root('epochs'), 'garbage') },
   { name: 'a bit in the name of an epoch', apply: flipPage(root('epochs'), -5) },
   { name: 'garbage over the last sequences', apply: overwrite(root('heads'), 'garbage') },
   { name: 'garbage over the map of the pages', apply: overwrite(() => 2, 'garbage') },
-  { name: 'garbage over the free list', apply: overwrite(freeTrunk, 'garbage') },
   { name: 'the file cut to nothing', apply: cutTo('buffer.db', () => 0) },
   { name: 'the file cut to a few bytes', apply: cutTo('buffer.db', () => 50) },
   { name: 'the file cut to its first page', apply: cutTo('buffer.db', () => PAGE_BYTES) },
@@ -95,6 +75,30 @@ export const DAMAGES_OF_DATABASE: readonly BufferDamage[] = [
   { name: 'the file deleted', apply: remove('buffer.db') },
   { name: 'twenty bits anywhere', apply: flipAnywhere(20) },
   { name: 'the witness cut off', apply: spoilWitness, hitsWitness: true },
+];
+
+/** Damage to what only a larger database has, or only that of salvage-fixture.ts. */
+const DAMAGES_OF_LARGE_DATABASE: readonly BufferDamage[] = [
+  { name: 'a bit in a child pointer of the segments', apply: flipPage(root('segments'), 11) },
+  { name: 'garbage over a leaf of the segments', apply: overwrite(leaf('segments'), 'garbage') },
+  { name: 'zeros over a leaf of the segments', apply: overwrite(leaf('segments'), 'zeros') },
+  { name: 'the type of a leaf', apply: flipPage(leaf('segments'), 0, 3) },
+  { name: 'the number of cells of a leaf', apply: flipPage(leaf('segments'), 4) },
+  { name: 'the pointer to a cell', apply: flipPage(leaf('segments'), 9) },
+  { name: 'a bit of a row in a leaf', apply: flipPage(leaf('segments'), -200) },
+  { name: 'a bit in a body on an overflow page', apply: flipPage(overflow('segments'), 5000) },
+  { name: 'the link between overflow pages', apply: flipPage(firstOverflow('segments'), 3) },
+  { name: 'garbage over an overflow page', apply: overwrite(overflow('segments'), 'garbage') },
+  { name: 'a bit in an index by position', apply: flipPage(leaf('segments_by_position'), -20) },
+  { name: 'a bit in an index by tenant', apply: flipPage(leaf('segments_of_tenant'), -2) },
+  {
+    name: 'garbage over a leaf of the dictionary',
+    apply: overwrite(leaf('dictionary'), 'garbage'),
+  },
+  { name: 'a bit in an entry of the dictionary', apply: flipText('series_0_33', 9) },
+  { name: 'a bit in a long entry of the dictionary', apply: flipPage(overflow('dictionary'), 900) },
+  { name: 'a bit in a hash of the chain', apply: flipText('series_1_12', -20) },
+  { name: 'garbage over the free list', apply: overwrite(freeTrunk, 'garbage') },
   {
     name: 'the witness cut off and a leaf of the segments',
     hitsWitness: true,
@@ -104,6 +108,9 @@ export const DAMAGES_OF_DATABASE: readonly BufferDamage[] = [
     },
   },
 ];
+
+/** Damage to a data_dir whose process has ended in good order: everything is in buffer.db. */
+export const DAMAGES_OF_DATABASE = [...DAMAGES_OF_ANY_DATABASE, ...DAMAGES_OF_LARGE_DATABASE];
 
 /** Damage to a data_dir whose process was killed: much is in the write-ahead log only. */
 export const DAMAGES_OF_LOG: readonly BufferDamage[] = [
