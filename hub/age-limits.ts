@@ -54,7 +54,7 @@ export class AgeLimits {
     this.#tenants = new Map(store.tenantAges().map((age) => [age.tenant, age]));
   }
 
-  /** The oldest timestamp that a tenant takes, in ms since the Unix epoch and above 0; undefined: no limit. */
+  /** The oldest timestamp that a tenant takes, in ms since the epoch, above 0; absent: no limit. */
   oldestAccepted(tenant: string): number | undefined {
     const { sampleAgeMaxMs } = this.#options;
     const limits = sampleAgeMaxMs === 0 ? [] : [this.#clock.now() - sampleAgeMaxMs];

@@ -60,7 +60,7 @@ interface StoredHead extends Omit<PackHead, 'positions'> {
   crc: number;
 }
 
-/** SQL of packs, those that are shipped or those that are parked; see BufferDatabase for transactions. */
+/** SQL of packs: those that are shipped, or those that are parked. See BufferDatabase. */
 export class PackTable {
   readonly #statements;
 

@@ -54,7 +54,7 @@ export class ParkingStore extends PackingStore {
     return isParked;
   }
 
-  /** Puts a parked pack back, behind all that waits. A damaged one is set aside and accounted for. */
+  /** Puts a parked pack back, behind all that waits. A damaged one is set aside and accounted. */
   release(pack: PackHead): boolean {
     if (!this.parked.has(pack)) return false;
     const body = this.db.parked.body(pack.key);

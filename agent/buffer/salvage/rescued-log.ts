@@ -78,7 +78,7 @@ function verify(rows: ReadonlyMap<number, readonly EntryRow[]>) {
   return { entries, damagedHashes };
 }
 
-/** The candidate that the chain vouches for: by its own hash, or, where that is damaged, by the next. */
+/** The candidate that the chain vouches for: by its own hash or, where that is damaged, the next. */
 function fitting(
   before: readonly bigint[],
   candidates: readonly EntryRow[],
