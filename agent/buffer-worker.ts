@@ -88,11 +88,9 @@ export class BufferWorker {
     columns: SampleColumns;
     newEntries?: { firstId: number; entries: Uint8Array[] };
   }): Promise<AppendOutcome> {
-    const { tenant, columns, newEntries } = batch;
+    const { tenant, newEntries } = batch;
     const id = this.#nextId++;
-    const ids = columns.ids.slice(0, columns.count);
-    const timestamps = columns.timestamps.slice(0, columns.count);
-    const valueBits = columns.valueBits.slice(0, columns.count * 2);
+    const columns = batch.columns.arrays();
     this.#say(
       {
         kind: 'append',
@@ -100,12 +98,10 @@ export class BufferWorker {
         life: this.#life,
         epochNumber: this.#epochNumber,
         tenant,
-        ids,
-        timestamps,
-        valueBits,
+        columns,
         ...(newEntries === undefined ? {} : { newEntries }),
       },
-      [ids.buffer, timestamps.buffer, valueBits.buffer],
+      [columns.ids.buffer, columns.timestamps.buffer, columns.valueBits.buffer],
     );
     return new Promise((resolve) => this.#appends.set(id, resolve));
   }

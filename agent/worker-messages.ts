@@ -1,3 +1,4 @@
+import type { ColumnArrays } from '../proto/sample-columns.ts';
 import type { Losses } from './buffer/losses.ts';
 import type { AgentConfig } from './config.ts';
 import type { LinkStats } from './ship/link-pacer.ts';
@@ -12,9 +13,7 @@ export type ToWorker =
       kind: 'append';
       id: number;
       tenant: string;
-      ids: Uint32Array;
-      timestamps: Float64Array;
-      valueBits: Uint32Array;
+      columns: ColumnArrays;
       /** The life of the worker, and how many epochs were begun in it: the ids are of that one. */
       life: number;
       epochNumber: number;

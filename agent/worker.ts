@@ -243,7 +243,7 @@ async function append(
   { life }: Running,
   message: Extract<ToWorker, { kind: 'append' }>,
 ): Promise<void> {
-  const { id, tenant, newEntries, epochNumber, life: number, ...arrays } = message;
+  const { id, tenant, newEntries, epochNumber, life: number, columns } = message;
   // The ids of another life may mean something else in this one.
   if (life === undefined || number !== life.number) {
     say({ kind: 'appended', id, unavailable: 'recovering' });
@@ -258,7 +258,7 @@ async function append(
   }
   const unavailable = await commits.add({
     tenant,
-    columns: SampleColumns.of(arrays),
+    columns: SampleColumns.of(columns),
     ...(newEntries === undefined ? {} : { newEntries }),
   });
   say({ kind: 'appended', id, ...(unavailable === undefined ? {} : { unavailable }) });

@@ -76,6 +76,5 @@ export function decodeColumns(reader: ByteReader, count: number, into: SampleCol
   for (let half = start * 2; half < (start + count) * 2; half++) {
     into.valueBits[half] = reader.uint32();
   }
-  if (!reader.done) throw new DecodeError(`columns: ${reader.end - reader.at} bytes too many`);
   into.count = start + count;
 }

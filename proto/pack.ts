@@ -74,7 +74,7 @@ export function decodePack(
     }
     if (into.count !== rows + samples) throw new DecodeError(`pack: ${into.count - rows} samples`);
   } catch (error) {
-    into.count = rows;
+    into.truncate(rows);
     throw error;
   }
 }

@@ -1,5 +1,8 @@
+import { DecodeError } from './bytes.ts';
 import { SamplesDecoder } from './codec/samples-decoder.ts';
 import { SamplesEncoder } from './codec/samples-encoder.ts';
+import { ObjectsDecoder } from './objects/objects-decoder.ts';
+import { ObjectsEncoder } from './objects/objects-encoder.ts';
 import type { SampleColumns } from './sample-columns.ts';
 
 /**
@@ -28,14 +31,62 @@ export interface SampleFormat {
   createDecoder(idsMax: number): SampleDecoder;
 }
 
-/** docs/wire-samples.md */
-const adaptive: SampleFormat = {
-  createEncoder: (groupKeyOf) => new SamplesEncoder(groupKeyOf),
-  createDecoder: (idsMax) => new SamplesDecoder({ idsMax }),
+/** Floats and histograms' timestamps as docs/wire-samples.md says, in front of them the rest. */
+class SectionEncoder implements SampleEncoder {
+  readonly #objects = new ObjectsEncoder();
+  readonly #floats: SamplesEncoder;
+
+  constructor(groupKeyOf: (id: number) => number) {
+    this.#floats = new SamplesEncoder(groupKeyOf);
+  }
+
+  encode(columns: SampleColumns): Uint8Array {
+    const { head, rest } = this.#objects.encode(columns);
+    if (rest.count === 0) return head;
+    const floats = this.#floats.encode(rest);
+    const section = new Uint8Array(head.length + floats.length);
+    section.set(head);
+    section.set(floats, head.length);
+    return section;
+  }
+}
+
+class SectionDecoder implements SampleDecoder {
+  readonly #objects: ObjectsDecoder;
+  readonly #floats: SamplesDecoder;
+
+  constructor(idsMax: number) {
+    this.#objects = new ObjectsDecoder({ idsMax });
+    this.#floats = new SamplesDecoder({ idsMax });
+  }
+
+  decode(section: Uint8Array, count: number, into: SampleColumns): void {
+    const rows = into.count;
+    const head = this.#objects.read(section);
+    const rest = count - head.exemplars.length;
+    if (rest < 0) throw new DecodeError('samples: more exemplars than samples');
+    const complete = (): void => this.#objects.apply(head, into, rows);
+    if (rest > 0) {
+      this.#floats.decode(head.floats, rest, into, complete);
+      return;
+    }
+    if (head.floats.length > 0) throw new DecodeError('samples: floats of no sample');
+    try {
+      complete();
+    } catch (error) {
+      into.truncate(rows);
+      throw error;
+    }
+  }
+}
+
+const sections: SampleFormat = {
+  createEncoder: (groupKeyOf) => new SectionEncoder(groupKeyOf),
+  createDecoder: (idsMax) => new SectionDecoder(idsMax),
 };
 
 /**
  * Formats by the number that a keyframe carries. A hub names those it reads and an agent takes the
- * highest that both know; a number is never used for another format (1 was never released).
+ * highest that both know; a number is never used for another format (1 and 2 were never released).
  */
-export const sampleFormats: ReadonlyMap<number, SampleFormat> = new Map([[2, adaptive]]);
+export const sampleFormats: ReadonlyMap<number, SampleFormat> = new Map([[3, sections]]);

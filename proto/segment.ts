@@ -1,4 +1,5 @@
 import { ByteReader, DecodeError } from './bytes.ts';
+import { decodeBeside, encodeBeside } from './columns-beside.ts';
 import { decodeColumns, encodeColumns } from './columns-codec.ts';
 import type { SampleColumns } from './sample-columns.ts';
 import { compressFrame, decompressFrame } from './zstd.ts';
@@ -8,7 +9,7 @@ import { compressFrame, decompressFrame } from './zstd.ts';
  * self-contained, as one zstd frame around plain columns. Level 1: it lives for seconds as a rule.
  */
 const ZSTD_LEVEL = 1;
-/** What an append may bring at most, see SEGMENT_SAMPLES_MAX, at 26 bytes a sample. */
+/** 26 bytes a sample, see SEGMENT_SAMPLES_MAX, and what requests within their limit hold beside. */
 const CONTENT_BYTES_MAX = 128 * 2 ** 20;
 
 /** More samples become several segments, so that a batch never has to hold more. */
@@ -16,6 +17,7 @@ export const SEGMENT_SAMPLES_MAX = 50_000;
 
 export function encodeSegment(columns: SampleColumns): Uint8Array {
   const writer = encodeColumns(columns);
+  encodeBeside(columns, writer);
   return compressFrame(writer.bytes.subarray(0, writer.length), ZSTD_LEVEL);
 }
 
@@ -26,5 +28,14 @@ export function encodeSegment(columns: SampleColumns): Uint8Array {
  */
 export function decodeSegment(body: Uint8Array, count: number, into: SampleColumns): void {
   if (count > SEGMENT_SAMPLES_MAX) throw new DecodeError(`segment: ${count} samples`);
-  decodeColumns(new ByteReader(decompressFrame(body, CONTENT_BYTES_MAX)), count, into);
+  const rows = into.count;
+  const reader = new ByteReader(decompressFrame(body, CONTENT_BYTES_MAX));
+  try {
+    decodeColumns(reader, count, into);
+    if (!reader.done) decodeBeside(reader, rows, into);
+    if (!reader.done) throw new DecodeError(`segment: ${reader.end - reader.at} bytes too many`);
+  } catch (error) {
+    into.truncate(rows);
+    throw error;
+  }
 }

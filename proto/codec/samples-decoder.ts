@@ -37,9 +37,15 @@ export class SamplesDecoder {
    * Appends the `count` samples of the stream's next section to `into`. The work is bounded by
    * `count`, which the caller has checked against its limit.
    *
+   * @param complete called at the end; what it throws takes everything back as an error here does
    * @throws DecodeError, with the state of the stream and `into` as they were
    */
-  decode(section: Uint8Array, count: number, into: SampleColumns): void {
+  decode(
+    section: Uint8Array,
+    count: number,
+    into: SampleColumns,
+    complete: () => void = () => {},
+  ): void {
     const seriesCount = this.#series.count;
     const groupCount = this.#groups.count;
     const { last } = this.#groups;
@@ -53,6 +59,7 @@ export class SamplesDecoder {
       this.#coder.begin(section);
       while (into.count < rows + count) this.#decodeBlock(rows + count - into.count, into);
       this.#coder.finish();
+      complete();
     } catch (error) {
       this.#undo.undo();
       this.#probabilities.set(this.#probabilitiesBefore);
@@ -63,7 +70,7 @@ export class SamplesDecoder {
       this.#head.lastNewId = lastNewId;
       this.#model.forgetBlocks();
       this.#blocks = blocks;
-      into.count = rows;
+      into.truncate(rows);
       throw error;
     }
   }

@@ -9,7 +9,7 @@ import { exampleBatch } from '../proto/wire-format-example.ts';
 import { samplesOf, T0 } from './buffer-fixture.ts';
 
 const RUN = 0xabcn;
-const keyframe = { tenant: 'a', samplesFormat: 2, epoch: 5n, epochsInUse: [5n] };
+const keyframe = { tenant: 'a', samplesFormat: 3, epoch: 5n, epochsInUse: [5n] };
 const { dictionary } = exampleBatch();
 const common = { sentAtMs: 1, mayBeRedelivered: false };
 
@@ -55,7 +55,7 @@ test('segments follow each other in a batch; what touches is one range of positi
     { run: RUN, first: 1, last: 1 },
   ]);
   const columns = new SampleColumns();
-  sampleFormats.get(2)!.createDecoder(1000).decode(batch.samples, batch.samplesCount, columns);
+  sampleFormats.get(3)!.createDecoder(1000).decode(batch.samples, batch.samplesCount, columns);
   expect([...columns.ids.subarray(0, 5)]).toEqual([1, 2, 2, 3, 4]);
   expect([...columns.timestamps.subarray(0, 5)]).toEqual([0, 1, 2, 3, 4].map((ms) => T0 + ms));
 });

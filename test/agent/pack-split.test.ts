@@ -13,7 +13,7 @@ import { openBuffer, type StillClock, seriesEntries, T0 } from './buffer-fixture
 import { pack } from './packs-fixture.ts';
 
 const SERIES = 3;
-const FORMAT = 2;
+const FORMAT = 3;
 const OTHER_FORMAT = 98;
 
 let workspace: Workspace;

@@ -142,7 +142,7 @@ describe('packs', () => {
 
   test('in a format that the hub does not read are written anew in one that it reads', async () => {
     const formats = sampleFormats as Map<number, SampleFormat>;
-    formats.set(NEWER_FORMAT, sampleFormats.get(2)!);
+    formats.set(NEWER_FORMAT, sampleFormats.get(3)!);
     try {
       rig.start();
       await rig.gather(3);
@@ -150,7 +150,7 @@ describe('packs', () => {
         if (batch.lane === 'live' || batch.keyframe.samplesFormat === 2) return await ask();
         const reply = await rig.link.askPositions(new AbortController().signal);
         if (reply.kind !== 'state') return reply;
-        return { kind: 'unreadable_format', state: { ...reply.state, formats: [2] } };
+        return { kind: 'unreadable_format', state: { ...reply.state, formats: [3] } };
       };
       rig.link.isDown = false;
       await rig.delivered();

@@ -24,7 +24,7 @@ function liveBatch(sequence: number, samples: number, sectionBytes: number): Bat
     sequence,
     ...(sequence === 0
       ? {
-          keyframe: { tenant: '', samplesFormat: 2, epoch: 3n, epochsInUse: [3n] },
+          keyframe: { tenant: '', samplesFormat: 3, epoch: 3n, epochsInUse: [3n] },
           dictionary: { offset: 2, hash: 1n, entries: encodeEntries([]) },
         }
       : {}),

@@ -169,7 +169,7 @@ export class AgentDouble {
   }
 
   keyframe(tenant = ''): NonNullable<LiveBatch['keyframe']> {
-    return { tenant, samplesFormat: 2, epoch: this.epoch, epochsInUse: [this.epoch] };
+    return { tenant, samplesFormat: 3, epoch: this.epoch, epochsInUse: [this.epoch] };
   }
 
   /**
@@ -207,7 +207,7 @@ export class AgentDouble {
     [first, last]: readonly [number, number],
     over: Partial<PackBatch> = {},
   ): Uint8Array {
-    const encoder = new PackEncoder(sampleFormats.get(2)!, () => 0);
+    const encoder = new PackEncoder(sampleFormats.get(3)!, () => 0);
     encoder.add(columnsOf(rows));
     return frame({
       lane: 'pack',
@@ -232,7 +232,7 @@ export class AgentDouble {
     let section = this.#sections.get(key);
     if (section === undefined) {
       if (sequence === 0) this.#encoders.delete(stream);
-      const encoder = this.#encoders.get(stream) ?? sampleFormats.get(2)!.createEncoder(() => 0);
+      const encoder = this.#encoders.get(stream) ?? sampleFormats.get(3)!.createEncoder(() => 0);
       this.#encoders.set(stream, encoder);
       section = encoder.encode(columns);
       this.#sections.set(key, section);

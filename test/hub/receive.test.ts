@@ -126,7 +126,7 @@ describe('a stream', () => {
     const keyframe = { ...agent.keyframe(), samplesFormat: 4711 };
     const opened = seen(await send(agent.live(STREAM, 0, [[0, 10]], [1, 1], { keyframe })));
     expect(opened.status).toBe(415);
-    expect('state' in opened && opened.state.formats).toContain(2);
+    expect('state' in opened && opened.state.formats).toContain(3);
   });
 });
 

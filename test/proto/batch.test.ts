@@ -11,7 +11,7 @@ const keyframe: Batch = {
   ...exampleBatch(),
   run: HUGE,
   stream: HUGE - 1n,
-  keyframe: { tenant: 'überall', samplesFormat: 2, epoch: HUGE - 2n, epochsInUse: [1n, HUGE] },
+  keyframe: { tenant: 'überall', samplesFormat: 3, epoch: HUGE - 2n, epochsInUse: [1n, HUGE] },
   dictionary: { ...dictionary!, offset: 2 ** 32 - 1, hash: HUGE },
   positions: [
     { run: 1n, first: 2 ** 40, last: 2 ** 40 },

@@ -41,7 +41,7 @@ test('columns come back bit for bit, behind what is there already', () => {
   );
 });
 
-test('columns cut off anywhere, or of another count, are an error that changes nothing', () => {
+test('columns cut off anywhere, or of more rows, are an error that changes nothing', () => {
   const rows: Row[] = [
     [5, 1_800_000_000_000, 2, 0x7ff00000],
     [4, 1_800_000_015_000, 0, 0x40590000],
@@ -54,6 +54,6 @@ test('columns cut off anywhere, or of another count, are an error that changes n
   for (let end = 0; end < bytes.length; end++) {
     expect(decode(bytes.subarray(0, end), 3)).toThrow(DecodeError);
   }
-  for (const count of [0, 1, 2, 4, 1e9]) expect(decode(bytes, count)).toThrow(DecodeError);
+  for (const count of [4, 1e9]) expect(decode(bytes, count)).toThrow(DecodeError);
   expect(rowsOf(into)).toEqual(rows);
 });

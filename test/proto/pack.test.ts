@@ -7,7 +7,7 @@ import { sampleFormats } from '../../proto/sample-format.ts';
 import { difference } from './codec/codec-fixture.ts';
 import { SPECIAL_BITS } from './codec/value-kinds.ts';
 
-const FORMAT = 2;
+const FORMAT = 3;
 const IDS_MAX = 100;
 const T0 = 1_800_000_000_000;
 

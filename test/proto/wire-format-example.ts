@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { type Batch, decodeBatch, type LiveBatch, type PackBatch } from '../../proto/batch.ts';
-import { SamplesEncoder } from '../../proto/codec/samples-encoder.ts';
 import { encodeEntries } from '../../proto/dictionary/part-encoder.ts';
 import { encodeSeriesEntry } from '../../proto/dictionary-entry.ts';
 import { CHAIN_START, extendChain } from '../../proto/hash-chain.ts';
@@ -23,14 +22,17 @@ export function exampleBatch(): LiveBatch {
     sequence: 0,
     keyframe: {
       tenant: '',
-      samplesFormat: 2,
+      samplesFormat: 3,
       epoch: 0xa0a1a2a3a4a5a6a7n,
       epochsInUse: [0xa0a1a2a3a4a5a6a7n],
     },
     dictionary: { offset: 0, hash: CHAIN_START, entries: encodeEntries([entry]) },
     positions: [{ run: 0x1122334455667788n, first: 1, last: 2 }],
     samplesCount: 2,
-    samples: new SamplesEncoder(() => 0).encode(columns),
+    samples: sampleFormats
+      .get(3)!
+      .createEncoder(() => 0)
+      .encode(columns),
     mayBeRedelivered: false,
   };
 }
@@ -43,7 +45,7 @@ export function examplePack(): PackBatch {
     columns.push(0, timestamp, 0, 0x40000000);
     return columns;
   });
-  const encoder = new PackEncoder(sampleFormats.get(2)!, () => 0);
+  const encoder = new PackEncoder(sampleFormats.get(3)!, () => 0);
   for (const columns of sections) encoder.add(columns);
   const entry = encodeSeriesEntry('', labelBytes({ __name__: 'up', job: 'node' }));
   return {

@@ -1,0 +1,29 @@
+import { fieldsByNumber, int64Field, messageOf } from './fields.ts';
+
+// An exemplar of remote write 1.0; one of version 2.0 is brought into this form:
+//
+//   message Exemplar { repeated Label labels = 1; double value = 2; int64 timestamp = 3; }
+//
+// Canonical, as columns hold it: the fields in the order of their numbers without the timestamp.
+
+const TIMESTAMP = 3;
+/** Limit for one exemplar. */
+export const EXEMPLAR_BYTES_MAX = 65_536;
+
+/** An exemplar whose timestamp stands beside it, in ms, NaN beyond ±2^53. */
+export interface Exemplar {
+  timestamp: number;
+  bytes: Uint8Array;
+}
+
+/** Takes the Exemplar message in bytes [from, to) apart; `bytes` is a copy. @throws DecodeError */
+export function readExemplar(bytes: Uint8Array, from: number, to: number): Exemplar {
+  const fields = fieldsByNumber(bytes, from, to);
+  return {
+    timestamp: int64Field(bytes, fields, TIMESTAMP),
+    bytes: messageOf(
+      bytes,
+      fields.filter(({ number }) => number !== TIMESTAMP),
+    ),
+  };
+}
