@@ -38,7 +38,8 @@ export class CapturedSamples {
         this.columns.push(id, timestamp, bitsLow, bitsHigh),
       // None of the formats is charged with these; see docs/benchmarks.md.
       metadata: () => {},
-      unsupported: () => {},
+      histogram: () => {},
+      exemplar: () => {},
     };
     for (const { arrivedAtMs, body } of requests) {
       const bytes = new Uint8Array(snappyDeclaredBytes(body));

@@ -33,7 +33,8 @@ export async function startDigestingDestination(
       onSample(series, timestamp);
     },
     metadata: () => {},
-    unsupported: () => {},
+    histogram: () => {},
+    exemplar: () => {},
   };
   const server = createServer((request, response) => {
     void readBody(request, { bytesMax: BODY_BYTES_MAX, timeoutMs: 30_000 }).then((body) => {

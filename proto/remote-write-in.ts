@@ -13,7 +13,7 @@ import { FIXED64, FieldCursor, LEN, VARINT } from './field-cursor.ts';
 //     repeated Exemplar exemplars = 3;
 //     repeated Histogram histograms = 4;
 //   }
-//   message Sample { double value = 1; int64 timestamp = 2; }
+//   message Sample { double value = 1; int64 timestamp = 2; int64 start_timestamp = 3; }
 
 const TIMESERIES_TAG = (1 << 3) | LEN;
 const METADATA_TAG = (3 << 3) | LEN;
@@ -26,27 +26,32 @@ const EXEMPLARS_TAG = (3 << 3) | LEN;
 const HISTOGRAMS_TAG = (4 << 3) | LEN;
 const VALUE_TAG = (1 << 3) | FIXED64;
 const TIMESTAMP_TAG = (2 << 3) | VARINT;
+/** Not of Prometheus: Cortex and senders for it add it to version 1.0. */
+const START_TIMESTAMP_TAG = (3 << 3) | VARINT;
 
 /** Takes what a request holds, in the order in which it stands there. */
 export interface WriteRequestSink {
   /**
-   * The series that the following `samples` samples belong to; not called for one without samples.
-   * Its labels are the `labels` fields in bytes [from, to), as sent: neither sorted nor judged.
-   * `bytes` is the request, or a scratch where the labels did not stand together.
+   * The series that what follows belongs to; not called for one that nothing follows. Its labels
+   * are the `labels` fields in bytes [from, to), as sent: neither sorted nor judged. `bytes` is the
+   * request, or a scratch.
+   *
+   * @param samples floats and histograms that follow
    */
   series(bytes: Uint8Array, from: number, to: number, samples: number): void;
   /**
    * @param timestamp milliseconds, exact; NaN when it is not within ±2^53
    * @param bitsLow low half of the value's IEEE 754 bits
+   * @param startTimestamp as `timestamp`; 0: not known
    */
-  sample(timestamp: number, bitsLow: number, bitsHigh: number): void;
-  /** The MetricMetadata message in bytes [from, to). */
+  sample(timestamp: number, bitsLow: number, bitsHigh: number, startTimestamp: number): void;
+  /** The Histogram message in bytes [from, to). */
+  histogram(bytes: Uint8Array, from: number, to: number): void;
+  /** The Exemplar message of version 1.0 in bytes [from, to). */
+  exemplar(bytes: Uint8Array, from: number, to: number): void;
+  /** The MetricMetadata message of version 1.0 in bytes [from, to). */
   metadata(bytes: Uint8Array, from: number, to: number): void;
-  /** Something that is not carried yet. */
-  unsupported(kind: UnsupportedKind): void;
 }
-
-export type UnsupportedKind = 'histogram' | 'exemplar';
 
 /** Walks write requests; holds the scratch that they share. */
 export class WriteRequestWalker {
@@ -93,6 +98,7 @@ export class WriteRequestWalker {
     let labelsFrom = from;
     let labelsTo = from;
     let samples = 0;
+    let exemplars = 0;
     let isScattered = false;
     while (cursor.at < cursor.end) {
       const fieldAt = cursor.at;
@@ -107,18 +113,29 @@ export class WriteRequestWalker {
         }
         if (isScattered) this.#scattered.raw(cursor.bytes, fieldAt, cursor.at);
         labelsTo = cursor.at;
-      } else if (tag === SAMPLES_TAG) {
+      } else if (tag === SAMPLES_TAG || tag === HISTOGRAMS_TAG) {
         cursor.at = cursor.contentEnd();
         samples++;
+      } else if (tag === EXEMPLARS_TAG) {
+        cursor.at = cursor.contentEnd();
+        exemplars++;
       } else {
-        walkRareField(cursor, tag, sink);
+        skipUnknown(
+          cursor,
+          tag,
+          'TimeSeries',
+          LABELS_TAG,
+          SAMPLES_TAG,
+          EXEMPLARS_TAG,
+          HISTOGRAMS_TAG,
+        );
       }
     }
-    if (samples === 0) return;
+    if (samples + exemplars === 0) return;
     if (isScattered) sink.series(this.#scattered.bytes, 0, this.#scattered.length, samples);
     else sink.series(cursor.bytes, labelsFrom, labelsTo, samples);
     cursor.at = labelsFrom === from && !isScattered ? labelsTo : from;
-    walkSamples(cursor, sink);
+    walkContent(cursor, sink);
   }
 
   #gatherFirst(bytes: Uint8Array, from: number, to: number): void {
@@ -127,33 +144,32 @@ export class WriteRequestWalker {
   }
 }
 
-function walkRareField(cursor: FieldCursor, tag: number, sink: WriteRequestSink): void {
-  if (tag === HISTOGRAMS_TAG) sink.unsupported('histogram');
-  if (tag === EXEMPLARS_TAG) sink.unsupported('exemplar');
-  if (tag === HISTOGRAMS_TAG || tag === EXEMPLARS_TAG) cursor.at = cursor.contentEnd();
-  else
-    skipUnknown(cursor, tag, 'TimeSeries', LABELS_TAG, SAMPLES_TAG, EXEMPLARS_TAG, HISTOGRAMS_TAG);
-}
-
-/** Hands the samples in [cursor.at, cursor.end) over; the first pass has checked the fields. */
-function walkSamples(cursor: FieldCursor, sink: WriteRequestSink): void {
+/** Hands what is in [cursor.at, cursor.end) over; the first pass has checked the fields. */
+function walkContent(cursor: FieldCursor, sink: WriteRequestSink): void {
   while (cursor.at < cursor.end) {
     const tag = cursor.tag();
-    if (tag !== SAMPLES_TAG) {
+    if (tag === SAMPLES_TAG) {
+      const outerEnd = cursor.enter();
+      walkSample(cursor, sink);
+      cursor.leave(outerEnd);
+    } else if (tag === HISTOGRAMS_TAG || tag === EXEMPLARS_TAG) {
+      const to = cursor.contentEnd();
+      if (tag === HISTOGRAMS_TAG) sink.histogram(cursor.bytes, cursor.at, to);
+      else sink.exemplar(cursor.bytes, cursor.at, to);
+      cursor.at = to;
+    } else {
       cursor.skip(tag);
-      continue;
     }
-    const outerEnd = cursor.enter();
-    walkSample(cursor, sink);
-    cursor.leave(outerEnd);
   }
 }
 
-function walkSample(cursor: FieldCursor, sink: WriteRequestSink): void {
+/** Hands over the Sample message that the cursor was narrowed to; alike in both versions. */
+export function walkSample(cursor: FieldCursor, sink: WriteRequestSink): void {
   const { bytes } = cursor;
   let timestamp = 0;
   let bitsLow = 0;
   let bitsHigh = 0;
+  let startTimestamp = 0;
   while (cursor.at < cursor.end) {
     const tag = cursor.tag();
     if (tag === VALUE_TAG) {
@@ -162,11 +178,13 @@ function walkSample(cursor: FieldCursor, sink: WriteRequestSink): void {
       bitsHigh = uint32At(bytes, at + 4);
     } else if (tag === TIMESTAMP_TAG) {
       timestamp = cursor.int64();
+    } else if (tag === START_TIMESTAMP_TAG) {
+      startTimestamp = cursor.int64();
     } else {
-      skipUnknown(cursor, tag, 'Sample', VALUE_TAG, TIMESTAMP_TAG);
+      skipUnknown(cursor, tag, 'Sample', VALUE_TAG, TIMESTAMP_TAG, START_TIMESTAMP_TAG);
     }
   }
-  sink.sample(timestamp, bitsLow, bitsHigh);
+  sink.sample(timestamp, bitsLow, bitsHigh, startTimestamp);
 }
 
 function uint32At(bytes: Uint8Array, at: number): number {
@@ -176,7 +194,7 @@ function uint32At(bytes: Uint8Array, at: number): number {
 }
 
 /** A known field with another wire type is no unknown field: Prometheus refuses it too. */
-function skipUnknown(
+export function skipUnknown(
   cursor: FieldCursor,
   tag: number,
   message: string,

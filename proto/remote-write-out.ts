@@ -19,11 +19,17 @@ export interface OutgoingRequest {
 
 const TIMESERIES_TAG = 0x0a;
 const SAMPLE_TAG = 0x12;
+const EXEMPLAR_TAG = 0x1a;
+const HISTOGRAM_TAG = 0x22;
+const EXEMPLAR_TIMESTAMP_TAG = 0x18;
+const HISTOGRAM_TIMESTAMP_TAG = 0x78;
 const VALUE_TAG = 0x09;
 const TIMESTAMP_TAG = 0x10;
 
 /** Tag, length, value with its tag, timestamp with its tag: a sample at its largest. */
 const SAMPLE_BYTES_MAX = 2 + 9 + 11;
+/** What an object takes beside its own bytes at most: tag, length, timestamp with its tag. */
+const OBJECT_FRAME_BYTES_MAX = 1 + 5 + 11;
 /** Room kept for the length of a TimeSeries until it is known; two bytes fit nearly always. */
 const LENGTH_BYTES_USUAL = 2;
 const LENGTH_BYTES_MAX = 5;
@@ -81,12 +87,35 @@ export class WriteRequestEncoder {
     this.#length = to;
   }
 
+  /** Adds a canonical native histogram (proto/objects) to the open TimeSeries. */
+  histogram(timestamp: number, bytes: Uint8Array): void {
+    this.#object(HISTOGRAM_TAG, bytes, HISTOGRAM_TIMESTAMP_TAG, timestamp);
+  }
+
+  /** Adds a canonical exemplar (proto/objects) to the open TimeSeries. */
+  exemplar(timestamp: number, bytes: Uint8Array): void {
+    this.#object(EXEMPLAR_TAG, bytes, EXEMPLAR_TIMESTAMP_TAG, timestamp);
+  }
+
   /** The body, compressed with snappy; the encoder is empty afterwards. */
   finish(): Uint8Array {
     this.#close();
     const body = compress(this.#bytes.subarray(0, this.#length));
     this.#length = 0;
     return body;
+  }
+
+  #object(tag: number, content: Uint8Array, timestampTag: number, timestamp: number): void {
+    assert(this.#openFrom >= 0, 'an object without a series');
+    this.#reserve(OBJECT_FRAME_BYTES_MAX + content.length);
+    const bytes = this.#bytes;
+    bytes[this.#length] = tag;
+    const timestampBytes = 1 + int64Bytes(timestamp);
+    let at = writeVarint(bytes, this.#length + 1, content.length + timestampBytes);
+    bytes.set(content, at);
+    at += content.length;
+    bytes[at] = timestampTag;
+    this.#length = writeInt64(bytes, at + 1, timestamp);
   }
 
   /** Writes the length of the open TimeSeries into the room kept for it. */
@@ -125,6 +154,14 @@ function varintBytes(value: number): number {
   let bytes = 1;
   for (let rest = value; rest >= 0x80; rest >>>= 7) bytes++;
   return bytes;
+}
+
+/** As writeInt64 writes it. */
+function int64Bytes(value: number): number {
+  if (value < 0) return 10;
+  const high = Math.floor(value / 2 ** 32);
+  if (high === 0) return varintBytes(value >>> 0);
+  return high >>> 3 === 0 ? 5 : 5 + varintBytes(high >>> 3);
 }
 
 /** @returns where the next byte goes */

@@ -154,6 +154,26 @@ export class SampleColumns {
   }
 }
 
+/** Finds the objects of rows that are asked for in ascending order. */
+export class ObjectCursor {
+  readonly #objects: readonly RowObject[];
+  #next = -1;
+
+  constructor(objects: readonly RowObject[]) {
+    this.#objects = objects;
+  }
+
+  /** The object of `row`, if it is no float. */
+  at(row: number): RowObject | undefined {
+    const objects = this.#objects;
+    if (objects.length === 0) return undefined;
+    if (this.#next < 0) this.#next = firstObjectFrom(objects, row);
+    while (this.#next < objects.length && objects[this.#next]!.row < row) this.#next++;
+    const object = objects[this.#next];
+    return object?.row === row ? object : undefined;
+  }
+}
+
 /** Index of the first object at `row` or behind it. */
 function firstObjectFrom(objects: readonly RowObject[], row: number): number {
   let from = 0;

@@ -1,8 +1,10 @@
 import { assert } from '../base/assert.ts';
 import { formatLabelSet } from './label-set.ts';
+import { readExemplar } from './objects/exemplar.ts';
+import { readHistogram, wholeObject } from './objects/histogram.ts';
 import { type WriteRequestSink, WriteRequestWalker } from './remote-write-in.ts';
 import type { WriteRequestEncoder } from './remote-write-out.ts';
-import { SampleColumns } from './sample-columns.ts';
+import { ObjectCursor, SampleColumns } from './sample-columns.ts';
 import { decodeSnappy, snappyDeclaredBytes } from './snappy.ts';
 
 const EXAMPLES_MAX = 3;
@@ -34,9 +36,19 @@ export class WrittenSamples implements WriteRequestSink {
     this.#columns.push(this.#labels.length - 1, timestamp, low, high);
   }
 
-  metadata(): void {}
+  histogram(bytes: Uint8Array, from: number, to: number): void {
+    const histogram = readHistogram(bytes, from, to);
+    const { timestamp } = histogram;
+    this.#columns.pushObject('histogram', this.#labels.length - 1, timestamp, histogram.bytes);
+  }
 
-  unsupported(): void {}
+  exemplar(bytes: Uint8Array, from: number, to: number): void {
+    const exemplar = readExemplar(bytes, from, to);
+    const { timestamp } = exemplar;
+    this.#columns.pushObject('exemplar', this.#labels.length - 1, timestamp, exemplar.bytes);
+  }
+
+  metadata(): void {}
 
   /** Times of the first and the last sample by their timestamps, in ms. */
   timeRange(): { oldest: number; newest: number } {
@@ -80,10 +92,13 @@ export class WrittenSamples implements WriteRequestSink {
   /** A body with samples [from, to) and no others. */
   encode(encoder: WriteRequestEncoder, from: number, to: number): Uint8Array {
     const { ids, timestamps, valueBits } = this.#columns;
+    const objects = new ObjectCursor(this.#columns.objects);
     for (let row = from; row < to; row++) {
       const labels = this.#labels[ids[row]!]!;
       if (row === from || ids[row] !== ids[row - 1]) encoder.series(labels, 0, labels.length);
-      encoder.sample(timestamps[row]!, valueBits[row * 2]!, valueBits[row * 2 + 1]!);
+      const object = objects.at(row);
+      if (object !== undefined) encoder[object.kind](timestamps[row]!, wholeObject(object));
+      else encoder.sample(timestamps[row]!, valueBits[row * 2]!, valueBits[row * 2 + 1]!);
     }
     return encoder.finish();
   }

@@ -5,7 +5,7 @@ import { type Handler, sendEmpty, sendText } from '../../base/http-server.ts';
 import { type BoundedLog, boundedLog, type Log } from '../../base/log.ts';
 import { formatRetryAfter } from '../../base/retry-after.ts';
 import { DecodeError } from '../../proto/bytes.ts';
-import { type UnsupportedKind, WriteRequestWalker } from '../../proto/remote-write-in.ts';
+import { WriteRequestWalker } from '../../proto/remote-write-in.ts';
 import type { SampleColumns } from '../../proto/sample-columns.ts';
 import { FULL, type NewEntries, type SeriesLookup } from '../../proto/series-lookup.ts';
 import { decodeSnappy, snappyDeclaredBytes } from '../../proto/snappy.ts';
@@ -37,12 +37,19 @@ export interface IngestLimits {
 }
 
 export interface IngestMetrics {
-  /** Samples stored, and the size of the body they came in. */
-  received(samples: number, bodyBytes: number): void;
+  /** What was stored, and the size of the body it came in. */
+  received(what: Received, bodyBytes: number): void;
   /** Samples refused here, for good. */
   refused(reason: string, samples: number): void;
   answered(status: number): void;
-  unsupported(kind: UnsupportedKind, count: number): void;
+}
+
+export interface Received {
+  /** Floats and native histograms. */
+  samples: number;
+  /** Those of them that are native histograms. */
+  histograms: number;
+  exemplars: number;
 }
 
 export interface IngestOptions {
@@ -75,7 +82,7 @@ const SAMPLES_EXPECTED_MIN = 256;
 const SAMPLES_EXPECTED_MAX = 16_384;
 
 /**
- * Handles every method of /api/v1/write and /api/v1/push: takes remote write 1.0 by POST. A 2xx,
+ * Handles every method of /api/v1/write and /api/v1/push: takes remote write by POST. A 2xx,
  * and the 400 that names what of a request was refused, promise that the rest survives a power cut.
  */
 export function createIngest(options: IngestOptions): Handler {
@@ -180,15 +187,15 @@ class Ingest {
     if (parsed.isDictionaryFull) {
       return this.#dictionaryFull('the dictionary is full: raise buffer.max_series');
     }
-    const { columns, refusals } = parsed;
-    const samples = columns.count;
+    const { columns, refusals, histograms, exemplars } = parsed;
     const newEntries = series.takeNewEntries();
-    if (samples > 0 || newEntries !== undefined) {
+    if (columns.count > 0 || newEntries !== undefined) {
       const batch = { tenant, columns };
       const outcome = await append(newEntries === undefined ? batch : { ...batch, newEntries });
       if (outcome.kind === 'unavailable') return unavailable(outcome.reason, outcome.retryAfterMs);
     }
-    metrics.received(samples, body.length);
+    const samples = columns.count - exemplars;
+    metrics.received({ samples, histograms, exemplars }, body.length);
     this.#reportLeftOut(parsed);
     if (refusals.isEmpty) return { status: 204 };
     for (const [reason, count] of refusals.samples) metrics.refused(reason, count);
@@ -214,12 +221,9 @@ class Ingest {
     return unavailable(reason, FULL_RETRY_AFTER_MS);
   }
 
-  #reportLeftOut({ leftOut, metadataLeftOut }: ParsedRequest): void {
-    for (const kind of ['histogram', 'exemplar'] as const) {
-      const count = leftOut[kind];
-      if (count === 0) continue;
-      this.#options.metrics.unsupported(kind, count);
-      this.#log.warn(kind, { kind, count }, 'received something that is not carried yet');
+  #reportLeftOut({ exemplarsLeftOut, metadataLeftOut }: ParsedRequest): void {
+    if (exemplarsLeftOut > 0) {
+      this.#log.warn('exemplars', { count: exemplarsLeftOut }, 'exemplars left out');
     }
     if (metadataLeftOut > 0) {
       this.#log.warn('metadata', { count: metadataLeftOut }, 'metadata records left out');

@@ -1,4 +1,6 @@
-import type { UnsupportedKind, WriteRequestSink } from '../../proto/remote-write-in.ts';
+import { EXEMPLAR_BYTES_MAX, readExemplar } from '../../proto/objects/exemplar.ts';
+import { HISTOGRAM_BYTES_MAX, readHistogram } from '../../proto/objects/histogram.ts';
+import type { WriteRequestSink } from '../../proto/remote-write-in.ts';
 import { SampleColumns } from '../../proto/sample-columns.ts';
 import { FULL, REFUSED, type SeriesLookup } from '../../proto/series-lookup.ts';
 import { Refusals } from './refusals.ts';
@@ -7,8 +9,11 @@ import { Refusals } from './refusals.ts';
 export class ParsedRequest implements WriteRequestSink {
   readonly columns: SampleColumns;
   readonly refusals = new Refusals();
-  /** Native histograms and exemplars, which are not carried yet. */
-  readonly leftOut: Record<UnsupportedKind, number> = { histogram: 0, exemplar: 0 };
+  /** Among the rows of `columns`; floats are the rest. */
+  histograms = 0;
+  exemplars = 0;
+  /** Exemplars too large or without a usable time; no sample depends on them. */
+  exemplarsLeftOut = 0;
   /** Metadata records that could not be noted; samples do not depend on them. */
   metadataLeftOut = 0;
   /** A series is new and the dictionary cannot take it. */
@@ -39,20 +44,55 @@ export class ParsedRequest implements WriteRequestSink {
     }
   }
 
-  sample(timestamp: number, bitsLow: number, bitsHigh: number): void {
+  sample(timestamp: number, bitsLow: number, bitsHigh: number, startTimestamp: number): void {
     if (this.#id < 0) return;
     if (Number.isNaN(timestamp)) {
-      this.refusals.addTimestamp(this.#labels, this.#labelsFrom, this.#labelsTo);
+      this.#refuseTimestamp();
     } else {
       this.columns.push(this.#id, timestamp, bitsLow, bitsHigh);
+      this.#setStart(startTimestamp);
     }
+  }
+
+  histogram(bytes: Uint8Array, from: number, to: number): void {
+    if (this.#id < 0) return;
+    if (to - from > HISTOGRAM_BYTES_MAX) {
+      const what = `a native histogram of ${to - from} bytes, over the limit of ${HISTOGRAM_BYTES_MAX}`;
+      this.refusals.addHistogram(what, this.#labels, this.#labelsFrom, this.#labelsTo);
+      return;
+    }
+    const histogram = readHistogram(bytes, from, to);
+    if (Number.isNaN(histogram.timestamp)) {
+      this.#refuseTimestamp();
+      return;
+    }
+    this.columns.pushObject('histogram', this.#id, histogram.timestamp, histogram.bytes);
+    this.#setStart(histogram.startTimestamp);
+    this.histograms++;
+  }
+
+  exemplar(bytes: Uint8Array, from: number, to: number): void {
+    if (this.#id < 0) return;
+    const exemplar = to - from > EXEMPLAR_BYTES_MAX ? undefined : readExemplar(bytes, from, to);
+    if (exemplar === undefined || Number.isNaN(exemplar.timestamp)) {
+      this.exemplarsLeftOut++;
+      return;
+    }
+    this.columns.pushObject('exemplar', this.#id, exemplar.timestamp, exemplar.bytes);
+    this.exemplars++;
   }
 
   metadata(bytes: Uint8Array, from: number, to: number): void {
     if (this.#lookup.noteMetadata(this.#tenant, bytes, from, to) < 0) this.metadataLeftOut++;
   }
 
-  unsupported(kind: UnsupportedKind): void {
-    this.leftOut[kind]++;
+  /** A start that no double holds is as good as none: it only helps rates. */
+  #setStart(startTimestamp: number): void {
+    if (startTimestamp === 0 || Number.isNaN(startTimestamp)) return;
+    this.columns.setStart(this.columns.count - 1, startTimestamp);
+  }
+
+  #refuseTimestamp(): void {
+    this.refusals.addTimestamp(this.#labels, this.#labelsFrom, this.#labelsTo);
   }
 }

@@ -6,7 +6,7 @@ import {
 import type { Refusal } from '../../proto/series-lookup.ts';
 
 /** Label values of `starferry_agent_refused_samples_total`. */
-export type RefusedReason = LabelSetRefusal | 'timestamp_out_of_range';
+export type RefusedReason = LabelSetRefusal | 'timestamp_out_of_range' | 'histogram';
 
 /** As much of a label set as a message shows. */
 const SHOWN_CHARS_MAX = 500;
@@ -18,6 +18,8 @@ export class Refusals {
   #timestamps = 0;
   #firstSeries = '';
   #firstTimestamp = '';
+  #histograms = 0;
+  #firstHistogram = '';
 
   get isEmpty(): boolean {
     return this.samples.size === 0;
@@ -37,6 +39,13 @@ export class Refusals {
     this.#count('timestamp_out_of_range', 1);
   }
 
+  /** A native histogram of the series with the labels in bytes [from, to). */
+  addHistogram(what: string, bytes: Uint8Array, from: number, to: number): void {
+    if (this.#histograms === 0) this.#firstHistogram = `${what} in ${shownLabels(bytes, from, to)}`;
+    this.#histograms++;
+    this.#count('histogram', 1);
+  }
+
   /** For the sender's log: how many there were, and the first one. */
   message(): string {
     const parts: string[] = [];
@@ -46,6 +55,9 @@ export class Refusals {
     if (this.#timestamps > 0) {
       const where = `the first in ${this.#firstTimestamp}`;
       parts.push(`${this.#timestamps} samples with a timestamp beyond ±2^53 ms refused, ${where}`);
+    }
+    if (this.#histograms > 0) {
+      parts.push(`${this.#histograms} histograms refused, the first: ${this.#firstHistogram}`);
     }
     return `${parts.join('; ')}; everything else is stored`;
   }

@@ -9,7 +9,8 @@ export class AgentMetrics {
   readonly #receivedBytes;
   readonly #refused;
   readonly #requests;
-  readonly #unsupported;
+  readonly #histograms;
+  readonly #exemplars;
 
   /** @param stats what the worker counts, asked for once at each scrape */
   constructor(stats: () => Promise<AgentStats>) {
@@ -25,16 +26,18 @@ export class AgentMetrics {
       ['reason'],
     );
     this.#requests = this.#counter('requests_total', 'Remote-write requests, by answer.', ['code']);
-    this.#unsupported = this.#counter(
-      'unsupported_total',
-      'What came in and cannot be carried yet, by kind.',
-      ['kind'],
+    this.#histograms = this.#counter(
+      'received_histograms_total',
+      'Those of the received samples that are native histograms.',
     );
+    this.#exemplars = this.#counter('received_exemplars_total', 'Exemplars stored durably.');
     this.#addWorkerMetrics(stats);
   }
 
-  received(samples: number, bodyBytes: number): void {
-    this.#received.inc(samples);
+  received(what: Received, bodyBytes: number): void {
+    this.#received.inc(what.samples);
+    this.#histograms.inc(what.histograms);
+    this.#exemplars.inc(what.exemplars);
     this.#receivedBytes.inc(bodyBytes);
   }
 
@@ -44,10 +47,6 @@ export class AgentMetrics {
 
   answered(status: number): void {
     this.#requests.inc({ code: String(status) });
-  }
-
-  unsupported(kind: string, count: number): void {
-    this.#unsupported.inc({ kind }, count);
   }
 
   #counter(name: string, help: string, labelNames: string[] = []) {
@@ -83,6 +82,13 @@ export class AgentMetrics {
       }
     }
   }
+}
+
+/** Of one request. */
+export interface Received {
+  samples: number;
+  histograms: number;
+  exemplars: number;
 }
 
 export type Reading = [labels: Record<string, string>, value: number];

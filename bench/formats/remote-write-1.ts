@@ -31,7 +31,8 @@ export function remoteWrite1(compression: Compression): WireFormat {
         },
         sample: (timestamp, bitsLow, bitsHigh) => visit(labels, timestamp, bitsLow, bitsHigh),
         metadata: () => {},
-        unsupported: () => {},
+        histogram: () => {},
+        exemplar: () => {},
       });
     },
   };

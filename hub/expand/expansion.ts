@@ -1,6 +1,7 @@
 import { assert } from '../../base/assert.ts';
+import { wholeObject } from '../../proto/objects/histogram.ts';
 import type { OutgoingRequest, WriteRequestEncoder } from '../../proto/remote-write-out.ts';
-import type { SampleColumns } from '../../proto/sample-columns.ts';
+import { ObjectCursor, type SampleColumns } from '../../proto/sample-columns.ts';
 import type { SeriesSource } from './series-source.ts';
 
 /** A decoded batch. Its columns must not change until the requests made of it are settled. */
@@ -75,6 +76,7 @@ function encodeRows(
 ): Uint8Array {
   const { ids, timestamps, valueBits } = columns;
   assert(rows.length > 0, 'an empty request');
+  const objects = new ObjectCursor(columns.objects);
   let previous = -1;
   for (const row of rows) {
     const id = ids[row]!;
@@ -82,7 +84,9 @@ function encodeRows(
       encoder.series(source.labelChunk(id), source.labelFrom(id), source.labelTo(id));
       previous = id;
     }
-    encoder.sample(timestamps[row]!, valueBits[row * 2]!, valueBits[row * 2 + 1]!);
+    const object = objects.at(row);
+    if (object !== undefined) encoder[object.kind](timestamps[row]!, wholeObject(object));
+    else encoder.sample(timestamps[row]!, valueBits[row * 2]!, valueBits[row * 2 + 1]!);
   }
   return encoder.finish();
 }

@@ -14,7 +14,7 @@ describe('a request of version 1', () => {
     expect([reply.status, reply.text]).toEqual([204, '']);
     expect(Object.keys(reply.headers).filter((name) => name.startsWith('x-'))).toEqual([]);
     expect(buffer.samples).toEqual([' {__name__="up"} 1 2']);
-    expect(counts).toEqual({ received: 1, 'answered 204': 1 });
+    expect(counts).toEqual({ received: 1, histograms: 0, exemplars: 0, 'answered 204': 1 });
   });
 
   it('B13: with bad series is 400 naming the first and their number; the others are stored', async () => {
@@ -37,6 +37,8 @@ describe('a request of version 1', () => {
     expect(buffer.samples).toEqual([' {__name__="up"} 1 1', ' {__name__="down"} 3 3']);
     expect(counts).toEqual({
       received: 2,
+      histograms: 0,
+      exemplars: 0,
       'refused no_metric_name': 2,
       'refused duplicate_label': 1,
       'refused invalid_name': 1,
@@ -104,16 +106,21 @@ describe('a request of version 1', () => {
     expect(counts).toMatchObject({ received: 1, 'refused timestamp_out_of_range': 3 });
   });
 
-  it('B18, B19, B20: with exemplars and native histograms is 204; they are counted and logged', async () => {
-    const { url, buffer, counts, logLines } = await startIngest();
+  it('keeps native histograms and exemplars with the samples', async () => {
+    const { url, buffer, counts } = await startIngest();
+    const histogram = [0x08, 3, 0x20, 6];
+    const exemplar = field(1, [...field(1, 'trace_id'), ...field(2, 'x')]);
     const content = body(
-      [...up, ...sample(1, 1n), ...field(3, 'exemplar')],
-      [...label('__name__', 'latency'), ...field(4, 'histogram'), ...field(4, 'histogram')],
+      [...up, ...sample(1, 1n), ...field(3, [...exemplar, 0x18, 9])],
+      [...label('__name__', 'latency'), ...field(4, [...histogram, 0x78, 7, 0x88, 0x01, 5])],
     );
-    for (let i = 0; i < 3; i++) expect((await post(url, content)).status).toBe(204);
-    expect(buffer.entries).toEqual([' {__name__="up"}']);
-    expect(counts).toMatchObject({ 'unsupported exemplar': 3, 'unsupported histogram': 6 });
-    expect(logLines.filter((line) => line.includes('not carried yet'))).toHaveLength(2);
+    expect((await post(url, content)).status).toBe(204);
+    expect(buffer.samples).toEqual([
+      ' {__name__="up"} 1 1',
+      ` {__name__="up"} 9 exemplar ${Buffer.from(exemplar).toString('hex')}`,
+      ` {__name__="latency"} 7 histogram ${Buffer.from(histogram).toString('hex')} from 5`,
+    ]);
+    expect(counts).toMatchObject({ received: 2, histograms: 1, exemplars: 1 });
   });
 
   it('B21: metadata goes to the dictionary log, once', async () => {

@@ -9,6 +9,7 @@ import {
   type IngestBatch,
   type IngestLimits,
   type IngestMetrics,
+  type Received,
 } from '../../agent/ingest/ingest.ts';
 import { SeriesTable } from '../../agent/series/series-table.ts';
 import { systemClock } from '../../base/clock.ts';
@@ -34,7 +35,10 @@ export function body(...series: Iterable<number>[]): Uint8Array {
 
 /** In place of the durable buffer: keeps what it is given, readable, and answers as told. */
 export class RecordingBuffer {
-  /** `tenant {labels} timestamp bits` of each sample, in order. */
+  /**
+   * `tenant {labels} timestamp bits` of each sample, in order; of a histogram or an exemplar its
+   * kind and bytes in hexadecimal. Behind them ` from ` and a start timestamp that is known.
+   */
   readonly samples: string[] = [];
   /** `tenant {labels}` or `tenant family` of each entry of the dictionary log. */
   readonly entries: string[] = [];
@@ -50,12 +54,17 @@ export class RecordingBuffer {
       expect(newEntries.firstId).toBe(this.entries.length);
       this.entries.push(...newEntries.entries.map(entryText));
     }
+    const objects = new Map(columns.objects.map((object) => [object.row, object]));
     const rows = Array.from({ length: columns.count }, (_, row) => {
       const low = BigInt(columns.valueBits[row * 2]!);
       const bits = (BigInt(columns.valueBits[row * 2 + 1]!) << 32n) | low;
       const series = this.entries[columns.ids[row]!]!;
       expect(series.startsWith(`${tenant} {`)).toBe(true);
-      return `${series} ${columns.timestamps[row]} ${bits}`;
+      const object = objects.get(row);
+      const what =
+        object === undefined ? bits : `${object.kind} ${Buffer.from(object.bytes).toString('hex')}`;
+      const start = columns.startOf(row) === 0 ? '' : ` from ${columns.startOf(row)}`;
+      return `${series} ${columns.timestamps[row]} ${what}${start}`;
     });
     const outcome = await this.answer();
     if (outcome.kind === 'stored') this.samples.push(...rows);
@@ -69,12 +78,14 @@ function entryText(entry: Uint8Array): string {
   return `${decoded.tenant} ${what}`;
 }
 
-/** Counts by name: `received`, `refused no_labels`, `answered 204`, `unsupported histogram`. */
+/** Counts by name: `received`, `histograms`, `exemplars`, `refused no_labels`, `answered 204`. */
 class Counts implements IngestMetrics {
   readonly counts: Record<string, number> = {};
 
-  received(samples: number): void {
+  received({ samples, histograms, exemplars }: Received): void {
     this.#add('received', samples);
+    this.#add('histograms', histograms);
+    this.#add('exemplars', exemplars);
   }
 
   refused(reason: string, samples: number): void {
@@ -83,10 +94,6 @@ class Counts implements IngestMetrics {
 
   answered(status: number): void {
     this.#add(`answered ${status}`, 1);
-  }
-
-  unsupported(kind: string, count: number): void {
-    this.#add(`unsupported ${kind}`, count);
   }
 
   #add(name: string, count: number): void {

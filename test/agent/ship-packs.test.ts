@@ -147,7 +147,7 @@ describe('packs', () => {
       rig.start();
       await rig.gather(3);
       rig.link.meddle = async (batch, ask) => {
-        if (batch.lane === 'live' || batch.keyframe.samplesFormat === 2) return await ask();
+        if (batch.lane === 'live' || batch.keyframe.samplesFormat === 3) return await ask();
         const reply = await rig.link.askPositions(new AbortController().signal);
         if (reply.kind !== 'state') return reply;
         return { kind: 'unreadable_format', state: { ...reply.state, formats: [3] } };

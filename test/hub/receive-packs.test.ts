@@ -276,7 +276,7 @@ describe('a pack that is refused', () => {
     const keyframe = { ...agent.keyframe(), samplesFormat: 4711 };
     const opened = seen(await send(pack(0, { keyframe })));
     expect(opened.status).toBe(415);
-    expect('state' in opened && opened.state.formats).toContain(2);
+    expect('state' in opened && opened.state.formats).toContain(3);
   });
 
   test('because it declares more samples than a batch may hold: 413', async () => {

@@ -28,7 +28,8 @@ export function capturedEntries(): { series: Uint8Array[]; metadata: Uint8Array[
     metadata: (bytes: Uint8Array, from: number, to: number) =>
       add(metadata, encodeMetadataEntry('', canonicalMetadata(bytes, from, to)!)),
     sample: () => {},
-    unsupported: () => {},
+    histogram: () => {},
+    exemplar: () => {},
   };
   const walker = new WriteRequestWalker();
   for (const { body } of readCapture(nodeMix15s).slice(0, REQUESTS)) {
