@@ -18,6 +18,12 @@ import {
   tokenFile,
 } from '../base/settings.ts';
 import { isTenant, TENANT_FORM } from '../proto/tenant.ts';
+import {
+  type LimitsConfig,
+  limitsSection,
+  toLimitsConfig,
+  validationSetting,
+} from './limits-config.ts';
 import { type LinkConfig, linkSection, toLinkConfig } from './link-config.ts';
 
 export interface AgentConfig {
@@ -46,6 +52,7 @@ export interface AgentConfig {
     seriesMax: number;
   };
   link: LinkConfig;
+  limits: LimitsConfig;
   ingest: {
     /** Empty: the first tenant that the hub knows for this agent. */
     defaultTenant: string;
@@ -193,6 +200,8 @@ export function agentSchema(folder: string, host: AgentHost) {
     buffer: bufferSection.prefault({}),
     link: linkSection.prefault({}),
     ingest: ingestSection.prefault({}),
+    validation: validationSetting,
+    limits: limitsSection.prefault({}),
   }).superRefine(({ hub }, context) => {
     hub.urls.forEach((url, index) => {
       if (isLoopback(new URL(url).hostname)) return;
@@ -234,6 +243,7 @@ function toConfig(file: AgentFile): AgentConfig {
       seriesMax: buffer.max_series,
     },
     link: toLinkConfig(link),
+    limits: toLimitsConfig(file.validation, file.limits),
     ingest: {
       defaultTenant: ingest.default_tenant ?? '',
       bodyBytesMax: ingest.max_body,

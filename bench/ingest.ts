@@ -20,7 +20,7 @@ export async function run(): Promise<void> {
     let snappyMs = 0;
     const startedMs = performance.now();
     for (const { body } of requests) {
-      const parsed = new ParsedRequest(table, tenant, 2048);
+      const parsed = new ParsedRequest(table, tenant, { capacity: 2048, newestMs: Infinity });
       const decodeMs = performance.now();
       decodeSnappy(body, decoded);
       snappyMs += performance.now() - decodeMs;

@@ -32,6 +32,8 @@ export interface IngestLimits {
   bodyBytesMax: number;
   decodedBytesMax: number;
   requestTimeoutMs: number;
+  /** How far in the future samples may be; 0: not limited. */
+  aheadMaxMs: number;
   /** Bodies and decoded bytes of all requests that have not been answered yet. */
   inFlightBytesMax: number;
 }
@@ -39,6 +41,8 @@ export interface IngestLimits {
 export interface IngestMetrics {
   /** What was stored, and the size of the body it came in. */
   received(what: Received, bodyBytes: number): void;
+  /** Series that a rule of the filter drops, by its number. */
+  filtered(rule: number, dropped: { samples: number; bytes: number }): void;
   /** Samples refused here, for good. */
   refused(reason: string, samples: number): void;
   answered(status: number): void;
@@ -177,7 +181,10 @@ class Ingest {
     if (pause !== undefined) return unavailable(pause.reason, pause.retryAfterMs);
     const tenantNumber = series.tenant(tenant);
     if (tenantNumber === FULL) return this.#dictionaryFull('too many tenants');
-    const parsed = new ParsedRequest(series, tenantNumber, this.#samplesExpected);
+    const parsed = new ParsedRequest(series, tenantNumber, {
+      capacity: this.#samplesExpected,
+      newestMs: this.#newestMs(),
+    });
     try {
       this.#parse(body, decodedBytes, parsed);
     } catch (error) {
@@ -196,6 +203,7 @@ class Ingest {
     }
     const samples = columns.count - exemplars;
     metrics.received({ samples, histograms, exemplars }, body.length);
+    for (const [rule, dropped] of parsed.dropped) metrics.filtered(rule, dropped);
     this.#reportLeftOut(parsed);
     if (refusals.isEmpty) return { status: 204 };
     for (const [reason, count] of refusals.samples) metrics.refused(reason, count);
@@ -214,6 +222,11 @@ class Ingest {
     this.#walker.walk(this.#scratch, decodedBytes, parsed);
     const { count } = parsed.columns;
     this.#samplesExpected = Math.min(Math.max(count, SAMPLES_EXPECTED_MIN), SAMPLES_EXPECTED_MAX);
+  }
+
+  #newestMs(): number {
+    const { aheadMaxMs } = this.#options.limits;
+    return aheadMaxMs === 0 ? Number.POSITIVE_INFINITY : this.#options.clock.now() + aheadMaxMs;
   }
 
   #dictionaryFull(reason: string): Answer {

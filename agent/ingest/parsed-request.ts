@@ -2,8 +2,18 @@ import { EXEMPLAR_BYTES_MAX, readExemplar } from '../../proto/objects/exemplar.t
 import { HISTOGRAM_BYTES_MAX, readHistogram } from '../../proto/objects/histogram.ts';
 import type { WriteRequestSink } from '../../proto/remote-write-in.ts';
 import { SampleColumns } from '../../proto/sample-columns.ts';
-import { FULL, REFUSED, type SeriesLookup } from '../../proto/series-lookup.ts';
+import { DROPPED, FULL, REFUSED, type SeriesLookup } from '../../proto/series-lookup.ts';
 import { Refusals } from './refusals.ts';
+
+/** A float of remote write 1.0 with a timestamp of today. */
+const SAMPLE_BYTES = 18;
+
+/** What a rule has dropped of a request. */
+export interface Dropped {
+  samples: number;
+  /** What labels and samples would take in remote write 1.0, uncompressed. */
+  bytes: number;
+}
 
 /** What one write request of a tenant holds, gathered while it is walked. */
 export class ParsedRequest implements WriteRequestSink {
@@ -16,10 +26,13 @@ export class ParsedRequest implements WriteRequestSink {
   exemplarsLeftOut = 0;
   /** Metadata records that could not be noted; samples do not depend on them. */
   metadataLeftOut = 0;
+  /** What filters have dropped, by rule. */
+  readonly dropped = new Map<number, Dropped>();
   /** A series is new and the dictionary cannot take it. */
   isDictionaryFull = false;
   readonly #lookup: SeriesLookup;
   readonly #tenant: number;
+  readonly #newestMs: number;
   /** Id of the series being walked, or REFUSED or FULL. */
   #id = REFUSED;
   /** Labels of the series being walked. */
@@ -27,9 +40,18 @@ export class ParsedRequest implements WriteRequestSink {
   #labelsFrom = 0;
   #labelsTo = 0;
 
-  constructor(lookup: SeriesLookup, tenant: number, capacity: number) {
+  /**
+   * @param capacity how many samples it will have, more or less
+   * @param newestMs later timestamps are refused
+   */
+  constructor(
+    lookup: SeriesLookup,
+    tenant: number,
+    { capacity, newestMs }: { capacity: number; newestMs: number },
+  ) {
     this.#lookup = lookup;
     this.#tenant = tenant;
+    this.#newestMs = newestMs;
     this.columns = new SampleColumns(capacity);
   }
 
@@ -37,21 +59,17 @@ export class ParsedRequest implements WriteRequestSink {
     this.#labels = bytes;
     this.#labelsFrom = from;
     this.#labelsTo = to;
-    this.#id = this.#lookup.resolve(this.#tenant, this.#id, bytes, from, to);
+    this.#id = this.#lookup.resolve(this.#tenant, bytes, from, to);
     if (this.#id === FULL) this.isDictionaryFull = true;
     else if (this.#id === REFUSED) {
       this.refusals.addSeries(this.#lookup.lastRefusal, samples, bytes, from, to);
-    }
+    } else if (this.#id <= DROPPED) this.#countDropped(DROPPED - this.#id, samples, to - from);
   }
 
   sample(timestamp: number, bitsLow: number, bitsHigh: number, startTimestamp: number): void {
-    if (this.#id < 0) return;
-    if (Number.isNaN(timestamp)) {
-      this.#refuseTimestamp();
-    } else {
-      this.columns.push(this.#id, timestamp, bitsLow, bitsHigh);
-      this.#setStart(startTimestamp);
-    }
+    if (this.#id < 0 || !this.#isTimely(timestamp)) return;
+    this.columns.push(this.#id, timestamp, bitsLow, bitsHigh);
+    this.#setStart(startTimestamp);
   }
 
   histogram(bytes: Uint8Array, from: number, to: number): void {
@@ -62,10 +80,7 @@ export class ParsedRequest implements WriteRequestSink {
       return;
     }
     const histogram = readHistogram(bytes, from, to);
-    if (Number.isNaN(histogram.timestamp)) {
-      this.#refuseTimestamp();
-      return;
-    }
+    if (!this.#isTimely(histogram.timestamp)) return;
     this.columns.pushObject('histogram', this.#id, histogram.timestamp, histogram.bytes);
     this.#setStart(histogram.startTimestamp);
     this.histograms++;
@@ -86,13 +101,24 @@ export class ParsedRequest implements WriteRequestSink {
     if (this.#lookup.noteMetadata(this.#tenant, bytes, from, to) < 0) this.metadataLeftOut++;
   }
 
+  #countDropped(rule: number, samples: number, labelBytes: number): void {
+    const dropped = this.dropped.get(rule) ?? { samples: 0, bytes: 0 };
+    dropped.samples += samples;
+    dropped.bytes += labelBytes + samples * SAMPLE_BYTES;
+    this.dropped.set(rule, dropped);
+  }
+
   /** A start that no double holds is as good as none: it only helps rates. */
   #setStart(startTimestamp: number): void {
     if (startTimestamp === 0 || Number.isNaN(startTimestamp)) return;
     this.columns.setStart(this.columns.count - 1, startTimestamp);
   }
 
-  #refuseTimestamp(): void {
-    this.refusals.addTimestamp(this.#labels, this.#labelsFrom, this.#labelsTo);
+  /** Whether a timestamp can be kept; says so if not. NaN is not. */
+  #isTimely(timestamp: number): boolean {
+    if (timestamp <= this.#newestMs) return true;
+    const reason = Number.isNaN(timestamp) ? 'timestamp_out_of_range' : 'timestamp_in_future';
+    this.refusals.addTimestamp(reason, this.#labels, this.#labelsFrom, this.#labelsTo);
+    return false;
   }
 }

@@ -3,10 +3,17 @@ import {
   LABEL_SET_BYTES_MAX,
   type LabelSetRefusal,
 } from '../../proto/label-set.ts';
-import type { Refusal } from '../../proto/series-lookup.ts';
+import type { LimitRefusal, Refusal } from '../../proto/series-lookup.ts';
+
+type TimestampRefusal = 'timestamp_out_of_range' | 'timestamp_in_future';
 
 /** Label values of `starferry_agent_refused_samples_total`. */
-export type RefusedReason = LabelSetRefusal | 'timestamp_out_of_range' | 'histogram';
+export type RefusedReason = LabelSetRefusal | LimitRefusal | TimestampRefusal | 'histogram';
+
+const TIMESTAMP_LIMITS: Record<TimestampRefusal, string> = {
+  timestamp_out_of_range: 'beyond ±2^53 ms',
+  timestamp_in_future: 'further in the future than limits.creation_grace_period',
+};
 
 /** As much of a label set as a message shows. */
 const SHOWN_CHARS_MAX = 500;
@@ -15,9 +22,8 @@ const SHOWN_CHARS_MAX = 500;
 export class Refusals {
   readonly samples = new Map<RefusedReason, number>();
   #series = 0;
-  #timestamps = 0;
   #firstSeries = '';
-  #firstTimestamp = '';
+  readonly #timestamps = new Map<TimestampRefusal, string>();
   #histograms = 0;
   #firstHistogram = '';
 
@@ -33,10 +39,9 @@ export class Refusals {
   }
 
   /** A sample of the series with the labels in bytes [from, to). */
-  addTimestamp(bytes: Uint8Array, from: number, to: number): void {
-    if (this.#timestamps === 0) this.#firstTimestamp = shownLabels(bytes, from, to);
-    this.#timestamps++;
-    this.#count('timestamp_out_of_range', 1);
+  addTimestamp(reason: TimestampRefusal, bytes: Uint8Array, from: number, to: number): void {
+    if (!this.samples.has(reason)) this.#timestamps.set(reason, shownLabels(bytes, from, to));
+    this.#count(reason, 1);
   }
 
   /** A native histogram of the series with the labels in bytes [from, to). */
@@ -52,9 +57,10 @@ export class Refusals {
     if (this.#series > 0) {
       parts.push(`${this.#series} series refused, the first: ${this.#firstSeries}`);
     }
-    if (this.#timestamps > 0) {
-      const where = `the first in ${this.#firstTimestamp}`;
-      parts.push(`${this.#timestamps} samples with a timestamp beyond ±2^53 ms refused, ${where}`);
+    for (const [reason, first] of this.#timestamps) {
+      const count = this.samples.get(reason)!;
+      const what = `${count} samples with a timestamp ${TIMESTAMP_LIMITS[reason]}`;
+      parts.push(`${what} refused, the first in ${first}`);
     }
     if (this.#histograms > 0) {
       parts.push(`${this.#histograms} histograms refused, the first: ${this.#firstHistogram}`);
@@ -68,7 +74,7 @@ export class Refusals {
 }
 
 function describeRefusal(refusal: Refusal, bytes: Uint8Array, from: number, to: number): string {
-  const { reason, label = '' } = refusal;
+  const { reason, label = '', detail = '' } = refusal;
   switch (reason) {
     case 'no_labels':
       return 'a series without labels';
@@ -82,6 +88,12 @@ function describeRefusal(refusal: Refusal, bytes: Uint8Array, from: number, to: 
       return `labels of ${to - from} bytes, over the limit of ${LABEL_SET_BYTES_MAX}`;
     case 'malformed':
       return 'labels that are no protobuf';
+    case 'too_many_labels':
+    case 'label_name_too_long':
+    case 'label_value_too_long':
+    case 'name_scheme':
+    case 'too_many_series':
+      return `${shown(detail)} in ${shownLabels(bytes, from, to)}`;
   }
 }
 

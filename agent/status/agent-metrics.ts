@@ -8,6 +8,9 @@ export class AgentMetrics {
   readonly #received;
   readonly #receivedBytes;
   readonly #refused;
+  readonly #filtered;
+  readonly #filteredBytes;
+  readonly #filteredSeries;
   readonly #requests;
   readonly #histograms;
   readonly #exemplars;
@@ -25,6 +28,21 @@ export class AgentMetrics {
       'Samples refused at the door, by reason: the sender was told 400.',
       ['reason'],
     );
+    this.#filtered = this.#counter(
+      'filtered_samples_total',
+      'Samples that filters have dropped, by rule.',
+      ['reason'],
+    );
+    this.#filteredBytes = this.#counter(
+      'filtered_bytes_total',
+      'What labels and samples that filters have dropped take in remote write 1.0.',
+      ['reason'],
+    );
+    this.#filteredSeries = this.#counter(
+      'filtered_series_total',
+      'Series that filters have dropped, by rule; after a change of the rules they count anew.',
+      ['reason'],
+    );
     this.#requests = this.#counter('requests_total', 'Remote-write requests, by answer.', ['code']);
     this.#histograms = this.#counter(
       'received_histograms_total',
@@ -39,6 +57,16 @@ export class AgentMetrics {
     this.#histograms.inc(what.histograms);
     this.#exemplars.inc(what.exemplars);
     this.#receivedBytes.inc(bodyBytes);
+  }
+
+  /** @param rule its name in the configuration */
+  filtered(rule: string, { samples, bytes }: { samples: number; bytes: number }): void {
+    this.#filtered.inc({ reason: rule }, samples);
+    this.#filteredBytes.inc({ reason: rule }, bytes);
+  }
+
+  filteredSeries(rule: string): void {
+    this.#filteredSeries.inc({ reason: rule });
   }
 
   refused(reason: string, samples: number): void {

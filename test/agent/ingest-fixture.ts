@@ -23,6 +23,7 @@ const limitDefaults: IngestLimits = {
   bodyBytesMax: 32 * 1024 * 1024,
   decodedBytesMax: 32 * 1024 * 1024,
   requestTimeoutMs: 10_000,
+  aheadMaxMs: 0,
   inFlightBytesMax: 64 * 1024 * 1024,
 };
 
@@ -86,6 +87,10 @@ class Counts implements IngestMetrics {
     this.#add('received', samples);
     this.#add('histograms', histograms);
     this.#add('exemplars', exemplars);
+  }
+
+  filtered(rule: number, { samples }: { samples: number }): void {
+    this.#add(`filtered ${rule}`, samples);
   }
 
   refused(reason: string, samples: number): void {

@@ -119,11 +119,10 @@ export class AgentProcess {
     const { tenant } = samples[0]!.series;
     const number = this.#series.tenant(tenant);
     const columns = new SampleColumns(samples.length);
-    let previous = -1;
     for (const { series, timestamp, low, high } of samples) {
       const { labels } = series;
-      previous = this.#series.resolve(number, previous, labels, 0, labels.length);
-      columns.push(previous, timestamp, low, high);
+      const id = this.#series.resolve(number, labels, 0, labels.length);
+      columns.push(id, timestamp, low, high);
     }
     const newEntries = this.#series.takeNewEntries();
     const append = newEntries === undefined ? { tenant, columns } : { tenant, columns, newEntries };
