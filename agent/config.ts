@@ -18,6 +18,7 @@ import {
   tokenFile,
 } from '../base/settings.ts';
 import { isTenant, TENANT_FORM } from '../proto/tenant.ts';
+import { FILTER_KEYS, type FilterConfig, filterKeys, toFilterConfig } from './filter-config.ts';
 import {
   type LimitsConfig,
   limitsSection,
@@ -52,6 +53,7 @@ export interface AgentConfig {
     seriesMax: number;
   };
   link: LinkConfig;
+  filter: FilterConfig;
   limits: LimitsConfig;
   ingest: {
     /** Empty: the first tenant that the hub knows for this agent. */
@@ -175,45 +177,52 @@ const ingestSection = section({
     .describe('Decoded bytes that wait for their commit; beyond, requests are answered 503.'),
 });
 
+const agentKeys = (folder: string, host: AgentHost) => ({
+  agent_id: agentId(host),
+  listen: listenAddress()
+    .prefault('127.0.0.1:9201')
+    .describe('Where remote writes arrive. While it is loopback, every route is served there.'),
+  admin_listen: listenAddress()
+    .optional()
+    .describe('Where metrics and status are served once `listen` is not loopback.'),
+  data_dir: text('the path of a folder', /./)
+    .prefault('./agent-data')
+    .describe('Folder of the buffer, relative to the working directory.'),
+  log_level: choice(LOG_LEVELS).prefault('info').describe('The least important lines to log.'),
+  hub: hubSection(folder),
+  batch: batchSection.prefault({}),
+  order: choice(['oldest_first', 'live_first'])
+    .prefault('oldest_first')
+    .describe(
+      '`oldest_first` keeps the order within each series; with `live_first` fresh samples ' +
+        'overtake a backlog, which the destination must accept (an out-of-order window).',
+    ),
+  buffer: bufferSection.prefault({}),
+  link: linkSection.prefault({}),
+  ingest: ingestSection.prefault({}),
+  validation: validationSetting,
+  limits: limitsSection.prefault({}),
+  ...filterKeys(folder),
+});
+
 /** The file as the operator writes it; `folder` is where paths in it start. */
 export function agentSchema(folder: string, host: AgentHost) {
-  return section({
-    agent_id: agentId(host),
-    listen: listenAddress()
-      .prefault('127.0.0.1:9201')
-      .describe('Where remote writes arrive. While it is loopback, every route is served there.'),
-    admin_listen: listenAddress()
-      .optional()
-      .describe('Where metrics and status are served once `listen` is not loopback.'),
-    data_dir: text('the path of a folder', /./)
-      .prefault('./agent-data')
-      .describe('Folder of the buffer, relative to the working directory.'),
-    log_level: choice(LOG_LEVELS).prefault('info').describe('The least important lines to log.'),
-    hub: hubSection(folder),
-    batch: batchSection.prefault({}),
-    order: choice(['oldest_first', 'live_first'])
-      .prefault('oldest_first')
-      .describe(
-        '`oldest_first` keeps the order within each series; with `live_first` fresh samples ' +
-          'overtake a backlog, which the destination must accept (an out-of-order window).',
-      ),
-    buffer: bufferSection.prefault({}),
-    link: linkSection.prefault({}),
-    ingest: ingestSection.prefault({}),
-    validation: validationSetting,
-    limits: limitsSection.prefault({}),
-  }).superRefine(({ hub }, context) => {
-    hub.urls.forEach((url, index) => {
-      if (isLoopback(new URL(url).hostname)) return;
-      if (hub.token_file === undefined) {
-        const message = 'a file with a token, because the hub is not on this machine';
-        context.addIssue({ code: 'custom', path: ['hub', 'token_file'], message });
-      }
-      if (url.startsWith('http:') && !hub.allow_plaintext) {
-        const message = 'https:// for a hub that is not on this machine (or allow_plaintext: true)';
-        context.addIssue({ code: 'custom', path: ['hub', 'urls', index], message });
-      }
-    });
+  return section(agentKeys(folder, host)).superRefine(({ hub }, context) => {
+    requireSafeHub(hub, context);
+  });
+}
+
+function requireSafeHub(hub: z.infer<ReturnType<typeof hubSection>>, context: z.RefinementCtx) {
+  hub.urls.forEach((url, index) => {
+    if (isLoopback(new URL(url).hostname)) return;
+    if (hub.token_file === undefined) {
+      const message = 'a file with a token, because the hub is not on this machine';
+      context.addIssue({ code: 'custom', path: ['hub', 'token_file'], message });
+    }
+    if (url.startsWith('http:') && !hub.allow_plaintext) {
+      const message = 'https:// for a hub that is not on this machine (or allow_plaintext: true)';
+      context.addIssue({ code: 'custom', path: ['hub', 'urls', index], message });
+    }
   });
 }
 
@@ -243,6 +252,7 @@ function toConfig(file: AgentFile): AgentConfig {
       seriesMax: buffer.max_series,
     },
     link: toLinkConfig(link),
+    filter: toFilterConfig(file),
     limits: toLimitsConfig(file.validation, file.limits),
     ingest: {
       defaultTenant: ingest.default_tenant ?? '',
@@ -266,5 +276,16 @@ export function loadAgentConfig(
   host: AgentHost,
   overrides: readonly Override[] = [],
 ): LoadedConfig<AgentConfig> {
-  return loadConfigFile(path, (folder) => agentConfigSchema(folder, host), overrides);
+  return loadConfigFile(path, (folder) => agentConfigSchema(folder, host), overrides, FILTER_KEYS);
+}
+
+/** As `loadAgentConfig`, for the filter alone: the file need not say anything of a hub. */
+export function loadFilterConfig(path: string, host: AgentHost): LoadedConfig<FilterConfig> {
+  const schemaFor = (folder: string) =>
+    section({ ...agentKeys(folder, host), hub: hubSection(folder).optional() })
+      .superRefine(({ hub }, context) => {
+        if (hub !== undefined) requireSafeHub(hub, context);
+      })
+      .transform(toFilterConfig);
+  return loadConfigFile(path, schemaFor, [], FILTER_KEYS);
 }

@@ -32,23 +32,24 @@ export const limitsSection = section({
   name_validation_scheme: choice(['legacy', 'utf8'])
     .prefault('legacy')
     .describe('`utf8` where the destination takes names that need quotes in PromQL.'),
-  creation_grace_period: duration().prefault('10m').describe(
-    "How far in the future, by the agent's clock, a sample may be; 0: not limited.",
-  ),
+  creation_grace_period: duration()
+    .prefault('10m')
+    .describe("How far in the future, by the agent's clock, a sample may be; 0: not limited."),
   max_series_per_tenant: limit(5_000_000).describe(
     'Series of a tenant that this agent keeps in its dictionary; 0: no limit but buffer.max_series.',
   ),
   max_series_per_metric: limit(50_000).describe(
     'The same of each metric of a tenant; 0: no limit.',
   ),
-}).describe(
-  'What Cortex would refuse is refused here, before it crosses the border: the sender is answered ' +
-    '400 with the series and the limit, and everything else of its request is stored.',
-);
+});
 
 export const validationSetting = choice(['on', 'off'])
   .prefault('on')
-  .describe('`off`: nothing of `limits` is checked, and it is left to the destination.');
+  .describe(
+    'What Cortex would refuse is refused here, before it crosses the border: the sender is ' +
+      'answered 400 with the series and the limit, the rest of its request is stored. `off`: ' +
+      'nothing of `limits` is checked.',
+  );
 
 export function toLimitsConfig(
   validation: 'on' | 'off',

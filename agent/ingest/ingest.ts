@@ -65,7 +65,8 @@ export interface IngestOptions {
   append(batch: IngestBatch): Promise<AppendOutcome>;
   /** Why nothing can be stored at present: then no series may be looked up either. */
   unavailable(): { reason: string; retryAfterMs: number } | undefined;
-  limits: IngestLimits;
+  /** Looked at in each request: they may change. */
+  readonly limits: IngestLimits;
   metrics: IngestMetrics;
   log: Log;
   clock: Clock;

@@ -4,7 +4,7 @@ import type { ShipTools } from './contracts.ts';
 import type { HubReply } from './hub-client.ts';
 import { countOne } from './ship-stats.ts';
 
-const BACKOFF = { minMs: 250, maxMs: 30_000 };
+const BACKOFF = { minMs: 250, maxMs: 10_000 };
 /** A wrong token or URL does not mend by itself; asking again is only for the day it is mended. */
 const MISCONFIGURED_RETRY_MS = 30_000;
 

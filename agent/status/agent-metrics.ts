@@ -77,6 +77,30 @@ export class AgentMetrics {
     this.#requests.inc({ code: String(status) });
   }
 
+  /** Shows what the table and the configuration say of themselves. */
+  watch({ series, config }: Watched): void {
+    this.#gauge('shared_series', 'Series that several others have become, and interleave.', () => {
+      return series.sharedCount;
+    });
+    this.#gauge('config_last_reload_successful', 'Whether the last reload succeeded.', () => {
+      return config.isGood ? 1 : 0;
+    });
+    this.#gauge('config_last_reload_success_timestamp_seconds', 'Time of the last reload.', () => {
+      return config.reloadedAtMs / 1000;
+    });
+  }
+
+  #gauge(name: string, help: string, read: () => number): void {
+    new Gauge({
+      name: `starferry_agent_${name}`,
+      help,
+      registers: [this.registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  }
+
   #counter(name: string, help: string, labelNames: string[] = []) {
     const registers = [this.registry];
     return new Counter({ name: `starferry_agent_${name}`, help, labelNames, registers });
@@ -110,6 +134,11 @@ export class AgentMetrics {
       }
     }
   }
+}
+
+export interface Watched {
+  series: { readonly sharedCount: number };
+  config: { readonly isGood: boolean; readonly reloadedAtMs: number };
 }
 
 /** Of one request. */
