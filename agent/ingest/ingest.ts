@@ -204,7 +204,7 @@ class Ingest {
     }
     const samples = columns.count - exemplars;
     metrics.received({ samples, histograms, exemplars }, body.length);
-    for (const [rule, dropped] of parsed.dropped) metrics.filtered(rule, dropped);
+    for (const { rule, ...what } of parsed.dropped.byRule()) metrics.filtered(rule, what);
     this.#reportLeftOut(parsed);
     if (refusals.isEmpty) return { status: 204 };
     for (const [reason, count] of refusals.samples) metrics.refused(reason, count);

@@ -3,17 +3,8 @@ import { HISTOGRAM_BYTES_MAX, readHistogram } from '../../proto/objects/histogra
 import type { WriteRequestSink } from '../../proto/remote-write-in.ts';
 import { SampleColumns } from '../../proto/sample-columns.ts';
 import { DROPPED, FULL, REFUSED, type SeriesLookup } from '../../proto/series-lookup.ts';
+import { DroppedCounts } from './dropped-counts.ts';
 import { Refusals } from './refusals.ts';
-
-/** A float of remote write 1.0 with a timestamp of today. */
-const SAMPLE_BYTES = 18;
-
-/** What a rule has dropped of a request. */
-export interface Dropped {
-  samples: number;
-  /** What labels and samples would take in remote write 1.0, uncompressed. */
-  bytes: number;
-}
 
 /** What one write request of a tenant holds, gathered while it is walked. */
 export class ParsedRequest implements WriteRequestSink {
@@ -27,7 +18,7 @@ export class ParsedRequest implements WriteRequestSink {
   /** Metadata records that could not be noted; samples do not depend on them. */
   metadataLeftOut = 0;
   /** What filters have dropped, by rule. */
-  readonly dropped = new Map<number, Dropped>();
+  readonly dropped = new DroppedCounts();
   /** A series is new and the dictionary cannot take it. */
   isDictionaryFull = false;
   readonly #lookup: SeriesLookup;
@@ -63,7 +54,7 @@ export class ParsedRequest implements WriteRequestSink {
     if (this.#id === FULL) this.isDictionaryFull = true;
     else if (this.#id === REFUSED) {
       this.refusals.addSeries(this.#lookup.lastRefusal, samples, bytes, from, to);
-    } else if (this.#id <= DROPPED) this.#countDropped(DROPPED - this.#id, samples, to - from);
+    } else if (this.#id <= DROPPED) this.dropped.add(DROPPED - this.#id, samples, to - from);
   }
 
   sample(timestamp: number, bitsLow: number, bitsHigh: number, startTimestamp: number): void {
@@ -99,13 +90,6 @@ export class ParsedRequest implements WriteRequestSink {
 
   metadata(bytes: Uint8Array, from: number, to: number): void {
     if (this.#lookup.noteMetadata(this.#tenant, bytes, from, to) < 0) this.metadataLeftOut++;
-  }
-
-  #countDropped(rule: number, samples: number, labelBytes: number): void {
-    const dropped = this.dropped.get(rule) ?? { samples: 0, bytes: 0 };
-    dropped.samples += samples;
-    dropped.bytes += labelBytes + samples * SAMPLE_BYTES;
-    this.dropped.set(rule, dropped);
   }
 
   /** A start that no double holds is as good as none: it only helps rates. */
