@@ -5,6 +5,7 @@ import type { Log } from '../base/log.ts';
 import { adminRoutes, probeRoutes } from '../base/status-routes.ts';
 import { BufferWorker } from './buffer-worker.ts';
 import type { AgentConfig } from './config.ts';
+import { agentWarnings } from './config-warnings.ts';
 import { changeEpochs } from './epoch-change.ts';
 import { createIngest } from './ingest/ingest.ts';
 import { SeriesTable } from './series/series-table.ts';
@@ -23,6 +24,7 @@ const CONNECTIONS_MAX = 1000;
 
 /** The agent: ingest ▶ series here, buffer ▶ encode ▶ ship on the worker. */
 export async function runAgent(config: AgentConfig, { log }: { log: Log }): Promise<RunningAgent> {
+  for (const warning of agentWarnings(config)) log.warn(warning);
   const series = new SeriesTable({ seriesMax: config.buffer.seriesMax });
   const buffer = await BufferWorker.start(config, {
     onEntry: (entry, id) => series.restore(entry, id),
@@ -37,6 +39,7 @@ export async function runAgent(config: AgentConfig, { log }: { log: Log }): Prom
     series,
     append: (batch) => buffer.append(batch),
     unavailable: () => buffer.unavailable,
+    senders: config.ingest.senders,
     limits: config.ingest,
     metrics,
     log,

@@ -9,10 +9,11 @@ import { WriteRequestWalker } from '../../proto/remote-write-in.ts';
 import type { SampleColumns } from '../../proto/sample-columns.ts';
 import { FULL, type NewEntries, type SeriesLookup } from '../../proto/series-lookup.ts';
 import { decodeSnappy, snappyDeclaredBytes } from '../../proto/snappy.ts';
-import { isTenant, TENANT_FORM } from '../../proto/tenant.ts';
+import type { SendersConfig } from '../senders-config.ts';
 import { unsupportedMedia } from './headers.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import { ParsedRequest } from './parsed-request.ts';
+import { Senders } from './senders.ts';
 
 /** Samples of one tenant and the dictionary entries that must be durable with or before them. */
 export interface IngestBatch {
@@ -26,8 +27,6 @@ export type AppendOutcome =
   | { kind: 'unavailable'; reason: string; retryAfterMs: number };
 
 export interface IngestLimits {
-  /** Tenant of requests without X-Scope-OrgID; empty: the hub's default for this agent. */
-  defaultTenant: string;
   /** Compressed. */
   bodyBytesMax: number;
   decodedBytesMax: number;
@@ -61,6 +60,7 @@ export interface IngestOptions {
   append(batch: IngestBatch): Promise<AppendOutcome>;
   /** Why nothing can be stored at present: then no series may be looked up either. */
   unavailable(): { reason: string; retryAfterMs: number } | undefined;
+  senders: SendersConfig;
   limits: IngestLimits;
   metrics: IngestMetrics;
   log: Log;
@@ -93,6 +93,7 @@ export function createIngest(options: IngestOptions): Handler {
 class Ingest {
   readonly #options: IngestOptions;
   readonly #log: BoundedLog;
+  readonly #senders: Senders;
   readonly #budget: MemoryBudget;
   readonly #walker = new WriteRequestWalker();
   /** Decoded bytes of the request being parsed; parsing never waits, so one serves all. */
@@ -103,6 +104,7 @@ class Ingest {
   constructor(options: IngestOptions) {
     this.#options = options;
     this.#log = boundedLog(options.log, { perMinute: LOG_LINES_PER_MINUTE }, options.clock);
+    this.#senders = new Senders(options.senders, this.#log);
     this.#budget = new MemoryBudget(options.limits.inFlightBytesMax);
   }
 
@@ -117,16 +119,14 @@ class Ingest {
 
   /** Undefined when the client has gone. Headers are judged before the body is touched. */
   async #answer(request: IncomingMessage): Promise<Answer | undefined> {
-    const { bodyBytesMax, requestTimeoutMs, defaultTenant } = this.#options.limits;
+    const { bodyBytesMax, requestTimeoutMs } = this.#options.limits;
     if (request.method !== 'POST') {
       return { status: 405, text: 'Method not allowed', headers: { Allow: 'POST' } };
     }
     const unsupported = unsupportedMedia(request.headers);
     if (unsupported !== undefined) return { status: 415, text: unsupported };
-    const tenant = request.headers['x-scope-orgid'] ?? defaultTenant;
-    if (typeof tenant !== 'string' || (tenant !== defaultTenant && !isTenant(tenant))) {
-      return { status: 400, text: `X-Scope-OrgID: not a tenant: expected ${TENANT_FORM}` };
-    }
+    const sender = this.#senders.admit(request);
+    if (sender.kind === 'refused') return sender;
     const bodyBytes = expectedBodyBytes(request, bodyBytesMax);
     if (!this.#budget.reserve(bodyBytes)) return overloaded();
     let body: Body;
@@ -137,7 +137,7 @@ class Ingest {
     }
     switch (body.kind) {
       case 'body':
-        return this.#answerBody(tenant, body.bytes);
+        return this.#answerBody(sender.tenant, body.bytes);
       case 'too_large':
         return { status: 413, text: `request body exceeds the ${body.bytesMax} bytes limit` };
       case 'timed_out':
