@@ -68,7 +68,7 @@ export const senderKeys = (folder: string) => ({
     .prefault([])
     .describe('Who may send. With any of them, every request must prove to come from one.'),
   tenant_map: tenantMap()
-    .prefault({})
+    .optional()
     .describe('Names of tenants and the names they are to have; others are kept.'),
   force_tenant: tenantName()
     .optional()
@@ -79,7 +79,7 @@ type SendersFile = z.infer<z.ZodObject<ReturnType<typeof senderKeys>>>;
 
 /** What is wrong with keys that are well each by itself. */
 export function checkSenders(file: SendersFile, context: z.core.$RefinementCtx): void {
-  if (file.force_tenant !== undefined && Object.keys(file.tenant_map).length > 0) {
+  if (file.force_tenant !== undefined && Object.keys(file.tenant_map ?? {}).length > 0) {
     const message = 'nothing beside ingest.tenant_map: names are either mapped or forced';
     context.addIssue({ code: 'custom', path: ['force_tenant'], message });
   }
@@ -111,6 +111,6 @@ export function toSenders(file: SendersFile): SendersConfig {
       tenants,
     })),
     forceTenant: file.force_tenant ?? '',
-    tenantMap: new Map(Object.entries(file.tenant_map)),
+    tenantMap: new Map(Object.entries(file.tenant_map ?? {})),
   };
 }

@@ -123,10 +123,10 @@ class Ingest {
     if (request.method !== 'POST') {
       return { status: 405, text: 'Method not allowed', headers: { Allow: 'POST' } };
     }
-    const unsupported = unsupportedMedia(request.headers);
-    if (unsupported !== undefined) return { status: 415, text: unsupported };
     const sender = this.#senders.admit(request);
     if (sender.kind === 'refused') return sender;
+    const unsupported = unsupportedMedia(request.headers);
+    if (unsupported !== undefined) return { status: 415, text: unsupported };
     const bodyBytes = expectedBodyBytes(request, bodyBytesMax);
     if (!this.#budget.reserve(bodyBytes)) return overloaded();
     let body: Body;
