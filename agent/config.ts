@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { type LoadedConfig, loadConfigFile, type Override } from '../base/config-file.ts';
 import { isLoopback, type ListenAddress } from '../base/listen-address.ts';
 import { LOG_LEVELS, type LogLevel } from '../base/log.ts';
@@ -17,7 +17,6 @@ import {
   text,
   tokenFile,
 } from '../base/settings.ts';
-import { isTenant, TENANT_FORM } from '../proto/tenant.ts';
 import { FILTER_KEYS, type FilterConfig, filterKeys, toFilterConfig } from './filter-config.ts';
 import {
   type LimitsConfig,
@@ -26,6 +25,7 @@ import {
   validationSetting,
 } from './limits-config.ts';
 import { type LinkConfig, linkSection, toLinkConfig } from './link-config.ts';
+import { checkSenders, type SendersConfig, senderKeys, toSenders } from './senders-config.ts';
 
 export interface AgentConfig {
   agentId: string;
@@ -56,8 +56,7 @@ export interface AgentConfig {
   filter: FilterConfig;
   limits: LimitsConfig;
   ingest: {
-    /** Empty: the first tenant that the hub knows for this agent. */
-    defaultTenant: string;
+    senders: SendersConfig;
     /** Compressed. */
     bodyBytesMax: number;
     decodedBytesMax: number;
@@ -147,35 +146,28 @@ const bufferSection = section({
     .describe('Label sets in the dictionary; beyond, requests with new series are answered 503.'),
 });
 
-const ingestSection = section({
-  default_tenant: z
-    .string({ error: TENANT_FORM })
-    .refine(isTenant, { error: TENANT_FORM })
-    .meta({ type: 'text', limits: TENANT_FORM })
-    .optional()
-    .describe(
-      'Tenant of requests without X-Scope-OrgID. Absent: the first tenant the hub lists for ' +
-        'this agent.',
-    ),
-  max_body: size({ min: 1024, max: 1024 * MIB })
-    .prefault('32MiB')
-    .describe('Size of a request as sent, compressed. Larger ones are answered 413.'),
-  max_decoded: size({ min: 1024, max: 1024 * MIB })
-    .prefault('32MiB')
-    .describe('Size of a request after decompression. Larger ones are answered 400.'),
-  request_timeout: duration({ min: 100, max: 600_000 })
-    .prefault('30s')
-    .describe('How long a sender may take for the body of one request.'),
-  max_connection_age: duration({ min: 1000 })
-    .prefault('5m')
-    .describe(
-      'Older connections are closed with their next answer, so that senders behind a load ' +
-        'balancer find new agents.',
-    ),
-  max_in_flight: size({ min: MIB })
-    .prefault('64MiB')
-    .describe('Decoded bytes that wait for their commit; beyond, requests are answered 503.'),
-});
+const ingestSection = (folder: string) =>
+  section({
+    ...senderKeys(folder),
+    max_body: size({ min: 1024, max: 1024 * MIB })
+      .prefault('32MiB')
+      .describe('Size of a request as sent, compressed. Larger ones are answered 413.'),
+    max_decoded: size({ min: 1024, max: 1024 * MIB })
+      .prefault('32MiB')
+      .describe('Size of a request after decompression. Larger ones are answered 400.'),
+    request_timeout: duration({ min: 100, max: 600_000 })
+      .prefault('30s')
+      .describe('How long a sender may take for the body of one request.'),
+    max_connection_age: duration({ min: 1000 })
+      .prefault('5m')
+      .describe(
+        'Older connections are closed with their next answer, so that senders behind a load ' +
+          'balancer find new agents.',
+      ),
+    max_in_flight: size({ min: MIB })
+      .prefault('64MiB')
+      .describe('Decoded bytes that wait for their commit; beyond, requests are answered 503.'),
+  }).superRefine(checkSenders);
 
 const agentKeys = (folder: string, host: AgentHost) => ({
   agent_id: agentId(host),
@@ -199,7 +191,7 @@ const agentKeys = (folder: string, host: AgentHost) => ({
     ),
   buffer: bufferSection.prefault({}),
   link: linkSection.prefault({}),
-  ingest: ingestSection.prefault({}),
+  ingest: ingestSection(folder).prefault({}),
   validation: validationSetting,
   limits: limitsSection.prefault({}),
   ...filterKeys(folder),
@@ -255,7 +247,7 @@ function toConfig(file: AgentFile): AgentConfig {
     filter: toFilterConfig(file),
     limits: toLimitsConfig(file.validation, file.limits),
     ingest: {
-      defaultTenant: ingest.default_tenant ?? '',
+      senders: toSenders(ingest),
       bodyBytesMax: ingest.max_body,
       decodedBytesMax: ingest.max_decoded,
       requestTimeoutMs: ingest.request_timeout,

@@ -7,6 +7,7 @@ import { adminRoutes, probeRoutes, reloadRoute } from '../base/status-routes.ts'
 import { formatLabelSet } from '../proto/label-set.ts';
 import { BufferWorker } from './buffer-worker.ts';
 import type { AgentConfig } from './config.ts';
+import { agentWarnings } from './config-warnings.ts';
 import { changeEpochs } from './epoch-change.ts';
 import { createIngest, type IngestMetrics } from './ingest/ingest.ts';
 import { LiveConfig } from './live-config.ts';
@@ -39,6 +40,7 @@ export async function runAgent(
   config: AgentConfig,
   { log, load }: AgentOptions,
 ): Promise<RunningAgent> {
+  for (const warning of agentWarnings(config)) log.warn(warning);
   const metrics: AgentMetrics = new AgentMetrics(() => buffer.stats());
   const rules = new SeriesRules(config, (rule) => metrics.filteredSeries(rule));
   const series = new SeriesTable({
@@ -69,6 +71,9 @@ export async function runAgent(
     series,
     append: (batch) => buffer.append(batch),
     unavailable: () => buffer.unavailable,
+    get senders() {
+      return live.current.ingest.senders;
+    },
     get limits() {
       return { ...live.current.ingest, aheadMaxMs: live.current.limits.aheadMaxMs };
     },

@@ -9,10 +9,11 @@ import { WriteRequestWalker } from '../../proto/remote-write-in.ts';
 import type { SampleColumns } from '../../proto/sample-columns.ts';
 import { FULL, type NewEntries, type SeriesLookup } from '../../proto/series-lookup.ts';
 import { decodeSnappy, snappyDeclaredBytes } from '../../proto/snappy.ts';
-import { isTenant, TENANT_FORM } from '../../proto/tenant.ts';
+import type { SendersConfig } from '../senders-config.ts';
 import { unsupportedMedia } from './headers.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import { ParsedRequest } from './parsed-request.ts';
+import { Senders } from './senders.ts';
 
 /** Samples of one tenant and the dictionary entries that must be durable with or before them. */
 export interface IngestBatch {
@@ -26,8 +27,6 @@ export type AppendOutcome =
   | { kind: 'unavailable'; reason: string; retryAfterMs: number };
 
 export interface IngestLimits {
-  /** Tenant of requests without X-Scope-OrgID; empty: the hub's default for this agent. */
-  defaultTenant: string;
   /** Compressed. */
   bodyBytesMax: number;
   decodedBytesMax: number;
@@ -65,7 +64,8 @@ export interface IngestOptions {
   append(batch: IngestBatch): Promise<AppendOutcome>;
   /** Why nothing can be stored at present: then no series may be looked up either. */
   unavailable(): { reason: string; retryAfterMs: number } | undefined;
-  /** Looked at in each request: they may change. */
+  /** These two are looked at in each request: they may change. */
+  readonly senders: SendersConfig;
   readonly limits: IngestLimits;
   metrics: IngestMetrics;
   log: Log;
@@ -98,6 +98,7 @@ export function createIngest(options: IngestOptions): Handler {
 class Ingest {
   readonly #options: IngestOptions;
   readonly #log: BoundedLog;
+  #senders: Senders;
   readonly #budget: MemoryBudget;
   readonly #walker = new WriteRequestWalker();
   /** Decoded bytes of the request being parsed; parsing never waits, so one serves all. */
@@ -108,6 +109,7 @@ class Ingest {
   constructor(options: IngestOptions) {
     this.#options = options;
     this.#log = boundedLog(options.log, { perMinute: LOG_LINES_PER_MINUTE }, options.clock);
+    this.#senders = new Senders(options.senders, this.#log);
     this.#budget = new MemoryBudget(options.limits.inFlightBytesMax);
   }
 
@@ -122,16 +124,14 @@ class Ingest {
 
   /** Undefined when the client has gone. Headers are judged before the body is touched. */
   async #answer(request: IncomingMessage): Promise<Answer | undefined> {
-    const { bodyBytesMax, requestTimeoutMs, defaultTenant } = this.#options.limits;
+    const { bodyBytesMax, requestTimeoutMs } = this.#options.limits;
     if (request.method !== 'POST') {
       return { status: 405, text: 'Method not allowed', headers: { Allow: 'POST' } };
     }
+    const sender = this.#sendersNow().admit(request);
+    if (sender.kind === 'refused') return sender;
     const unsupported = unsupportedMedia(request.headers);
     if (unsupported !== undefined) return { status: 415, text: unsupported };
-    const tenant = request.headers['x-scope-orgid'] ?? defaultTenant;
-    if (typeof tenant !== 'string' || (tenant !== defaultTenant && !isTenant(tenant))) {
-      return { status: 400, text: `X-Scope-OrgID: not a tenant: expected ${TENANT_FORM}` };
-    }
     const bodyBytes = expectedBodyBytes(request, bodyBytesMax);
     if (!this.#budget.reserve(bodyBytes)) return overloaded();
     let body: Body;
@@ -142,7 +142,7 @@ class Ingest {
     }
     switch (body.kind) {
       case 'body':
-        return this.#answerBody(tenant, body.bytes);
+        return this.#answerBody(sender.tenant, body.bytes);
       case 'too_large':
         return { status: 413, text: `request body exceeds the ${body.bytesMax} bytes limit` };
       case 'timed_out':
@@ -223,6 +223,12 @@ class Ingest {
     this.#walker.walk(this.#scratch, decodedBytes, parsed);
     const { count } = parsed.columns;
     this.#samplesExpected = Math.min(Math.max(count, SAMPLES_EXPECTED_MIN), SAMPLES_EXPECTED_MAX);
+  }
+
+  #sendersNow(): Senders {
+    const { senders } = this.#options;
+    if (senders !== this.#senders.config) this.#senders = new Senders(senders, this.#log);
+    return this.#senders;
   }
 
   #newestMs(): number {
