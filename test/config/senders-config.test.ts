@@ -35,7 +35,7 @@ describe('a tenant that Cortex would refuse is refused', () => {
     ['force_tenant', (tenant: string) => `{force_tenant: "${tenant}"}`],
     ['tenant_map.a', (tenant: string) => `{tenant_map: {a: "${tenant}"}}`],
     [
-      'users.0.tenants.1',
+      'users[0].tenants[1]',
       (tenant: string) => `{users: [{name: u, token_file: one, tenants: [a, "${tenant}"]}]}`,
     ],
   ])('in ingest.%s', (key, ingest) => {
@@ -79,7 +79,9 @@ describe('a user', () => {
     const both = '{name: u, password_file: one, token_file: two, tenants: [a]}';
     for (const user of [both, '{name: u, tenants: [a]}']) {
       expect(errorsOf(`{users: [${user}]}`)).toEqual([
-        expect.stringMatching(/^ingest\.users\[0\]\.password_file: .*expected either this or token/),
+        expect.stringMatching(
+          /^ingest\.users\[0\]\.password_file: .*expected either this or token/,
+        ),
       ]);
     }
   });
