@@ -7,6 +7,7 @@ import { openRefusedStore, type RefusedStore, refusedFile } from '../../hub/stor
 import { Destination } from '../../hub/write/destination.ts';
 import type { Post } from '../../hub/write/post.ts';
 import type { DestinationKind } from '../../proto/outcome.ts';
+import type { WriteProtocol } from '../../proto/write-encoder.ts';
 import {
   type CheckingDestination,
   type CheckingDestinationOptions,
@@ -45,6 +46,7 @@ interface Rig {
 async function rig(
   options: CheckingDestinationOptions = {},
   kind: DestinationKind = 'cortex',
+  protocol: WriteProtocol = 'v1',
 ): Promise<Rig> {
   const checking = await startCheckingDestination({ semantics: 'cortex', ...options });
   const sender = new Destination({
@@ -60,7 +62,8 @@ async function rig(
     bodies.push(request.body);
     return sender.post(request);
   };
-  const common = { store, kind, post, clock: new InstantClock(), random: seededRandom('replay') };
+  const random = seededRandom('replay');
+  const common = { store, kind, protocol, post, clock: new InstantClock(), random };
   return {
     checking,
     bodies,

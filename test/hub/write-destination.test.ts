@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Destination, type DestinationOptions } from '../../hub/write/destination.ts';
 import type { PostResult } from '../../hub/write/post.ts';
+import type { WriteProtocol } from '../../proto/write-encoder.ts';
 
 const open: (() => Promise<unknown>)[] = [];
 
@@ -35,9 +36,15 @@ function destinationAt(url: string, options: Partial<DestinationOptions> = {}): 
   return destination;
 }
 
-function post(destination: Destination, options: { attempt?: number; signal?: AbortSignal } = {}) {
-  const { attempt = 0, signal = new AbortController().signal } = options;
-  return destination.post({ tenant: 'a', body: Buffer.from('body'), attempt, signal });
+interface PostOptions {
+  protocol?: WriteProtocol;
+  attempt?: number;
+  signal?: AbortSignal;
+}
+
+function post(destination: Destination, options: PostOptions = {}) {
+  const { protocol = 'v1', attempt = 0, signal = new AbortController().signal } = options;
+  return destination.post({ tenant: 'a', protocol, body: Buffer.from('body'), attempt, signal });
 }
 
 function kindOf(result: PostResult) {

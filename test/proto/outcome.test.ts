@@ -25,6 +25,7 @@ const partial = (reason: RefusalReason, message: string): Outcome => ({
   kind: 'partial',
   reason,
   message,
+  written: undefined,
 });
 const atomic = (reason: RefusalReason, message: string): Outcome => ({
   kind: 'atomic',
@@ -116,14 +117,14 @@ const ROWS: [string, DestinationKind[], number, string, Outcome][] = [
 describe('the judgement of an answer', () => {
   for (const [name, kinds, status, body, outcome] of ROWS) {
     it(`${name} (${kinds.join(', ')})`, () => {
-      for (const kind of kinds) expect(judgeAnswer(kind, status, body)).toEqual(outcome);
+      for (const kind of kinds) expect(judgeAnswer(kind, 'v1', { status, body })).toEqual(outcome);
     });
   }
 
   it('knows what to do with every status there can be', () => {
     for (const kind of ALL) {
       for (let status = 100; status < 1000; status++) {
-        expect(judgeAnswer(kind, status, '').kind).toMatch(/^[a-z]+$/);
+        expect(judgeAnswer(kind, 'v1', { status, body: '' }).kind).toMatch(/^[a-z]+$/);
       }
     }
   });
