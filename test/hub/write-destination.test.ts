@@ -79,6 +79,45 @@ describe('the destination', () => {
     expect(received.map(({ headers }) => headers['retry-attempt'])).toEqual([undefined, '3']);
   });
 
+  it('is told the version of what it is sent, without a blank', async () => {
+    const received: IncomingMessage[] = [];
+    const { url } = await serve((request, response) => {
+      received.push(request);
+      request.resume().once('end', () => response.end());
+    });
+    await post(destinationAt(url), { protocol: 'v2' });
+    expect(received[0]?.headers).toMatchObject({
+      'content-type': 'application/x-protobuf;proto=io.prometheus.write.v2.Request',
+      'x-prometheus-remote-write-version': '2.0.0',
+    });
+  });
+
+  it('says how much it has written, in headers of which one is enough', async () => {
+    const answers = [
+      { 'X-Prometheus-Remote-Write-Samples-Written': '2' },
+      {
+        'X-Prometheus-Remote-Write-Samples-Written': '2',
+        'X-Prometheus-Remote-Write-Histograms-Written': '8',
+        'X-Prometheus-Remote-Write-Exemplars-Written': '3',
+      },
+      { 'X-Prometheus-Remote-Write-Samples-Written': 'two' },
+      {},
+    ];
+    let at = 0;
+    const { url } = await serve((_request, response) => {
+      response.writeHead(204, answers[at++]).end();
+    });
+    const destination = destinationAt(url);
+    const results = [];
+    for (const _ of answers) results.push(await post(destination, { protocol: 'v2' }));
+    expect(results.map((result) => result.kind === 'answer' && result.headers.written)).toEqual([
+      2,
+      13,
+      undefined,
+      undefined,
+    ]);
+  });
+
   it('answers with status, Retry-After and message', async () => {
     const { url } = await serve((_request, response) => {
       response.writeHead(503, { 'retry-after': '7' }).end('too many inflight push requests\n');
