@@ -1,3 +1,4 @@
+import { forEachLabel } from '../label-set.ts';
 import { fieldsByNumber, int64Field, messageOf } from './fields.ts';
 
 // An exemplar of remote write 1.0; one of version 2.0 is brought into this form:
@@ -6,6 +7,7 @@ import { fieldsByNumber, int64Field, messageOf } from './fields.ts';
 //
 // Canonical, as columns hold it: the fields in the order of their numbers without the timestamp.
 
+const LABELS = 1;
 const TIMESTAMP = 3;
 /** Limit for one exemplar. */
 export const EXEMPLAR_BYTES_MAX = 65_536;
@@ -19,6 +21,10 @@ export interface Exemplar {
 /** Takes the Exemplar message in bytes [from, to) apart; `bytes` is a copy. @throws DecodeError */
 export function readExemplar(bytes: Uint8Array, from: number, to: number): Exemplar {
   const fields = fieldsByNumber(bytes, from, to);
+  // Version 2.0 has no place for labels that cannot be read.
+  for (const label of fields) {
+    if (label.number === LABELS) forEachLabel(bytes, () => {}, label.from, label.to);
+  }
   return {
     timestamp: int64Field(bytes, fields, TIMESTAMP),
     bytes: messageOf(
