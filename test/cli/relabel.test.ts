@@ -184,7 +184,7 @@ describe.concurrent('the lines of starferry relabel', () => {
   });
 
   test('come out in order, however many', async () => {
-    const series = Array.from({ length: 100_000 }, (_, i) => ({ a: i % 3 === 0 ? 'x' : `${i}` }));
+    const series = Array.from({ length: 20_000 }, (_, i) => ({ a: i % 3 === 0 ? 'x' : `${i}` }));
     const found = outcomes(await relabel(drops, inputOf(series)));
     expect(found).toEqual(series.map((labels) => (labels.a === 'x' ? null : labels)));
   });
