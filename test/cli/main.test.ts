@@ -152,6 +152,6 @@ test('hub URLs are repeated as flags and separated by commas in the environment'
     starferry(['agent', `--config.file=${path}`, '--hub.url=x://a', '--hub.url=x://b']),
     starferry(['agent', `--config.file=${path}`], { STARFERRY_HUB_URL: 'x://c, x://d' }),
   ]);
-  expect(flags.stderr).toMatch(/^hub\.urls\.0: "x:\/\/a".*\nhub\.urls\.1: "x:\/\/b"/);
-  expect(variable.stderr).toMatch(/^hub\.urls\.0: "x:\/\/c".*\nhub\.urls\.1: "x:\/\/d"/);
+  expect(flags.stderr).toMatch(/^hub\.urls\[0\]: "x:\/\/a".*\nhub\.urls\[1\]: "x:\/\/b"/);
+  expect(variable.stderr).toMatch(/^hub\.urls\[0\]: "x:\/\/c".*\nhub\.urls\[1\]: "x:\/\/d"/);
 });
