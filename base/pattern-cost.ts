@@ -11,7 +11,7 @@ const CLASS_INSTRUCTIONS = 3;
 
 // No part of it looks further than it takes, so that no text makes it slow.
 const TOKEN =
-  /\\Q(?<literal>.*?)(?:\\E|$)|(?<class>\\(?:[pPx]\{[^}]{0,40}\}|.)|\[\^?\]?(?:\[:\^?\w{1,9}:\]|\\.|[^\]\\])*(?:\]|$))|\{(?<min>\d{1,9})?(?<comma>,)?(?<max>\d{1,9})?\}|./gsu;
+  /\\Q(?<literal>.*?)(?:\\E|$)|(?<class>\\(?:[pPx]\{[^}]{0,40}\}|[pP]?.)|\[\^?\]?(?:\[:\^?\w{1,9}:\]|\\.|[^\]\\])*(?:\]|$))|\{(?<min>\d{1,9})?(?<comma>,)?(?<max>\d{1,9})?\}|./gsu;
 
 /** An estimate from the text alone, valid or not: the engine would have to compile it first. */
 export function patternCost(source: string): PatternCost {

@@ -66,9 +66,11 @@ export class Pattern {
     // Not `exec`, whose groups would be those of the changed text: offsets are the same in both.
     const matcher = this.#engine.matcher(text.toWellFormed());
     if (!matcher.find()) return undefined;
-    return Array.from({ length: this.groupCount + 1 }, (_, group) => {
+    const captures: (string | undefined)[] = [];
+    for (let group = 0; group <= this.groupCount; group++) {
       const start = matcher.start(group);
-      return start < 0 ? undefined : text.slice(start, matcher.end(group));
-    });
+      captures.push(start < 0 ? undefined : text.slice(start, matcher.end(group)));
+    }
+    return captures;
   }
 }

@@ -26,7 +26,7 @@ export interface FilterStep {
 }
 
 export interface Filter {
-  /** What can drop a series, and what else the counting of them has a name for. */
+  /** In the order in which they run, relabelling rules that can drop nothing among them. */
   readonly rules: readonly FilterRule[];
   /** Nothing is configured: every label set passes as it is. */
   readonly isIdentity: boolean;
