@@ -1,12 +1,21 @@
 import { EXEMPLAR_BYTES_MAX, readExemplar } from '../../proto/objects/exemplar.ts';
-import { HISTOGRAM_BYTES_MAX, readHistogram } from '../../proto/objects/histogram.ts';
-import type { WriteRequestSink } from '../../proto/remote-write-in.ts';
+import {
+  HISTOGRAM_BYTES_MAX,
+  type Histogram,
+  readHistogram,
+} from '../../proto/objects/histogram.ts';
+import { HistogramCheck } from '../../proto/objects/histogram-check.ts';
+import { reduceHistogram } from '../../proto/objects/histogram-reduction.ts';
+import type { PartialWriteSink } from '../../proto/remote-write-2-in.ts';
 import { SampleColumns } from '../../proto/sample-columns.ts';
 import { FULL, REFUSED, type SeriesLookup } from '../../proto/series-lookup.ts';
 import { Refusals } from './refusals.ts';
 
+/** Requests are walked one after the other, without waiting: one serves all. */
+const histogramCheck = new HistogramCheck();
+
 /** What one write request of a tenant holds, gathered while it is walked. */
-export class ParsedRequest implements WriteRequestSink {
+export class ParsedRequest implements PartialWriteSink {
   readonly columns: SampleColumns;
   readonly refusals = new Refusals();
   /** Among the rows of `columns`; floats are the rest. */
@@ -54,20 +63,23 @@ export class ParsedRequest implements WriteRequestSink {
     }
   }
 
-  histogram(bytes: Uint8Array, from: number, to: number): void {
+  histogram(bytes: Uint8Array, from: number, to: number, startTimestamp: number): void {
     if (this.#id < 0) return;
-    if (to - from > HISTOGRAM_BYTES_MAX) {
-      const what = `a native histogram of ${to - from} bytes, over the limit of ${HISTOGRAM_BYTES_MAX}`;
-      this.refusals.addHistogram(what, this.#labels, this.#labelsFrom, this.#labelsTo);
+    const problem =
+      to - from > HISTOGRAM_BYTES_MAX
+        ? `a native histogram of ${to - from} bytes, over the limit of ${HISTOGRAM_BYTES_MAX}`
+        : histogramCheck.problemOf(bytes, from, to);
+    if (problem !== undefined) {
+      this.refusals.addHistogram(problem, this.#labels, this.#labelsFrom, this.#labelsTo);
       return;
     }
-    const histogram = readHistogram(bytes, from, to);
+    const histogram = readReduced(bytes, from, to);
     if (Number.isNaN(histogram.timestamp)) {
       this.#refuseTimestamp();
       return;
     }
     this.columns.pushObject('histogram', this.#id, histogram.timestamp, histogram.bytes);
-    this.#setStart(histogram.startTimestamp);
+    this.#setStart(histogram.startTimestamp === 0 ? startTimestamp : histogram.startTimestamp);
     this.histograms++;
   }
 
@@ -80,6 +92,16 @@ export class ParsedRequest implements WriteRequestSink {
     }
     this.columns.pushObject('exemplar', this.#id, exemplar.timestamp, exemplar.bytes);
     this.exemplars++;
+  }
+
+  malformedSeries(message: string, samples: number): void {
+    this.#id = REFUSED;
+    this.refusals.addMalformedSeries(message, samples);
+  }
+
+  malformedExemplar(message: string): void {
+    if (this.#id < 0) return;
+    this.refusals.addExemplar(message, this.#labels, this.#labelsFrom, this.#labelsTo);
   }
 
   metadata(bytes: Uint8Array, from: number, to: number): void {
@@ -95,4 +117,11 @@ export class ParsedRequest implements WriteRequestSink {
   #refuseTimestamp(): void {
     this.refusals.addTimestamp(this.#labels, this.#labelsFrom, this.#labelsTo);
   }
+}
+
+/** The histogram that was judged last, in a schema that every receiver takes. */
+function readReduced(bytes: Uint8Array, from: number, to: number): Histogram {
+  if (!histogramCheck.isReducible) return readHistogram(bytes, from, to);
+  const reduced = reduceHistogram(histogramCheck.content, bytes, from, to);
+  return readHistogram(reduced, 0, reduced.length);
 }

@@ -32,7 +32,8 @@ describe('a request of version 1', () => {
     );
     expect(reply.status).toBe(400);
     expect(reply.text).toBe(
-      '4 series refused, the first: no metric name in {job="node"}; everything else is stored\n',
+      '4 series refused, the first: invalid metric name or labels, got {job="node"}; ' +
+        'everything else is stored\n',
     );
     expect(buffer.samples).toEqual([' {__name__="up"} 1 1', ' {__name__="down"} 3 3']);
     expect(counts).toEqual({
@@ -52,10 +53,10 @@ describe('a request of version 1', () => {
     [
       'a duplicate',
       [...up, ...label('a', '1'), ...label('a', '2')],
-      'label a twice in {__name__="up", a="1", a="2"}',
+      'invalid labels for series, labels {__name__="up", a="1", a="2"}, duplicated label a',
     ],
     ['an empty name', [...up, ...label('', '1')], 'label name "" in {__name__="up", ""="1"}'],
-    ['no labels', [], 'a series without labels'],
+    ['no labels', [], 'invalid metric name or labels, got {}'],
     ['too much', [...up, ...label('a', 'x'.repeat(70_000))], 'over the limit of 65536'],
   ])('B13: says what is wrong with %s', async (_, labels, text) => {
     const { url, buffer } = await startIngest();
@@ -81,7 +82,7 @@ describe('a request of version 1', () => {
     expect(buffer.entries).toEqual([' {__name__="up", job="node"}']);
     expect(buffer.samples).toEqual(Array(3).fill(' {__name__="up", job="node"} 1 1'));
     const reply = await post(url, body([...label('__name__', ''), ...sample(1, 1n)]));
-    expect(reply.text).toContain('no metric name in {__name__=""}');
+    expect(reply.text).toContain('invalid metric name or labels, got {__name__=""}');
   });
 
   it('B16, B17: with old, future and repeated timestamps is stored as it is', async () => {
@@ -101,14 +102,14 @@ describe('a request of version 1', () => {
     const reply = await post(url, body([...up, ...samples]));
     expect(reply.status).toBe(400);
     expect(reply.text).toContain('3 samples with a timestamp beyond ±2^53 ms refused');
-    expect(reply.text).toContain('the first in {__name__="up"}');
+    expect(reply.text).toContain('for series {__name__="up"}');
     expect(buffer.samples).toEqual([' {__name__="up"} 7 1']);
     expect(counts).toMatchObject({ received: 1, 'refused timestamp_out_of_range': 3 });
   });
 
   it('keeps native histograms and exemplars with the samples', async () => {
     const { url, buffer, counts } = await startIngest();
-    const histogram = [0x08, 3, 0x20, 6];
+    const histogram = [0x08, 3, 0x20, 6, 0x30, 3];
     const exemplar = field(1, [...field(1, 'trace_id'), ...field(2, 'x')]);
     const content = body(
       [...up, ...sample(1, 1n), ...field(3, [...exemplar, 0x18, 9])],

@@ -3,13 +3,13 @@ import http from 'node:http';
 import { pino } from 'pino';
 import snappyjs from 'snappyjs';
 import { expect, onTestFinished } from 'vitest';
+import type { Received } from '../../agent/ingest/answers.ts';
 import {
   type AppendOutcome,
   createIngest,
   type IngestBatch,
   type IngestLimits,
   type IngestMetrics,
-  type Received,
 } from '../../agent/ingest/ingest.ts';
 import { SeriesTable } from '../../agent/series/series-table.ts';
 import { systemClock } from '../../base/clock.ts';
