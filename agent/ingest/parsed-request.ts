@@ -63,12 +63,13 @@ export class ParsedRequest implements PartialWriteSink {
     }
   }
 
+  /** Of a refused series too, bytes that are no protobuf spoil the request, as in Prometheus. */
   histogram(bytes: Uint8Array, from: number, to: number, startTimestamp: number): void {
-    if (this.#id < 0) return;
     const problem =
       to - from > HISTOGRAM_BYTES_MAX
         ? `a native histogram of ${to - from} bytes, over the limit of ${HISTOGRAM_BYTES_MAX}`
         : histogramCheck.problemOf(bytes, from, to);
+    if (this.#id < 0) return;
     if (problem !== undefined) {
       this.refusals.addHistogram(problem, this.#labels, this.#labelsFrom, this.#labelsTo);
       return;
@@ -84,8 +85,8 @@ export class ParsedRequest implements PartialWriteSink {
   }
 
   exemplar(bytes: Uint8Array, from: number, to: number): void {
-    if (this.#id < 0) return;
     const exemplar = to - from > EXEMPLAR_BYTES_MAX ? undefined : readExemplar(bytes, from, to);
+    if (this.#id < 0) return;
     if (exemplar === undefined || Number.isNaN(exemplar.timestamp)) {
       this.exemplarsLeftOut++;
       return;

@@ -43,6 +43,7 @@ export function reduceHistogram(
     [content.positive, POSITIVE],
   ] as const;
   for (const [side, tags] of sides) {
+    if (side.offsets.length === 0) continue;
     if (content.isFloat) {
       const { indices, counts } = mergeBuckets(side, side.counts, merged);
       writeSpans(writer, tags.spans, indices);
