@@ -17,55 +17,87 @@ const TIMESTAMP_LIMITS: Record<TimestampRefusal, string> = {
 
 /** As much of a label set as a message shows. */
 const SHOWN_CHARS_MAX = 500;
+/** As much as a list of all refusals shows; Prometheus logs 1024 bytes of it. */
+const LIST_CHARS_MAX = 8192;
+
+const NOUNS = {
+  series: 'series refused',
+  timestamp: 'samples refused by their timestamp',
+  histogram: 'histograms refused',
+  exemplar: 'exemplars refused',
+};
 
 /** What of one request was refused, while the rest is stored. */
 export class Refusals {
   readonly samples = new Map<RefusedReason, number>();
-  #series = 0;
-  #firstSeries = '';
-  readonly #timestamps = new Map<TimestampRefusal, string>();
-  #histograms = 0;
-  #firstHistogram = '';
+  /** How many there were of a kind, and the first. */
+  readonly #kinds = new Map<keyof typeof NOUNS, { count: number; first: string }>();
+  readonly #list: string[] = [];
+  #listChars = 0;
+  #unlisted = 0;
 
   get isEmpty(): boolean {
-    return this.samples.size === 0;
+    return this.#kinds.size === 0;
   }
 
   /** The series with the labels in bytes [from, to), and with it `samples` samples. */
   addSeries(refusal: Refusal, samples: number, bytes: Uint8Array, from: number, to: number): void {
-    if (this.#series === 0) this.#firstSeries = describeRefusal(refusal, bytes, from, to);
-    this.#series++;
+    this.#add('series', () => describeRefusal(refusal, bytes, from, to));
     this.#count(refusal.reason, samples);
+  }
+
+  /** A series that cannot be read, and with it `samples` samples. */
+  addMalformedSeries(what: string, samples: number): void {
+    this.#add('series', () => shown(what));
+    this.#count('malformed', samples);
   }
 
   /** A sample of the series with the labels in bytes [from, to). */
   addTimestamp(reason: TimestampRefusal, bytes: Uint8Array, from: number, to: number): void {
-    if (!this.samples.has(reason)) this.#timestamps.set(reason, shownLabels(bytes, from, to));
+    const what = `timestamp ${TIMESTAMP_LIMITS[reason]} for series`;
+    this.#add('timestamp', () => `${what} ${shownLabels(bytes, from, to)}`);
     this.#count(reason, 1);
   }
 
   /** A native histogram of the series with the labels in bytes [from, to). */
   addHistogram(what: string, bytes: Uint8Array, from: number, to: number): void {
-    if (this.#histograms === 0) this.#firstHistogram = `${what} in ${shownLabels(bytes, from, to)}`;
-    this.#histograms++;
+    this.#add('histogram', () => `${what} for series ${shownLabels(bytes, from, to)}`);
     this.#count('histogram', 1);
   }
 
-  /** For the sender's log: how many there were, and the first one. */
-  message(): string {
-    const parts: string[] = [];
-    if (this.#series > 0) {
-      parts.push(`${this.#series} series refused, the first: ${this.#firstSeries}`);
-    }
-    for (const [reason, first] of this.#timestamps) {
-      const count = this.samples.get(reason)!;
-      const what = `${count} samples with a timestamp ${TIMESTAMP_LIMITS[reason]}`;
-      parts.push(`${what} refused, the first in ${first}`);
-    }
-    if (this.#histograms > 0) {
-      parts.push(`${this.#histograms} histograms refused, the first: ${this.#firstHistogram}`);
-    }
+  /** An exemplar of the series with the labels in bytes [from, to). */
+  addExemplar(what: string, bytes: Uint8Array, from: number, to: number): void {
+    this.#add(
+      'exemplar',
+      () => `parsing exemplar for series ${shownLabels(bytes, from, to)}: ${what}`,
+    );
+  }
+
+  /** For the sender's log: how many there were of each kind, and the first one. */
+  summary(): string {
+    const parts = Array.from(
+      this.#kinds,
+      ([kind, { count, first }]) => `${count} ${NOUNS[kind]}, the first: ${first}`,
+    );
     return `${parts.join('; ')}; everything else is stored`;
+  }
+
+  /** Each one in a line, as senders of version 2.0 are told, within bounds. */
+  list(): string {
+    const more = this.#unlisted === 0 ? [] : [`and ${this.#unlisted} more`];
+    return [...this.#list, ...more].join('\n');
+  }
+
+  /** A message is only made where it will be shown. */
+  #add(kind: keyof typeof NOUNS, describe: () => string): void {
+    const same = this.#kinds.get(kind);
+    const hasRoom = this.#listChars < LIST_CHARS_MAX;
+    const text = same === undefined || hasRoom ? describe() : '';
+    if (same === undefined) this.#kinds.set(kind, { count: 1, first: text });
+    else same.count++;
+    if (hasRoom) this.#list.push(text);
+    else this.#unlisted++;
+    this.#listChars += text.length;
   }
 
   #count(reason: RefusedReason, samples: number): void {
@@ -73,15 +105,19 @@ export class Refusals {
   }
 }
 
+/** Where Prometheus refuses the same, in its words. */
 function describeRefusal(refusal: Refusal, bytes: Uint8Array, from: number, to: number): string {
   const { reason, label = '', detail = '' } = refusal;
+  const invalid = 'invalid metric name or labels, got';
   switch (reason) {
     case 'no_labels':
-      return 'a series without labels';
+      return `${invalid} {}`;
     case 'no_metric_name':
-      return `no metric name in ${shownLabels(bytes, from, to)}`;
-    case 'duplicate_label':
-      return `label ${shown(label)} twice in ${shownLabels(bytes, from, to)}`;
+      return `${invalid} ${shownLabels(bytes, from, to)}`;
+    case 'duplicate_label': {
+      const where = `invalid labels for series, labels ${shownLabels(bytes, from, to)}`;
+      return `${where}, duplicated label ${shown(label)}`;
+    }
     case 'invalid_name':
       return `label name ${shown(JSON.stringify(label))} in ${shownLabels(bytes, from, to)}`;
     case 'too_large':

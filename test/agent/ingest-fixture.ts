@@ -3,13 +3,13 @@ import http from 'node:http';
 import { pino } from 'pino';
 import snappyjs from 'snappyjs';
 import { expect, onTestFinished } from 'vitest';
+import type { Received } from '../../agent/ingest/answers.ts';
 import {
   type AppendOutcome,
   createIngest,
   type IngestBatch,
   type IngestLimits,
   type IngestMetrics,
-  type Received,
 } from '../../agent/ingest/ingest.ts';
 import type { SendersConfig } from '../../agent/senders-config.ts';
 import { SeriesTable } from '../../agent/series/series-table.ts';
@@ -179,4 +179,21 @@ export function post(url: string, content: Uint8Array, options: RequestOptions =
   });
   request.end(content);
   return reply;
+}
+
+export const VERSION_2 = 'application/x-protobuf;proto=io.prometheus.write.v2.Request';
+
+/** Sends a message of version 2.0. */
+export function post2(url: string, message: Uint8Array, headers: http.OutgoingHttpHeaders = {}) {
+  return post(url, snappyjs.compress(message), {
+    headers: { 'content-type': VERSION_2, 'content-encoding': 'snappy', ...headers },
+  });
+}
+
+/** Samples, histograms and exemplars that an answer of version 2.0 says were written. */
+export function written({ headers }: Reply): string {
+  const counts = ['samples', 'histograms', 'exemplars'].map(
+    (what) => headers[`x-prometheus-remote-write-${what}-written`] ?? 'none',
+  );
+  return counts.join('/');
 }
