@@ -2,6 +2,7 @@ import { ByteWriter, DecodeError } from './bytes.ts';
 import { FIXED64, FieldCursor, LEN, VARINT } from './field-cursor.ts';
 import { formatLabelSet } from './label-set.ts';
 import { skipUnknown, type WriteRequestSink, walkSample } from './remote-write-in.ts';
+import { References, RequestSymbols } from './request-symbols.ts';
 import {
   EXEMPLARS_TAG,
   HISTOGRAMS_TAG,
@@ -9,7 +10,6 @@ import {
   SAMPLES_TAG,
   SeriesOutline,
 } from './series-outline.ts';
-import { References, SymbolTable } from './symbol-table.ts';
 
 // Walks a remote write 2.0 request without building an object per message. remote-write-2.proto
 // says:
@@ -47,7 +47,7 @@ export interface PartialWriteSink extends WriteRequestSink {
 
 /** Walks requests of version 2.0; holds the scratch that they share. */
 export class PartialWriteWalker {
-  readonly #symbols = new SymbolTable();
+  readonly #symbols = new RequestSymbols();
   readonly #outline = new SeriesOutline();
   readonly #exemplarReferences = new References();
   readonly #labels = new ByteWriter();

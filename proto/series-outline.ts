@@ -1,6 +1,6 @@
 import { type FieldCursor, LEN, VARINT } from './field-cursor.ts';
 import { skipUnknown } from './remote-write-in.ts';
-import { References } from './symbol-table.ts';
+import { References } from './request-symbols.ts';
 
 // A TimeSeries of remote write 2.0:
 //

@@ -52,7 +52,7 @@ export class References {
 }
 
 /** The texts of one remote write 2.0 request. Index 0 is a text like any other. */
-export class SymbolTable {
+export class RequestSymbols {
   count = 0;
   #bytes: Uint8Array = new Uint8Array(0);
   /** Where each text begins and ends in `#bytes`. */
