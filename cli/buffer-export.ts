@@ -1,15 +1,27 @@
 import type { OfflineBuffer } from '../agent/buffer/salvage/offline-buffer.ts';
 import { decodeEntry } from '../proto/dictionary-entry.ts';
-import { SampleColumns } from '../proto/sample-columns.ts';
+import { wholeObject } from '../proto/objects/histogram.ts';
+import { ObjectCursor, type RowObject, SampleColumns } from '../proto/sample-columns.ts';
 import type { ExportOptions } from './buffer-export-flags.ts';
 import { tenantName } from './buffer-names.ts';
 import { OpenMetricsFiles } from './open-metrics-files.ts';
 import { RemoteWriteFiles } from './remote-write-files.ts';
 
+/** A row of a buffer. */
+export interface ExportedRow {
+  tenant: string;
+  /** The same array for the same series, as a rule. */
+  labels: Uint8Array;
+  timestamp: number;
+  /** 0: not known. */
+  startTimestamp: number;
+}
+
 /** Where samples are written to; a tenant's come in the order of storing. */
 export interface SampleFiles {
-  /** @param labels the same array for the same series, as a rule */
-  sample(tenant: string, labels: Uint8Array, timestamp: number, low: number, high: number): void;
+  sample(row: ExportedRow, low: number, high: number): void;
+  /** Whether there was a place for a canonical histogram or exemplar. */
+  object(row: ExportedRow, kind: RowObject['kind'], bytes: Uint8Array): boolean;
   /** A canonical MetricMetadata. */
   metadata(tenant: string, record: Uint8Array): void;
   /** Says what could not be written, one line each. */
@@ -52,12 +64,14 @@ function writeSamples(buffer: OfflineBuffer, options: ExportOptions, files: Samp
   const columns = new SampleColumns();
   const series = new SeriesLabels(buffer);
   for (const row of buffer.rows) {
-    if (!wants(row.tenant)) continue;
+    const { tenant } = row;
+    if (!wants(tenant)) continue;
     const read = buffer.read(row, columns);
     if (read === undefined) {
       result.damaged++;
       continue;
     }
+    const objects = new ObjectCursor(columns.objects);
     for (let at = 0; at < columns.count; at++) {
       const timestamp = columns.timestamps[at]!;
       if (timestamp < fromMs || timestamp > toMs) continue;
@@ -66,12 +80,24 @@ function writeSamples(buffer: OfflineBuffer, options: ExportOptions, files: Samp
         result.nameless++;
         continue;
       }
-      const [low, high] = [columns.valueBits[at * 2]!, columns.valueBits[at * 2 + 1]!];
-      files.sample(row.tenant, labels, timestamp, low, high);
-      result.samples++;
+      const exported = { tenant, labels, timestamp, startTimestamp: columns.startOf(at) };
+      if (writeRow(files, exported, columns, at, objects.at(at))) result.samples++;
     }
   }
   return result;
+}
+
+/** Whether the files have a place for it. */
+function writeRow(
+  files: SampleFiles,
+  row: ExportedRow,
+  { valueBits }: SampleColumns,
+  at: number,
+  object: RowObject | undefined,
+): boolean {
+  if (object !== undefined) return files.object(row, object.kind, wholeObject(object));
+  files.sample(row, valueBits[at * 2]!, valueBits[at * 2 + 1]!);
+  return true;
 }
 
 /** Labels by epoch and id, each decoded once. */

@@ -1,9 +1,11 @@
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import type { SampleFiles } from './buffer-export.ts';
+import type { RowObject } from '../proto/sample-columns.ts';
+import type { ExportedRow, SampleFiles } from './buffer-export.ts';
 import { tenantName } from './buffer-names.ts';
 import { readValue, seriesText, timestampText, valueText } from './open-metrics-text.ts';
 
+const OTHER_FORMAT = '--format=remote-write has them';
 const STANDARD_OUTPUT = 1;
 const CHUNK_CHARACTERS = 1 << 16;
 
@@ -19,6 +21,7 @@ export class OpenMetricsFiles implements SampleFiles {
   #staleMarkers = 0;
   #payloads = 0;
   #unwritable = 0;
+  readonly #leftOut = { histogram: 0, exemplar: 0 };
   /** As text, by the bytes that the caller keeps for each series. */
   readonly #series = new Map<Uint8Array, string | undefined>();
 
@@ -29,7 +32,7 @@ export class OpenMetricsFiles implements SampleFiles {
     else mkdirSync(out, { recursive: true });
   }
 
-  sample(tenant: string, labels: Uint8Array, timestamp: number, low: number, high: number): void {
+  sample({ tenant, labels, timestamp }: ExportedRow, low: number, high: number): void {
     const value = readValue(low, high);
     if (value.kind === 'stale') {
       this.#staleMarkers++;
@@ -48,6 +51,12 @@ export class OpenMetricsFiles implements SampleFiles {
     if (open.text.length >= CHUNK_CHARACTERS) flush(open);
   }
 
+  /** Native histograms have no text, and an exemplar would have to be met before its sample. */
+  object(_row: ExportedRow, kind: RowObject['kind']): boolean {
+    this.#leftOut[kind]++;
+    return false;
+  }
+
   /** Types and help texts would have to stand in front of their samples. */
   metadata(): void {}
 
@@ -60,6 +69,8 @@ export class OpenMetricsFiles implements SampleFiles {
     const lines: [number, string][] = [
       [this.#staleMarkers, 'stale markers were left out: the text format has none'],
       [this.#payloads, 'values are a plain NaN in the text: it has no others'],
+      [this.#leftOut.histogram, `native histograms were left out: ${OTHER_FORMAT}`],
+      [this.#leftOut.exemplar, `exemplars were left out: ${OTHER_FORMAT}`],
       [this.#unwritable, 'samples were left out: the text format cannot hold their labels'],
     ];
     return lines.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`);

@@ -124,6 +124,7 @@ async function replayAll(
   const deps = {
     store,
     kind: to.kind,
+    protocol: to.protocol,
     post: destination.post,
     keep: flags['keep'] === true,
     clock: systemClock,

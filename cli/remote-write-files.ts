@@ -2,7 +2,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { encodeMetadataRequest } from '../proto/metadata-out.ts';
 import { WriteRequestEncoder } from '../proto/remote-write-out.ts';
-import type { SampleFiles } from './buffer-export.ts';
+import type { RowObject } from '../proto/sample-columns.ts';
+import type { ExportedRow, SampleFiles } from './buffer-export.ts';
 import { tenantName } from './buffer-names.ts';
 
 /** A body that every receiver takes. */
@@ -12,7 +13,9 @@ interface Open {
   encoder: WriteRequestEncoder;
   samples: number;
   bodies: number;
+  /** Of the TimeSeries that was begun last, and what it holds: never floats and histograms. */
   labels: Uint8Array | undefined;
+  holds: 'sample' | 'histogram' | undefined;
   metadata: Uint8Array[];
 }
 
@@ -23,20 +26,22 @@ interface Open {
 export class RemoteWriteFiles implements SampleFiles {
   readonly #folder: string;
   readonly #tenants = new Map<string, Open>();
+  #startTimestamps = 0;
 
   constructor(folder: string) {
     this.#folder = folder;
     mkdirSync(folder, { recursive: true });
   }
 
-  sample(tenant: string, labels: Uint8Array, timestamp: number, low: number, high: number): void {
-    const open = this.#open(tenant);
-    if (open.labels !== labels) {
-      open.encoder.series(labels, 0, labels.length);
-      open.labels = labels;
-    }
-    open.encoder.sample(timestamp, low, high);
-    if (++open.samples === SAMPLES_MAX) this.#writeBody(tenant, open);
+  sample(row: ExportedRow, low: number, high: number): void {
+    this.#begin(row, 'sample').encoder.sample(row.timestamp, low, high);
+    this.#end(row);
+  }
+
+  object(row: ExportedRow, kind: RowObject['kind'], bytes: Uint8Array): boolean {
+    this.#begin(row, kind).encoder[kind](row.timestamp, bytes);
+    this.#end(row);
+    return true;
   }
 
   metadata(tenant: string, record: Uint8Array): void {
@@ -49,14 +54,37 @@ export class RemoteWriteFiles implements SampleFiles {
       if (open.metadata.length === 0) continue;
       this.#write(tenant, 'metadata.snappy', encodeMetadataRequest(open.metadata));
     }
-    return [];
+    const starts = this.#startTimestamps;
+    return starts > 0
+      ? [`${starts} start timestamps were left out: remote write 1.0 has none`]
+      : [];
+  }
+
+  /** Begins a TimeSeries where the row does not belong to the last one. */
+  #begin({ tenant, labels }: ExportedRow, kind: RowObject['kind'] | 'sample'): Open {
+    const open = this.#open(tenant);
+    const isMixed = kind !== 'exemplar' && open.holds !== undefined && open.holds !== kind;
+    if (open.labels !== labels || isMixed) {
+      open.encoder.series(labels, 0, labels.length);
+      open.labels = labels;
+      open.holds = undefined;
+    }
+    if (kind !== 'exemplar') open.holds = kind;
+    return open;
+  }
+
+  #end({ tenant, startTimestamp }: ExportedRow): void {
+    if (startTimestamp !== 0) this.#startTimestamps++;
+    const open = this.#open(tenant);
+    if (++open.samples === SAMPLES_MAX) this.#writeBody(tenant, open);
   }
 
   #open(tenant: string): Open {
     let open = this.#tenants.get(tenant);
     if (open === undefined) {
       const encoder = new WriteRequestEncoder();
-      open = { encoder, samples: 0, bodies: 0, labels: undefined, metadata: [] };
+      const none = { labels: undefined, holds: undefined };
+      open = { encoder, samples: 0, bodies: 0, ...none, metadata: [] };
       this.#tenants.set(tenant, open);
       mkdirSync(join(this.#folder, tenantName(tenant)), { recursive: true });
     }
@@ -68,6 +96,7 @@ export class RemoteWriteFiles implements SampleFiles {
     this.#write(tenant, `${String(open.bodies).padStart(8, '0')}.snappy`, open.encoder.finish());
     open.samples = 0;
     open.labels = undefined;
+    open.holds = undefined;
   }
 
   #write(tenant: string, name: string, body: Uint8Array): void {

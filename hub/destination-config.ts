@@ -10,9 +10,11 @@ import {
   tokenFile,
 } from '../base/settings.ts';
 import type { DestinationKind } from '../proto/outcome.ts';
+import type { WriteProtocol } from '../proto/write-encoder.ts';
 
 export interface DestinationConfig {
   kind: DestinationKind;
+  protocol: WriteProtocol;
   url: string;
   tenantHeader: string;
   /** The whole Authorization header. */
@@ -44,13 +46,18 @@ const KINDS = [
   'generic',
 ] as const satisfies DestinationKind[];
 
+const PROTOCOLS = ['v1', 'v2'] as const satisfies WriteProtocol[];
+
 const labelName = text('the name of a label', /^[a-zA-Z_][a-zA-Z0-9_]{0,255}$/);
 
 /** The section `destination` of a hub's file; `folder` is where paths in it start. */
 export function destinationSection(folder: string) {
   return section({
     kind: choice(KINDS).describe('Decides what an answer of 400 means; `generic` when unlisted.'),
-    url: httpUrl().describe('Where remote write 1.0 is accepted.'),
+    protocol: choice(PROTOCOLS)
+      .prefault('v1')
+      .describe('Version of remote write that `url` takes: 1.0, or 2.0 with start timestamps too.'),
+    url: httpUrl().describe('Where remote write is accepted.'),
     tenant_header: text('the name of an HTTP header', /^[a-zA-Z0-9-]{1,100}$/)
       .prefault('X-Scope-OrgID')
       .describe('Header that carries the tenant.'),
@@ -115,6 +122,7 @@ type DestinationSection = z.infer<ReturnType<typeof destinationSection>>;
 export function toDestination(destination: DestinationSection): DestinationConfig {
   return {
     kind: destination.kind,
+    protocol: destination.protocol,
     url: destination.url,
     tenantHeader: destination.tenant_header,
     authorization: authorization(destination),

@@ -5,7 +5,6 @@ import { type BoundedLog, boundedLog, type Log } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
 import { adminRoutes, probeRoutes } from '../base/status-routes.ts';
 import { version } from '../base/version.ts';
-import { WriteRequestEncoder } from '../proto/remote-write-out.ts';
 import { AgeLimits } from './age-limits.ts';
 import { Agents } from './agents.ts';
 import type { HubConfig } from './config.ts';
@@ -22,6 +21,7 @@ import { createDelivery } from './write/delivery.ts';
 import { Destination } from './write/destination.ts';
 import { Lanes } from './write/lanes.ts';
 import { sendMetadata } from './write/metadata-sender.ts';
+import { RequestBodies } from './write/request-bodies.ts';
 import { SetAside } from './write/set-aside.ts';
 import { createWriter } from './writer.ts';
 
@@ -60,6 +60,7 @@ export async function runHub(config: HubConfig, { log }: { log: Log }): Promise<
   const delivery = {
     kind: to.kind,
     post: destination.post,
+    bodies: new RequestBodies(to.protocol),
     setAside: new SetAside(to.setAsideAfterMs, clock),
     refused,
     ages,
@@ -68,7 +69,6 @@ export async function runHub(config: HubConfig, { log }: { log: Log }): Promise<
     metrics,
     log: lines,
   };
-  const encoder = new WriteRequestEncoder();
   const separateReplicas = to.kind === 'cortex' || to.kind === 'mimir';
   const receiver: Receiver<DictionaryCopy> = new Receiver<DictionaryCopy>({
     store,
@@ -78,7 +78,6 @@ export async function runHub(config: HubConfig, { log }: { log: Log }): Promise<
       createWriter(
         { tenant, named },
         { lanes: to.lanes, samplesPerRequestMax: to.samplesPerRequestMax, separateReplicas },
-        encoder,
         new Lanes(to.lanes, createDelivery(agent, delivery), ending.signal),
       ),
     ages,
@@ -99,7 +98,8 @@ export async function runHub(config: HubConfig, { log }: { log: Log }): Promise<
     ),
   ]);
   for (const warning of sharedTenantWarnings(config)) log.warn(warning);
-  log.info({ listen: servers[0]!.url, destination: to.url, kind: to.kind }, 'the hub is ready');
+  const { url, kind, protocol } = to;
+  log.info({ listen: servers[0]!.url, destination: url, kind, protocol }, 'the hub is ready');
   return {
     url: servers[0]!.url,
     async close(deadlineMs) {

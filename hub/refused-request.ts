@@ -10,7 +10,7 @@ export interface RefusedRequest {
   /** Samples of the body that are refused, and others that may be. */
   refused: number;
   doubtful: number;
-  /** Snappy-compressed remote write 1.0. */
+  /** As WrittenSamples reads it, whatever version of remote write was posted. */
   body: Uint8Array;
 }
 

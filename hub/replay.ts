@@ -2,17 +2,20 @@ import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import { type DestinationKind, judgeAnswer } from '../proto/outcome.ts';
 import type { Settlement } from '../proto/settlement.ts';
+import type { WriteProtocol } from '../proto/write-encoder.ts';
 import { describeRequest } from './refused/description.ts';
 import { outgoingAgain } from './refused/outgoing-again.ts';
 import type { KeptRequest, RefusedRequest } from './refused-request.ts';
 import type { RefusedStore } from './store/refused-store.ts';
 import { createDelivery } from './write/delivery.ts';
 import { messageOf, type Post, type PostResult } from './write/post.ts';
+import { RequestBodies } from './write/request-bodies.ts';
 import { SetAside } from './write/set-aside.ts';
 
 export interface ReplayDeps {
   store: Pick<RefusedStore, 'get' | 'replace'>;
   kind: DestinationKind;
+  protocol: WriteProtocol;
   post: Post;
   /** Whether the record stays as it is, whatever becomes of the samples. */
   keep: boolean;
@@ -46,10 +49,11 @@ export async function replay(id: number, deps: ReplayDeps): Promise<ReplayResult
   if (!request.isIntact) return { kind: 'damaged', request };
   const attempts = new Attempts(deps);
   const refused: RefusedRequest[] = [];
-  const { kind, clock, random, store } = deps;
+  const { kind, protocol, clock, random, store } = deps;
   const deliver = createDelivery(request.agent, {
     kind,
     post: attempts.post,
+    bodies: new RequestBodies(protocol),
     setAside: new SetAside(0, clock),
     refused: { keep: async (requests) => void refused.push(...requests) },
     // Whoever replays what was too old knows that it is.
@@ -97,9 +101,11 @@ class Attempts {
   };
 
   #look(result: PostResult): void {
-    const { kind, clock } = this.#deps;
+    const { kind, protocol, clock } = this.#deps;
     const outcome =
-      result.kind === 'answer' ? judgeAnswer(kind, result.status, result.body) : NO_ANSWER;
+      result.kind === 'answer'
+        ? judgeAnswer(kind, protocol, { ...result, ...result.headers })
+        : NO_ANSWER;
     if (outcome.kind !== 'retry' && outcome.kind !== 'misconfigured') {
       this.#failures = 0;
       this.#failingSinceMs = undefined;

@@ -1,6 +1,7 @@
 import { unreachable } from '../base/assert.ts';
 import { refusalReason } from './refusal-reason.ts';
 import type { RefusalReason } from './settlement.ts';
+import type { WriteProtocol } from './write-encoder.ts';
 
 /** What stands at `destination.url`; decides what a 400 means. `generic`: anything else. */
 export type DestinationKind =
@@ -10,6 +11,17 @@ export type DestinationKind =
   | 'thanos'
   | 'victoriametrics'
   | 'generic';
+
+/** An HTTP answer to a remote write. */
+export interface WriteAnswer {
+  status: number;
+  body: string;
+  /**
+   * Samples, histograms and exemplars that a receiver of version 2.0 says it has written; undefined
+   * when it says nothing.
+   */
+  written?: number | undefined;
+}
 
 /** What an HTTP answer says about the samples of one request, and what to do next. */
 export type Outcome =
@@ -23,8 +35,11 @@ export type Outcome =
   | { kind: 'retry'; halve: boolean; mayBeStored: boolean; failed: boolean }
   /** Too large as a whole; nothing was stored. */
   | { kind: 'halve' }
-  /** One sample was refused and named, what else was refused is unknown, the rest was stored. */
-  | { kind: 'partial'; reason: RefusalReason; message: string }
+  /**
+   * Some samples were refused, the rest was stored. `written`: so many; undefined: one was named, and
+   * what else was refused is unknown.
+   */
+  | { kind: 'partial'; reason: RefusalReason; message: string; written: number | undefined }
   /** Nothing was stored because of at least one sample. */
   | { kind: 'atomic'; reason: RefusalReason; message: string }
   /** No sample is to blame: an operator has to change something. */
@@ -45,19 +60,36 @@ const TOO_LARGE = /message larger than max|message size .*larger than|too big (u
 const TOO_MANY_HA_CLUSTERS = /too many HA (replicaGroups|clusters)|err-mimir-tenant-too-many-ha/;
 
 /** Cortex and Mimir refuse a body with these before they store any of it. */
-const NOTHING_STORED = /empty labels found|snappy: |proto: |unexpected EOF/;
+const NOTHING_STORED =
+  /empty labels found|snappy: |proto: |unexpected EOF|invalid (Unit|Help)Ref|invalid labelRefs|labelRefs .* outside of symbols|must contain at least one sample or histogram/;
 
-/** Judges the answer of a destination to a remote-write 1.0 request (protocol.md). */
-export function judgeAnswer(kind: DestinationKind, status: number, body: string): Outcome {
-  const message = body.trim();
+/** What is said of a sample that comes again, once its series has moved on. */
+export const STORED_BEFORE: ReadonlySet<RefusalReason> = new Set<RefusalReason>([
+  'out_of_order',
+  'duplicate_timestamp',
+]);
+
+/** Judges the answer of a destination to a request in `protocol` (protocol.md). */
+export function judgeAnswer(
+  kind: DestinationKind,
+  protocol: WriteProtocol,
+  answer: WriteAnswer,
+): Outcome {
+  const { status } = answer;
+  const message = answer.body.trim();
   if (status === 202 && electsReplicas(kind)) return { kind: 'deduplicated' };
-  if (status >= 200 && status < 300) return { kind: 'accepted' };
+  if (status >= 200 && status < 300) {
+    // A receiver of 1.0 alone sees a message without fields, and has stored nothing.
+    const isUnderstood = protocol === 'v1' || answer.written !== undefined;
+    return isUnderstood ? { kind: 'accepted' } : { kind: 'misconfigured', message };
+  }
   if (status >= 500) return retry({ mayBeStored: true, failed: !UNAVAILABLE.has(status) });
   if (status === 429) return retry({ halve: true });
   if (status === 413) return { kind: 'halve' };
   if (RETRIED.has(status)) return retry({ mayBeStored: true });
   if (status < 400 || MISCONFIGURED.has(status)) return { kind: 'misconfigured', message };
-  return judgeRefusal(kind, status, message);
+  const written = protocol === 'v2' ? answer.written : undefined;
+  return judgeRefusal(kind, { status, message, written });
 }
 
 /** Beside the kind, what is not said is false. */
@@ -66,14 +98,32 @@ function retry(says: { halve?: true; mayBeStored?: true; failed?: boolean }): Ou
 }
 
 /** Judges a 400, a 409 and every 4xx that nobody foresaw. */
-function judgeRefusal(kind: DestinationKind, status: number, message: string): Outcome {
+function judgeRefusal(
+  kind: DestinationKind,
+  { status, message, written }: { status: number; message: string; written: number | undefined },
+): Outcome {
   if (status === 400 && TOO_LARGE.test(message)) return { kind: 'halve' };
   if (electsReplicas(kind) && TOO_MANY_HA_CLUSTERS.test(message)) {
     return { kind: 'misconfigured', message };
   }
+  // Those of Cortex and Mimir count what was valid, or nothing though something was stored.
+  if (written !== undefined && !electsReplicas(kind)) {
+    return { kind: 'partial', reason: reasonOfLines(message), message, written };
+  }
   const reason = refusalReason(message);
   const partial = storesTheRest(kind, status) && !NOTHING_STORED.test(message);
-  return { kind: partial ? 'partial' : 'atomic', reason, message };
+  return partial
+    ? { kind: 'partial', reason, message, written: undefined }
+    : { kind: 'atomic', reason, message };
+}
+
+/**
+ * The reason of a refusal that has a line for each error: the first that cannot be the echo of an
+ * earlier attempt, so that nothing else passes for one.
+ */
+function reasonOfLines(message: string): RefusalReason {
+  const reasons = message.split('\n').map(refusalReason);
+  return reasons.find((reason) => !STORED_BEFORE.has(reason)) ?? reasons[0]!;
 }
 
 function electsReplicas(kind: DestinationKind): boolean {

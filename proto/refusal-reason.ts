@@ -8,7 +8,7 @@ import type { RefusalReason } from './settlement.ts';
  */
 const MESSAGES: readonly (readonly [RefusalReason, RegExp])[] = [
   ['invalid_series', /labels? (is |are |set )?(out of order|not sorted|not in order)/],
-  ['invalid_series', /duplicate label|label name "" is not unique|too many labels/],
+  ['invalid_series', /duplicated? label|label name "" is not unique|too many labels/],
   ['invalid_series', /label (name|value) too long|labels size bytes|length of label/],
   [
     'invalid_series',
@@ -17,6 +17,7 @@ const MESSAGES: readonly (readonly [RefusalReason, RegExp])[] = [
   ['invalid_series', /invalid metric name|label(s|set| set)? (is |are )?(empty|invalid)/],
   ['invalid_series', /err-mimir-(missing-metric-name|metric-name-invalid|label|max-label)/],
   ['invalid_series', /err-mimir-(duplicate-label|labels-not-sorted)/],
+  ['invalid_series', /parsing (labels|metadata|exemplar) for series|at least one sample or hist/],
   ['series_limit', /series limit|labelset limit|err-mimir-max-series|exceeded.*active series/],
   ['duplicate_timestamp', /duplicate sample|duplicate-timestamp/],
   ['out_of_order', /out[ -]of[ -]order/],

@@ -154,7 +154,7 @@ export class SampleColumns {
   }
 }
 
-/** Finds the objects of rows that are asked for in ascending order. */
+/** Finds the objects of rows that are asked for in ascending order, as a rule. */
 export class ObjectCursor {
   readonly #objects: readonly RowObject[];
   #next = -1;
@@ -167,7 +167,8 @@ export class ObjectCursor {
   at(row: number): RowObject | undefined {
     const objects = this.#objects;
     if (objects.length === 0) return undefined;
-    if (this.#next < 0) this.#next = firstObjectFrom(objects, row);
+    const isBehind = this.#next > 0 && objects[this.#next - 1]!.row >= row;
+    if (this.#next < 0 || isBehind) this.#next = firstObjectFrom(objects, row);
     while (this.#next < objects.length && objects[this.#next]!.row < row) this.#next++;
     const object = objects[this.#next];
     return object?.row === row ? object : undefined;

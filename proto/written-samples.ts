@@ -1,16 +1,20 @@
 import { assert } from '../base/assert.ts';
 import { formatLabelSet } from './label-set.ts';
 import { readExemplar } from './objects/exemplar.ts';
-import { readHistogram, wholeObject } from './objects/histogram.ts';
+import { readHistogram } from './objects/histogram.ts';
 import { type WriteRequestSink, WriteRequestWalker } from './remote-write-in.ts';
-import type { WriteRequestEncoder } from './remote-write-out.ts';
 import { ObjectCursor, SampleColumns } from './sample-columns.ts';
 import { decodeSnappy, snappyDeclaredBytes } from './snappy.ts';
+import type { WriteEncoder } from './write-encoder.ts';
+import { encodeRows } from './written-rows.ts';
 
 const EXAMPLES_MAX = 3;
 const EXAMPLE_LENGTH_MAX = 500;
 
-/** The samples of a body that WriteRequestEncoder has written, in the order in which they stand. */
+/**
+ * The samples of a body that WriteRequestEncoder has written, in the order in which they stand:
+ * version 1.0, whatever the destination speaks, with start timestamps where they were known.
+ */
 export class WrittenSamples implements WriteRequestSink {
   /** `labels` fields by TimeSeries. */
   readonly #labels: Uint8Array[] = [];
@@ -32,14 +36,16 @@ export class WrittenSamples implements WriteRequestSink {
     this.#labels.push(bytes.slice(from, to));
   }
 
-  sample(timestamp: number, low: number, high: number): void {
+  sample(timestamp: number, low: number, high: number, startTimestamp: number): void {
     this.#columns.push(this.#labels.length - 1, timestamp, low, high);
+    this.#columns.setStart(this.count - 1, startTimestamp);
   }
 
   histogram(bytes: Uint8Array, from: number, to: number): void {
     const histogram = readHistogram(bytes, from, to);
-    const { timestamp } = histogram;
+    const { timestamp, startTimestamp } = histogram;
     this.#columns.pushObject('histogram', this.#labels.length - 1, timestamp, histogram.bytes);
+    this.#columns.setStart(this.count - 1, startTimestamp);
   }
 
   exemplar(bytes: Uint8Array, from: number, to: number): void {
@@ -77,11 +83,18 @@ export class WrittenSamples implements WriteRequestSink {
     return formatLabelSet(this.#labels[this.#columns.ids[row]!]!);
   }
 
-  /** Rows of samples before which none of their series stands. */
+  /** Whether `row` is an exemplar, which is nothing without a sample. */
+  isExemplar(row: number): boolean {
+    return new ObjectCursor(this.#columns.objects).at(row)?.kind === 'exemplar';
+  }
+
+  /** Rows of samples before which none of their series stands; no exemplars. */
   firstOfEachSeries(): number[] {
     const rows: number[] = [];
     const seen = new Set<string>();
+    const objects = new ObjectCursor(this.#columns.objects);
     for (let row = 0; row < this.count; row++) {
+      if (objects.at(row)?.kind === 'exemplar') continue;
       const series = this.seriesOf(row);
       if (!seen.has(series)) rows.push(row);
       seen.add(series);
@@ -90,16 +103,11 @@ export class WrittenSamples implements WriteRequestSink {
   }
 
   /** A body with samples [from, to) and no others. */
-  encode(encoder: WriteRequestEncoder, from: number, to: number): Uint8Array {
-    const { ids, timestamps, valueBits } = this.#columns;
-    const objects = new ObjectCursor(this.#columns.objects);
-    for (let row = from; row < to; row++) {
-      const labels = this.#labels[ids[row]!]!;
-      if (row === from || ids[row] !== ids[row - 1]) encoder.series(labels, 0, labels.length);
-      const object = objects.at(row);
-      if (object !== undefined) encoder[object.kind](timestamps[row]!, wholeObject(object));
-      else encoder.sample(timestamps[row]!, valueBits[row * 2]!, valueBits[row * 2 + 1]!);
-    }
-    return encoder.finish();
+  encode(encoder: WriteEncoder, from: number, to: number): Uint8Array {
+    const rows = Uint32Array.from({ length: to - from }, (_, at) => from + at);
+    return encodeRows(encoder, this.#columns, rows, (id) => {
+      const labels = this.#labels[id]!;
+      encoder.series(labels, 0, labels.length);
+    });
   }
 }

@@ -7,7 +7,7 @@ import { PartialWriteWalker } from '../../proto/remote-write-2-in.ts';
 import { WriteRequestWalker } from '../../proto/remote-write-in.ts';
 import type { SampleColumns } from '../../proto/sample-columns.ts';
 import { FULL, type NewEntries, type SeriesLookup } from '../../proto/series-lookup.ts';
-import { isTenant, TENANT_FORM } from '../../proto/tenant.ts';
+import type { SendersConfig } from '../senders-config.ts';
 import {
   type Answer,
   malformed,
@@ -20,9 +20,10 @@ import {
   unavailable,
 } from './answers.ts';
 import { BodyDecoder } from './body-decoder.ts';
-import { mediaOf, type Version } from './headers.ts';
+import { type Media, mediaOf, type Version } from './headers.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import { ParsedRequest } from './parsed-request.ts';
+import { Senders } from './senders.ts';
 
 /** Samples of one tenant and the dictionary entries that must be durable with or before them. */
 export interface IngestBatch {
@@ -36,12 +37,12 @@ export type AppendOutcome =
   | { kind: 'unavailable'; reason: string; retryAfterMs: number };
 
 export interface IngestLimits {
-  /** Tenant of requests without X-Scope-OrgID; empty: the hub's default for this agent. */
-  defaultTenant: string;
   /** Compressed. */
   bodyBytesMax: number;
   decodedBytesMax: number;
   requestTimeoutMs: number;
+  /** How far in the future samples may be; 0: not limited. */
+  aheadMaxMs: number;
   /** Bodies and decoded bytes of all requests that have not been answered yet. */
   inFlightBytesMax: number;
 }
@@ -49,6 +50,8 @@ export interface IngestLimits {
 export interface IngestMetrics {
   /** What was stored, and the size of the body it came in. */
   received(what: Received, bodyBytes: number): void;
+  /** Series that a rule of the filter drops, by its number. */
+  filtered(rule: number, dropped: { samples: number; bytes: number }): void;
   /** Samples refused here, for good. */
   refused(reason: string, samples: number): void;
   answered(status: number): void;
@@ -63,7 +66,9 @@ export interface IngestOptions {
   append(batch: IngestBatch): Promise<AppendOutcome>;
   /** Why nothing can be stored at present: then no series may be looked up either. */
   unavailable(): { reason: string; retryAfterMs: number } | undefined;
-  limits: IngestLimits;
+  /** These two are looked at in each request: they may change. */
+  readonly senders: SendersConfig;
+  readonly limits: IngestLimits;
   metrics: IngestMetrics;
   log: Log;
   clock: Clock;
@@ -87,6 +92,7 @@ export function createIngest(options: IngestOptions): Handler {
 class Ingest {
   readonly #options: IngestOptions;
   readonly #log: BoundedLog;
+  #senders: Senders;
   readonly #budget: MemoryBudget;
   // Parsing never waits, so one of each serves all.
   readonly #decoder: BodyDecoder;
@@ -98,6 +104,7 @@ class Ingest {
   constructor(options: IngestOptions) {
     this.#options = options;
     this.#log = boundedLog(options.log, { perMinute: LOG_LINES_PER_MINUTE }, options.clock);
+    this.#senders = new Senders(options.senders, this.#log);
     this.#budget = new MemoryBudget(options.limits.inFlightBytesMax);
     this.#decoder = new BodyDecoder(options.limits.decodedBytesMax);
   }
@@ -105,22 +112,27 @@ class Ingest {
   /** Headers are judged before the body is touched. */
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const media = mediaOf(request.headers);
-    let answer: Answer | undefined;
-    if (request.method !== 'POST') answer = methodNotAllowed;
-    else if (media.kind === 'unsupported') answer = { status: 415, text: media.why };
-    else answer = await this.#answer(request, media.version);
+    const answer = await this.#judge(request, media);
     if (answer === undefined) return;
     this.#options.metrics.answered(answer.status);
     sendAnswer(response, answer, media);
   }
 
+  async #judge(request: IncomingMessage, media: Media): Promise<Answer | undefined> {
+    if (request.method !== 'POST') return methodNotAllowed;
+    const sender = this.#sendersNow().admit(request);
+    if (sender.kind === 'refused') return sender;
+    if (media.kind === 'unsupported') return { status: 415, text: media.why };
+    return this.#answer(request, sender.tenant, media.version);
+  }
+
   /** Undefined when the client has gone. */
-  async #answer(request: IncomingMessage, version: Version): Promise<Answer | undefined> {
-    const { bodyBytesMax, requestTimeoutMs, defaultTenant } = this.#options.limits;
-    const tenant = request.headers['x-scope-orgid'] ?? defaultTenant;
-    if (typeof tenant !== 'string' || (tenant !== defaultTenant && !isTenant(tenant))) {
-      return { status: 400, text: `X-Scope-OrgID: not a tenant: expected ${TENANT_FORM}` };
-    }
+  async #answer(
+    request: IncomingMessage,
+    tenant: string,
+    version: Version,
+  ): Promise<Answer | undefined> {
+    const { bodyBytesMax, requestTimeoutMs } = this.#options.limits;
     const bodyBytes = expectedBodyBytes(request, bodyBytesMax);
     if (!this.#budget.reserve(bodyBytes)) return overloaded();
     let body: Body;
@@ -173,7 +185,10 @@ class Ingest {
     if (pause !== undefined) return unavailable(pause.reason, pause.retryAfterMs);
     const tenantNumber = series.tenant(tenant);
     if (tenantNumber === FULL) return this.#dictionaryFull('too many tenants');
-    const parsed = new ParsedRequest(series, tenantNumber, this.#samplesExpected);
+    const parsed = new ParsedRequest(series, tenantNumber, {
+      capacity: this.#samplesExpected,
+      newestMs: this.#newestMs(),
+    });
     try {
       const decoded = this.#decoder.decode(body, decodedBytes);
       const walker = version === 1 ? this.#walker : this.#partialWalker;
@@ -193,8 +208,11 @@ class Ingest {
       const outcome = await append(newEntries === undefined ? batch : { ...batch, newEntries });
       if (outcome.kind === 'unavailable') return unavailable(outcome.reason, outcome.retryAfterMs);
     }
-    const written = { samples: columns.count - exemplars, histograms, exemplars };
-    metrics.received(written, body.length);
+    const stored = { samples: columns.count - exemplars, histograms, exemplars };
+    metrics.received(stored, body.length);
+    for (const { rule, ...what } of parsed.dropped.byRule()) metrics.filtered(rule, what);
+    // What filters have dropped was handled, too.
+    const written = sumOf(stored, parsed.filtered);
     this.#reportLeftOut(parsed);
     return { ...this.#settle(tenant, version, parsed), written };
   }
@@ -212,6 +230,17 @@ class Ingest {
     this.#samplesExpected = Math.min(Math.max(samples, SAMPLES_EXPECTED_MIN), SAMPLES_EXPECTED_MAX);
   }
 
+  #sendersNow(): Senders {
+    const { senders } = this.#options;
+    if (senders !== this.#senders.config) this.#senders = new Senders(senders, this.#log);
+    return this.#senders;
+  }
+
+  #newestMs(): number {
+    const { aheadMaxMs } = this.#options.limits;
+    return aheadMaxMs === 0 ? Number.POSITIVE_INFINITY : this.#options.clock.now() + aheadMaxMs;
+  }
+
   #dictionaryFull(reason: string): Answer {
     this.#log.error('dictionary full', { reason }, 'requests with new series are put off');
     return unavailable(reason, FULL_RETRY_AFTER_MS);
@@ -225,6 +254,14 @@ class Ingest {
       this.#log.warn('metadata', { count: metadataLeftOut }, 'metadata records left out');
     }
   }
+}
+
+function sumOf(one: Received, other: Received): Received {
+  return {
+    samples: one.samples + other.samples,
+    histograms: one.histograms + other.histograms,
+    exemplars: one.exemplars + other.exemplars,
+  };
 }
 
 /** Length of the body as far as it is known before it comes. */

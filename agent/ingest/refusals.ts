@@ -3,10 +3,17 @@ import {
   LABEL_SET_BYTES_MAX,
   type LabelSetRefusal,
 } from '../../proto/label-set.ts';
-import type { Refusal } from '../../proto/series-lookup.ts';
+import type { LimitRefusal, Refusal } from '../../proto/series-lookup.ts';
+
+type TimestampRefusal = 'timestamp_out_of_range' | 'timestamp_in_future';
 
 /** Label values of `starferry_agent_refused_samples_total`. */
-export type RefusedReason = LabelSetRefusal | 'timestamp_out_of_range' | 'histogram';
+export type RefusedReason = LabelSetRefusal | LimitRefusal | TimestampRefusal | 'histogram';
+
+const TIMESTAMP_LIMITS: Record<TimestampRefusal, string> = {
+  timestamp_out_of_range: 'beyond ±2^53 ms',
+  timestamp_in_future: 'further in the future than limits.creation_grace_period',
+};
 
 /** As much of a label set as a message shows. */
 const SHOWN_CHARS_MAX = 500;
@@ -15,7 +22,7 @@ const LIST_CHARS_MAX = 8192;
 
 const NOUNS = {
   series: 'series refused',
-  timestamp: 'samples with a timestamp beyond ±2^53 ms refused',
+  timestamp: 'samples refused by their timestamp',
   histogram: 'histograms refused',
   exemplar: 'exemplars refused',
 };
@@ -46,10 +53,10 @@ export class Refusals {
   }
 
   /** A sample of the series with the labels in bytes [from, to). */
-  addTimestamp(bytes: Uint8Array, from: number, to: number): void {
-    const what = 'timestamp beyond ±2^53 ms for series';
+  addTimestamp(reason: TimestampRefusal, bytes: Uint8Array, from: number, to: number): void {
+    const what = `timestamp ${TIMESTAMP_LIMITS[reason]} for series`;
     this.#add('timestamp', () => `${what} ${shownLabels(bytes, from, to)}`);
-    this.#count('timestamp_out_of_range', 1);
+    this.#count(reason, 1);
   }
 
   /** A native histogram of the series with the labels in bytes [from, to). */
@@ -100,7 +107,7 @@ export class Refusals {
 
 /** Where Prometheus refuses the same, in its words. */
 function describeRefusal(refusal: Refusal, bytes: Uint8Array, from: number, to: number): string {
-  const { reason, label = '' } = refusal;
+  const { reason, label = '', detail = '' } = refusal;
   const invalid = 'invalid metric name or labels, got';
   switch (reason) {
     case 'no_labels':
@@ -117,6 +124,12 @@ function describeRefusal(refusal: Refusal, bytes: Uint8Array, from: number, to: 
       return `labels of ${to - from} bytes, over the limit of ${LABEL_SET_BYTES_MAX}`;
     case 'malformed':
       return 'labels that are no protobuf';
+    case 'too_many_labels':
+    case 'label_name_too_long':
+    case 'label_value_too_long':
+    case 'name_scheme':
+    case 'too_many_series':
+      return `${shown(detail)} in ${shownLabels(bytes, from, to)}`;
   }
 }
 

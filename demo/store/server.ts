@@ -55,6 +55,8 @@ function pushTo(store: Store, clock: Clock): Handler {
     const refusals: string[] = [];
     store.transact(() => {
       for (const { labels, samples } of written) {
+        // It holds floats only: of native histograms and exemplars nothing is kept.
+        if (samples.length === 0) continue;
         const series = store.open(tenant, labels);
         for (const sample of samples) {
           const outcome = store.add(series, sample);

@@ -1,41 +1,33 @@
 import { unreachable } from '../../base/assert.ts';
 import { Backoff } from '../../base/backoff.ts';
 import type { Clock } from '../../base/clock.ts';
-import type { BoundedLog } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import { parseRetryAfter } from '../../base/retry-after.ts';
 import { type DestinationKind, judgeAnswer, type Outcome } from '../../proto/outcome.ts';
 import type { OutgoingRequest } from '../../proto/remote-write-out.ts';
-import { emptySettlement, type RefusalReason } from '../../proto/settlement.ts';
 import { WrittenSamples } from '../../proto/written-samples.ts';
 import type { RefusedSink } from '../refused-request.ts';
+import { Account, type AccountTools, cut } from './account.ts';
 import type { Deliver, DeliveryResult, DeliverySignals } from './lanes.ts';
 import { misconfigurationAdvice } from './misconfiguration.ts';
 import { messageOf, type Post, type PostResult } from './post.ts';
-import { type RefusedPart, RefusedParts } from './refused-parts.ts';
 import type { FailingPart, Others, SetAside } from './set-aside.ts';
-import { isTaken, laterSample, STORED_BEFORE } from './witness.ts';
+import { isTaken, laterSample } from './witness.ts';
 import type { WriteMetrics } from './write-metrics.ts';
 
-export interface DeliveryTools {
+export interface DeliveryTools extends AccountTools {
   kind: DestinationKind;
   post: Post;
   setAside: SetAside;
   refused: RefusedSink;
-  /** Told of each refusal: some say how old samples may be. */
-  ages: { refused(tenant: string, reason: RefusalReason): void };
   clock: Clock;
   random: Random;
   metrics: WriteMetrics;
-  log: BoundedLog;
 }
 
 const BACKOFF = { minMs: 100, maxMs: 30_000 };
 const MISCONFIGURED_WAIT_MIN_MS = 30_000;
 const MISCONFIGURED_WAIT_MAX_MS = 60_000;
-
-/** Messages of destinations in the log, in characters. */
-const MESSAGE_LENGTH_MAX = 1024;
 
 /** Samples [from, to) of a request, not yet answered for. */
 interface Part extends FailingPart {
@@ -61,8 +53,7 @@ class Delivery {
   readonly #tools: DeliveryTools;
   readonly #signals: DeliverySignals;
   readonly #backoff: Backoff;
-  readonly #settlement = emptySettlement();
-  readonly #refused = new RefusedParts();
+  readonly #account: Account;
   /** What remains, in the order in which it is to be written: the next part is the last. */
   readonly #parts: Part[];
   #misconfigured = false;
@@ -77,6 +68,7 @@ class Delivery {
     this.#request = request;
     this.#tools = tools;
     this.#signals = signals;
+    this.#account = new Account(agent, request, tools);
     this.#backoff = new Backoff(BACKOFF, tools.random);
     const { count, mayBeRedelivered } = request;
     const well = { failedAtMs: undefined, failedForMs: 0, gapMs: 0, search: undefined };
@@ -87,9 +79,8 @@ class Delivery {
     const result = await this.#write();
     // Before the agent is told: it forgets the samples then. After a cancellation as well, since
     // what comes again may be taken for redelivered.
-    const { refused } = this.#tools;
-    const requests = this.#refused.requests(this.#agent, this.#request);
-    if (requests.length > 0) await refused.keep(requests);
+    const requests = this.#account.refusedRequests();
+    if (requests.length > 0) await this.#tools.refused.keep(requests);
     return result;
   }
 
@@ -101,17 +92,19 @@ class Delivery {
       if (end.aborted && result.kind === 'failed') return this.#cancelled();
       await this.#follow(part, this.#judge(result), result);
     }
-    return { kind: 'settled', settlement: this.#settlement };
+    return { kind: 'settled', settlement: this.#account.settlement };
   }
 
   #attempt(part: Part): Promise<PostResult> {
-    return this.#post(this.#request.encode(part.from, part.to), part.attempts++);
+    const { bodies } = this.#tools;
+    return this.#post(bodies.posted(this.#request, part.from, part.to), part.attempts++);
   }
 
   async #post(body: Uint8Array, attempt: number): Promise<PostResult> {
-    const { post, metrics } = this.#tools;
+    const { post, metrics, bodies } = this.#tools;
     const { tenant } = this.#request;
-    const result = await post({ tenant, body, attempt, signal: this.#signals.end });
+    const { protocol } = bodies;
+    const result = await post({ tenant, protocol, body, attempt, signal: this.#signals.end });
     if (result.kind === 'answer') metrics.request(String(result.status));
     else metrics.request(result.timedOut ? 'timeout' : 'network');
     return result;
@@ -119,7 +112,8 @@ class Delivery {
 
   #judge(result: PostResult): Outcome {
     if (result.kind === 'answer') {
-      return judgeAnswer(this.#tools.kind, result.status, result.body);
+      const { kind, bodies } = this.#tools;
+      return judgeAnswer(kind, bodies.protocol, { ...result, ...result.headers });
     }
     return { kind: 'retry', halve: false, mayBeStored: result.mayHaveArrived, failed: false };
   }
@@ -131,10 +125,12 @@ class Delivery {
     if (outcome.kind !== 'retry' || !outcome.failed) part.failedAtMs = undefined;
     if (isTaken(outcome)) this.#noteTaken(part);
     const count = part.to - part.from;
+    const account = this.#account;
+    const message = messageOf(result);
     switch (outcome.kind) {
       case 'accepted':
       case 'deduplicated':
-        this.#settlement[outcome.kind] += count;
+        account.settlement[outcome.kind] += count;
         return;
       case 'retry':
         part.mayBeStored ||= outcome.mayBeStored;
@@ -144,17 +140,18 @@ class Delivery {
         return this.#waitForRetry(result);
       case 'halve':
         if (count > 1) this.#halve(part);
-        else this.#refuse({ ...part, reason: 'too_large', message: messageOf(result), refused: 1 });
+        else account.refuse(part, { reason: 'too_large', message }, 1);
         return;
       case 'partial':
-        this.#settlePartial(part, outcome.reason, messageOf(result));
+        account.settlePartial(part, outcome, message);
         return;
       case 'atomic':
         if (count > 1) this.#halve(part);
-        else if (this.#isRedelivery(part, outcome.reason)) this.#settlement.redelivered++;
-        else this.#refuse({ ...part, ...outcome, message: messageOf(result), refused: 1 });
+        else account.settleRefused(part, { reason: outcome.reason, message });
         return;
       case 'misconfigured':
+        // Something before the destination may have taken the headers out of its answer.
+        part.mayBeStored ||= result.kind === 'answer' && result.status < 300;
         this.#parts.push(part);
         return this.#waitForOperator(result);
       default:
@@ -178,9 +175,9 @@ class Delivery {
         this.#halve(part);
         return this.#waitForRetry(result);
       case 'set aside': {
-        const refused = part.to - part.from;
-        this.#refuse({ ...part, reason: 'set_aside', message: messageOf(result), refused });
-        if (refused === 1) setAside.remember(tenant, series());
+        const count = part.to - part.from;
+        this.#account.refuse(part, { reason: 'set_aside', message: messageOf(result) }, count);
+        if (count === 1) setAside.remember(tenant, series());
         this.#backoff.reset();
         return;
       }
@@ -191,10 +188,10 @@ class Delivery {
 
   /** Sends a sample once more that was taken before, or one of this request ahead of its turn. */
   async #tryOthers(part: Part): Promise<Others> {
-    const { setAside } = this.#tools;
+    const { setAside, bodies } = this.#tools;
     const { tenant } = this.#request;
     const witness = setAside.witness(tenant);
-    const body = witness ?? laterSample(this.#request, part.from, part.attempts);
+    const body = witness ?? laterSample(this.#request, bodies, part.from, part.attempts);
     if (body === undefined) return 'unknown';
     if (!isTaken(this.#judge(await this.#post(body, 1)))) {
       return witness === undefined ? 'unknown' : 'fail';
@@ -204,13 +201,17 @@ class Delivery {
   }
 
   /** The last sample of a part is the newest of its series: it would be taken once more. */
-  #noteTaken({ to }: Part): void {
-    const { setAside } = this.#tools;
-    setAside.taken(this.#request.tenant, () => this.#request.encode(to - 1, to));
+  #noteTaken({ from, to }: Part): void {
+    const { setAside, bodies } = this.#tools;
+    const request = this.#request;
+    let row = to - 1;
+    while (row >= from && request.isExemplar(row)) row--;
+    if (row >= from) setAside.taken(request.tenant, () => bodies.posted(request, row, row + 1));
   }
 
   #seriesOf(row: number): string {
-    return new WrittenSamples(this.#request.encode(row, row + 1)).seriesOf(0);
+    const body = this.#tools.bodies.kept(this.#request, row, row + 1);
+    return new WrittenSamples(body).seriesOf(0);
   }
 
   /** Puts back both halves of a part, the earlier one to be written first; a single one whole. */
@@ -218,35 +219,6 @@ class Delivery {
     const middle = Math.ceil((part.from + part.to) / 2);
     if (middle < part.to) this.#parts.push({ ...part, from: middle });
     this.#parts.push({ ...part, to: middle });
-  }
-
-  /**
-   * The rest of the part is stored, probably. The destination names only the first refusal, so
-   * when that is the echo of an earlier attempt all of the part is taken for one.
-   */
-  #settlePartial(part: Part, reason: RefusalReason, message: string): void {
-    const count = part.to - part.from;
-    if (this.#isRedelivery(part, reason)) this.#settlement.redelivered += count;
-    else this.#refuse({ ...part, reason, message, refused: 1 });
-  }
-
-  /** After an attempt whose fate is unknown, these refusals say that it had been stored. */
-  #isRedelivery(part: Part, reason: RefusalReason): boolean {
-    return part.mayBeStored && STORED_BEFORE.has(reason);
-  }
-
-  /** Gives samples up for good: counted, logged and kept. The rest of the part is doubtful. */
-  #refuse(refusal: RefusedPart): void {
-    const { from, to, reason, refused, message } = refusal;
-    const doubtful = to - from - refused;
-    const settlement = this.#settlement;
-    settlement.refused.set(reason, (settlement.refused.get(reason) ?? 0) + refused);
-    settlement.doubtful += doubtful;
-    this.#tools.ages.refused(this.#request.tenant, reason);
-    const answer = cut(message);
-    this.#refused.add({ ...refusal, message: answer });
-    const fields = { ...this.#fields(), reason, refused, doubtful, answer };
-    this.#tools.log.warn(`refused ${reason}`, fields, givenUp(reason));
   }
 
   async #waitForRetry(result: PostResult): Promise<void> {
@@ -265,7 +237,8 @@ class Delivery {
     const waitMs = MISCONFIGURED_WAIT_MIN_MS + random.float() * spreadMs;
     const status = result.kind === 'answer' ? result.status : 0;
     const answer = cut(messageOf(result));
-    const fields = { ...this.#fields(), answer, check: misconfigurationAdvice(status), waitMs };
+    const check = misconfigurationAdvice(status, this.#tools.bodies.protocol);
+    const fields = { ...this.#fields(), answer, check, waitMs };
     log.error('misconfigured', fields, 'the destination refuses everything; all data is kept');
     await clock.sleep(waitMs, this.#signals.cancel);
   }
@@ -284,14 +257,4 @@ class Delivery {
   #fields(): { agent: string; tenant: string; samples: number } {
     return { agent: this.#agent, tenant: this.#request.tenant, samples: this.#request.count };
   }
-}
-
-function givenUp(reason: RefusalReason): string {
-  return reason === 'set_aside'
-    ? 'set samples aside: the destination fails on them while it takes others'
-    : 'the destination refused a sample for good';
-}
-
-function cut(message: string): string {
-  return message.slice(0, MESSAGE_LENGTH_MAX);
 }

@@ -1,6 +1,6 @@
 import { type Dispatcher, Pool } from 'undici';
 import { Permits } from './permits.ts';
-import type { Post, PostRequest, PostResult } from './post.ts';
+import type { AnswerHeaders, Post, PostRequest, PostResult } from './post.ts';
 
 export interface DestinationOptions {
   url: string;
@@ -17,6 +17,21 @@ export interface DestinationOptions {
 }
 
 const ANSWER_BYTES_MAX = 64 * 1024;
+
+/** No blank behind the semicolon: Prometheus would take the body for version 1.0, and lose it. */
+const VERSION_HEADERS = {
+  v1: {
+    'content-type': 'application/x-protobuf',
+    'x-prometheus-remote-write-version': '0.1.0',
+  },
+  v2: {
+    'content-type': 'application/x-protobuf;proto=io.prometheus.write.v2.Request',
+    'x-prometheus-remote-write-version': '2.0.0',
+  },
+};
+const WRITTEN_HEADERS = ['samples', 'histograms', 'exemplars'].map(
+  (what) => `x-prometheus-remote-write-${what}-written`,
+);
 
 /** Failures before a connection stands. All others may have come after the body was stored. */
 const NEVER_CONNECTED = new Set([
@@ -95,27 +110,38 @@ export class Destination {
       body: request.body,
       signal,
     });
-    const retryAfter = answer.headers['retry-after'];
     return {
       kind: 'answer',
       status: answer.statusCode,
-      headers: typeof retryAfter === 'string' ? { retryAfter } : {},
+      headers: headersOf(answer.headers),
       body: await readStart(answer.body),
     };
   }
 
-  #headers({ tenant, attempt }: PostRequest): Record<string, string> {
+  #headers({ tenant, protocol, attempt }: PostRequest): Record<string, string> {
     const { tenantHeader, authorization, version } = this.#options;
     return {
       'content-encoding': 'snappy',
-      'content-type': 'application/x-protobuf',
-      'x-prometheus-remote-write-version': '0.1.0',
+      ...VERSION_HEADERS[protocol],
       'user-agent': `starferry/${version}`,
       [tenantHeader]: tenant,
       ...(authorization === undefined ? {} : { authorization }),
       ...(attempt === 0 ? {} : { 'retry-attempt': String(attempt) }),
     };
   }
+}
+
+function headersOf(headers: Dispatcher.ResponseData['headers']): AnswerHeaders {
+  const retryAfter = headers['retry-after'];
+  const counts = WRITTEN_HEADERS.map((name) => headers[name]).filter((count) => isCount(count));
+  return {
+    ...(typeof retryAfter === 'string' ? { retryAfter } : {}),
+    ...(counts.length > 0 ? { written: counts.reduce((sum, one) => sum + Number(one), 0) } : {}),
+  };
+}
+
+function isCount(header: string | string[] | undefined): boolean {
+  return typeof header === 'string' && /^\d{1,15}$/.test(header);
 }
 
 /**

@@ -23,6 +23,8 @@ const RECORDS_PER_REQUEST_MAX = 2000;
 /**
  * Tells the destination at intervals what it has forgotten: destinations keep HELP, TYPE and UNIT
  * in memory only. It crosses the border once, and from here as often as Prometheus would send it.
+ * Always in version 1.0: in 2.0 metadata hangs on a TimeSeries with samples, and it is known here by
+ * family, not by series.
  *
  * Metadata is no sample: a failure is logged and mended by the next round.
  */
@@ -38,7 +40,7 @@ export async function sendMetadata(
       for (let from = 0; from < all.length; from += RECORDS_PER_REQUEST_MAX) {
         if (signal.aborted) return;
         const body = encodeMetadataRequest(all.slice(from, from + RECORDS_PER_REQUEST_MAX));
-        const result = await post({ tenant, body, attempt: 0, signal });
+        const result = await post({ tenant, protocol: 'v1', body, attempt: 0, signal });
         const isDone = result.kind === 'answer' && result.status < 300;
         if (isDone || signal.aborted) continue;
         log.warn(

@@ -1,5 +1,13 @@
+import type { WriteProtocol } from '../../proto/write-encoder.ts';
+
 /** What an operator should look at when the destination answers with `status`. */
-export function misconfigurationAdvice(status: number): string {
+export function misconfigurationAdvice(status: number, protocol: WriteProtocol): string {
+  if (status < 300) {
+    return (
+      'destination.protocol: v1, as what answers there seems to take remote write 1.0 only: its ' +
+      'answer lacks the headers X-Prometheus-Remote-Write-*-Written'
+    );
+  }
   switch (status) {
     case 401:
     case 403:
@@ -9,7 +17,10 @@ export function misconfigurationAdvice(status: number): string {
     case 405:
       return 'the path in destination.url: Cortex takes writes at /api/v1/push';
     case 415:
-      return 'destination.url: what answers there does not take remote write 1.0';
+      return protocol === 'v2'
+        ? 'destination.protocol: v1, as remote write 2.0 is not taken there; Cortex takes it with ' +
+            '-distributor.remote-writev2-enabled'
+        : 'destination.protocol: v2 or destination.url, as remote write 1.0 is not taken there';
     case 400:
       return 'the limits of the tenant at the destination, such as its number of HA clusters';
     default:

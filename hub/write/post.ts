@@ -1,7 +1,10 @@
+import type { WriteProtocol } from '../../proto/write-encoder.ts';
+
 /** One attempt to write a body. */
 export interface PostRequest {
   tenant: string;
-  /** Snappy-compressed remote-write 1.0. */
+  /** What `body` is, compressed with snappy. */
+  protocol: WriteProtocol;
   body: Uint8Array;
   /** 0 for the first attempt, then counting. */
   attempt: number;
@@ -9,9 +12,15 @@ export interface PostRequest {
   signal: AbortSignal;
 }
 
+/** `written`: samples, histograms and exemplars that a receiver of version 2.0 has written. */
+export interface AnswerHeaders {
+  retryAfter?: string;
+  written?: number;
+}
+
 export type PostResult =
   /** `body` is cut after a limit: it is a message for people. */
-  | { kind: 'answer'; status: number; headers: { retryAfter?: string }; body: string }
+  | { kind: 'answer'; status: number; headers: AnswerHeaders; body: string }
   /** No answer. `mayHaveArrived` is false only when the body certainly never left. */
   | { kind: 'failed'; message: string; timedOut: boolean; mayHaveArrived: boolean };
 

@@ -1,6 +1,7 @@
 import type { OutgoingRequest } from '../../proto/remote-write-out.ts';
 import type { RefusalReason } from '../../proto/settlement.ts';
 import type { RefusedRequest } from '../refused-request.ts';
+import type { RequestBodies } from './request-bodies.ts';
 
 /** Samples [from, to) of a request that met with one answer. */
 export interface RefusedPart {
@@ -8,7 +9,7 @@ export interface RefusedPart {
   to: number;
   reason: RefusalReason;
   message: string;
-  /** How many of them are refused; the others are doubtful. */
+  /** How many of them are refused; which ones is not known unless it is all of them. */
   refused: number;
 }
 
@@ -29,7 +30,7 @@ export class RefusedParts {
   }
 
   /** Each part with the body that holds its samples and no others. */
-  requests(agent: string, request: OutgoingRequest): RefusedRequest[] {
+  requests(agent: string, request: OutgoingRequest, bodies: RequestBodies): RefusedRequest[] {
     return this.#parts.map(({ from, to, reason, message, refused }) => ({
       agent,
       tenant: request.tenant,
@@ -37,7 +38,7 @@ export class RefusedParts {
       message,
       refused,
       doubtful: to - from - refused,
-      body: request.encode(from, to),
+      body: bodies.kept(request, from, to),
     }));
   }
 }

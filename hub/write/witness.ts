@@ -1,13 +1,7 @@
-import type { Outcome } from '../../proto/outcome.ts';
+import { type Outcome, STORED_BEFORE } from '../../proto/outcome.ts';
 import type { OutgoingRequest } from '../../proto/remote-write-out.ts';
-import type { RefusalReason } from '../../proto/settlement.ts';
 import { WrittenSamples } from '../../proto/written-samples.ts';
-
-/** What is said of a sample that comes again, once its series has moved on. */
-export const STORED_BEFORE: ReadonlySet<RefusalReason> = new Set<RefusalReason>([
-  'out_of_order',
-  'duplicate_timestamp',
-]);
+import type { RequestBodies } from './request-bodies.ts';
 
 /**
  * Whether the storage behind the destination has looked at the samples, and so is not in an outage.
@@ -26,11 +20,14 @@ export function isTaken(outcome: Outcome): boolean {
  */
 export function laterSample(
   request: OutgoingRequest,
+  bodies: RequestBodies,
   from: number,
   choice: number,
 ): Uint8Array | undefined {
-  const samples = new WrittenSamples(request.encode(from, request.count));
-  const [, ...later] = samples.firstOfEachSeries();
+  const samples = new WrittenSamples(bodies.kept(request, from, request.count));
+  const later = samples.firstOfEachSeries().filter((row) => row > 0);
   const chosen = later[choice % later.length];
-  return chosen === undefined ? undefined : request.encode(from + chosen, from + chosen + 1);
+  return chosen === undefined
+    ? undefined
+    : bodies.posted(request, from + chosen, from + chosen + 1);
 }

@@ -25,8 +25,9 @@ export interface Exemplar {
 /** Takes the Exemplar message in bytes [from, to) apart; `bytes` is a copy. @throws DecodeError */
 export function readExemplar(bytes: Uint8Array, from: number, to: number): Exemplar {
   const fields = fieldsByNumber(bytes, from, to);
+  // Version 2.0 has no place for labels that cannot be read.
   for (const field of fields) {
-    if (field.number === LABELS) forEachLabel(bytes, () => undefined, field.from, field.to);
+    if (field.number === LABELS) forEachLabel(bytes, () => {}, field.from, field.to);
     else if (field.number === VALUE && bytes[field.from] !== VALUE_TAG) {
       throw new DecodeError(`Exemplar: field ${VALUE} at byte ${field.from} is no double`);
     }

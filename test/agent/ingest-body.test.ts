@@ -103,7 +103,9 @@ describe('a request of version 1', () => {
     const samples = timestamps.flatMap((timestamp) => sample(timestamp, 1n));
     const reply = await post(url, body([...up, ...samples]));
     expect(reply.status).toBe(400);
-    expect(reply.text).toContain('3 samples with a timestamp beyond ±2^53 ms refused');
+    expect(reply.text).toContain(
+      '3 samples refused by their timestamp, the first: timestamp beyond ±2^53 ms',
+    );
     expect(reply.text).toContain('for series {__name__="up"}');
     expect(buffer.samples).toEqual([' {__name__="up"} 7 1']);
     expect(counts).toMatchObject({ received: 1, 'refused timestamp_out_of_range': 3 });

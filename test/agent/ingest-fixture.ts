@@ -11,6 +11,7 @@ import {
   type IngestLimits,
   type IngestMetrics,
 } from '../../agent/ingest/ingest.ts';
+import type { SendersConfig } from '../../agent/senders-config.ts';
 import { SeriesTable } from '../../agent/series/series-table.ts';
 import { systemClock } from '../../base/clock.ts';
 import { startHttpServer } from '../../base/http-server.ts';
@@ -19,11 +20,18 @@ import { formatLabelSet } from '../../proto/label-set.ts';
 import { label, sample, writeRequest } from '../proto/wire-fixture.ts';
 
 const limitDefaults: IngestLimits = {
-  defaultTenant: '',
   bodyBytesMax: 32 * 1024 * 1024,
   decodedBytesMax: 32 * 1024 * 1024,
   requestTimeoutMs: 10_000,
+  aheadMaxMs: 0,
   inFlightBytesMax: 64 * 1024 * 1024,
+};
+
+const anybody: SendersConfig = {
+  defaultTenant: '',
+  users: [],
+  forceTenant: '',
+  tenantMap: new Map(),
 };
 
 /** A good request of one sample. */
@@ -88,6 +96,10 @@ class Counts implements IngestMetrics {
     this.#add('exemplars', exemplars);
   }
 
+  filtered(rule: number, { samples }: { samples: number }): void {
+    this.#add(`filtered ${rule}`, samples);
+  }
+
   refused(reason: string, samples: number): void {
     this.#add(`refused ${reason}`, samples);
   }
@@ -104,7 +116,11 @@ class Counts implements IngestMetrics {
 export type Fixture = Awaited<ReturnType<typeof startIngest>>;
 
 /** The real handler behind the real server, in front of a recording buffer, for one test. */
-export async function startIngest(limits: Partial<IngestLimits> = {}, seriesMax = 1000) {
+export async function startIngest(
+  limits: Partial<IngestLimits> = {},
+  seriesMax = 1000,
+  senders: Partial<SendersConfig> = {},
+) {
   const buffer = new RecordingBuffer();
   const metrics = new Counts();
   const logLines: string[] = [];
@@ -113,6 +129,7 @@ export async function startIngest(limits: Partial<IngestLimits> = {}, seriesMax 
     series: new SeriesTable({ seriesMax }),
     append: (batch) => buffer.append(batch),
     unavailable: () => buffer.pause,
+    senders: { ...anybody, ...senders },
     limits: { ...limitDefaults, ...limits },
     metrics,
     log,

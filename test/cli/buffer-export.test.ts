@@ -8,10 +8,12 @@ import { SampleColumns } from '../../proto/sample-columns.ts';
 import { openBuffer, seriesEntries, T0 } from '../agent/buffer-fixture.ts';
 import { lossAllowed, RowMap } from '../agent/salvage-check.ts';
 import { labelBytes } from '../hub/series-fixture.ts';
+import { exemplarBytes, histogramBytes } from '../proto/objects/columns-fixture.ts';
 import { DAMAGES_OF_DATABASE } from '../tools/buffer-damages.ts';
 import { debianProgram } from '../tools/debian.ts';
 import { decodeExactly, labelNotation } from '../tools/exact-remote-write.ts';
 import { seededRandom } from '../tools/seeded-random.ts';
+import { decodeWhole1 } from '../tools/whole-remote-write.ts';
 import { BufferFolders, reading, run, starferryBuffer } from './buffer-fixture.ts';
 
 let folders: BufferFolders;
@@ -104,6 +106,43 @@ describe('export', () => {
     expect(stdout.trimEnd().split('\n').sort()).toEqual(expected.sort());
   });
 
+  test('as remote write holds native histograms and exemplars, in their order', () => {
+    const dataDir = folders.workspace.subfolder('objects');
+    fillWithObjects(dataDir);
+    const out = folders.freshPath('out');
+    const { lines } = exported(dataDir, { out });
+    expect(lines).toEqual([
+      '1 start timestamps were left out: remote write 1.0 has none',
+      '4 samples of 1 tenants exported',
+    ]);
+    const labels = ['__name__', 'latency'];
+    const exemplars = [{ labels: ['trace_id', 'x'], timestamp: String(T0 + 2) }];
+    const histogram = (timestamp: number, count: number) => {
+      return expect.objectContaining({ timestamp: String(timestamp), countInt: String(count) });
+    };
+    const none = { samples: [], histograms: [], exemplars: [] };
+    const body = readFileSync(join(out, '@default', '00000001.snappy'));
+    expect(decodeWhole1(body)).toEqual([
+      { ...none, labels, histograms: [histogram(T0, 8)] },
+      { ...none, labels, samples: [{ timestamp: String(T0 + 1), value: '1' }] },
+      { ...none, labels, histograms: [histogram(T0 + 2, 9)], exemplars },
+    ]);
+  });
+
+  test('as OpenMetrics leaves native histograms and exemplars out, and says so', () => {
+    const dataDir = folders.workspace.subfolder('objects-as-text');
+    fillWithObjects(dataDir);
+    const out = folders.freshPath('out');
+    const { lines } = exported(dataDir, { format: 'openmetrics', out });
+    expect(lines).toEqual([
+      '2 native histograms were left out: --format=remote-write has them',
+      '1 exemplars were left out: --format=remote-write has them',
+      '1 samples of 1 tenants exported',
+    ]);
+    const text = readFileSync(join(out, '@default.txt'), 'utf8');
+    expect(text).toBe('latency 5e-324 1800000000.001\n# EOF\n');
+  });
+
   test('to standard output is one tenant', async () => {
     const { dataDir } = folders.filled.closed;
     const all = await starferryBuffer('export', dataDir, '--format=openmetrics', '--out=-');
@@ -158,6 +197,21 @@ function bitsOf(text: string): bigint {
 function bitsOfKnown({ key }: { key: string }): bigint {
   const [high, low] = key.split(' ').reverse().slice(0, 2).map(BigInt);
   return (high! << 32n) | low!;
+}
+
+/** A float between two native histograms, one with a start timestamp, and an exemplar. */
+function fillWithObjects(dataDir: string): void {
+  const { buffer } = openBuffer(dataDir, 'objects');
+  const columns = new SampleColumns();
+  columns.pushObject('histogram', 0, T0, histogramBytes(3, 1, 8));
+  columns.setStart(0, T0 - 1);
+  columns.push(0, T0 + 1, 1, 0);
+  columns.pushObject('histogram', 0, T0 + 2, histogramBytes(3, 1, 9));
+  columns.pushObject('exemplar', 0, T0 + 2, exemplarBytes('x'));
+  buffer.append([
+    { tenant: '', columns, newEntries: { firstId: 0, entries: seriesEntries('latency') } },
+  ]);
+  buffer.close();
 }
 
 /** One series of numbers that are hard to write, and what no text can hold. */

@@ -7,9 +7,11 @@ import { OfflineBuffer } from '../../agent/buffer/salvage/offline-buffer.ts';
 import { exportBuffer } from '../../cli/buffer-export.ts';
 import { inspect } from '../../cli/buffer-inspect.ts';
 import { verify } from '../../cli/buffer-verify.ts';
-import { openBuffer } from '../agent/buffer-fixture.ts';
+import { SampleColumns } from '../../proto/sample-columns.ts';
+import { openBuffer, seriesEntries, T0 } from '../agent/buffer-fixture.ts';
 import { RowMap } from '../agent/salvage-check.ts';
 import { Filler } from '../agent/salvage-fixture.ts';
+import { exemplarBytes, histogramBytes } from '../proto/objects/columns-fixture.ts';
 import { DAMAGES_OF_DATABASE, DAMAGES_OF_LOG } from '../tools/buffer-damages.ts';
 import { seededRandom } from '../tools/seeded-random.ts';
 import { BufferFolders, reading, starferryBuffer } from './buffer-fixture.ts';
@@ -48,6 +50,27 @@ describe('inspect', () => {
     expect(stdout).toMatch(/^@default +16 /m);
     expect(stdout).toMatch(/^[0-9a-f]{16} +1 +192 +0$/m);
     expect(stdout).toMatch(/^in use by +nobody$/m);
+  });
+});
+
+describe('a buffer with native histograms and exemplars', () => {
+  test('is inspected and verified as any other', () => {
+    const dataDir = folders.workspace.subfolder('objects');
+    const { buffer } = openBuffer(dataDir, 'objects');
+    const columns = new SampleColumns();
+    columns.pushObject('histogram', 0, T0, histogramBytes(3, 1, 8));
+    columns.setStart(0, T0 - 1);
+    columns.pushObject('exemplar', 0, T0 + 1, exemplarBytes('x'));
+    buffer.append([
+      { tenant: '', columns, newEntries: { firstId: 0, entries: seriesEntries('latency') } },
+    ]);
+    buffer.close();
+    expect(reading(dataDir, verify)).toEqual({
+      problems: [],
+      summary: `${dataDir}: OK (1 segments, 0 packs, 2 samples)`,
+    });
+    const row = reading(dataDir, inspect).match(/^@default .*$/m)?.[0];
+    expect(row).toMatch(/^@default +1 +0 +2 +\d+ +2027-01-15T08:00:00.000Z +\S+ +0$/);
   });
 });
 

@@ -43,6 +43,7 @@ test('agents and a destination are all a hub on loopback needs to be told', () =
     agents: [{ id: 'sg-prod', token: '', tenants: ['anonymous'] }],
     destination: {
       kind: 'cortex',
+      protocol: 'v1',
       url: 'http://cortex:9009/api/v1/push',
       tenantHeader: 'X-Scope-OrgID',
       authorization: undefined,
@@ -77,7 +78,7 @@ log_level: warn
 agents:
   - {id: a, token_file: token, tenants: [overseas, other]}
   - {id: b, token_file: other-token}
-destination: {kind: prometheus, url: "https://prometheus/api/v1/write", tenant_header: X-Tenant,
+destination: {kind: prometheus, protocol: v2, url: "https://prometheus/api/v1/write", tenant_header: X-Tenant,
   bearer_token_file: token, max_samples_per_request: 10, timeout: 5s, lanes: 2, max_in_flight: 3,
   ha_cluster_label: c, ha_replica_label: r, out_of_order_time_window: 2h,
   max_sample_age: 30m, max_sample_ahead: 1m, set_aside_after: 10m}
@@ -97,6 +98,7 @@ refused: {max_bytes: 5MiB, max_age: 1d}`);
     ],
     destination: {
       kind: 'prometheus',
+      protocol: 'v2',
       url: 'https://prometheus/api/v1/write',
       tenantHeader: 'X-Tenant',
       authorization: 'Bearer s3cret',
@@ -125,15 +127,15 @@ test('a hub that others can reach needs TLS, tokens and an address for its statu
   expect(errorsOf(`listen: :9202${minimal}`)).toEqual([
     'admin_listen: missing: expected an address, as listen is not loopback',
     'tls: missing: expected a section, as listen is not loopback (or allow_plaintext: true)',
-    'agents.0.token_file: missing: expected a file with a token, as listen is not loopback',
+    'agents[0].token_file: missing: expected a file with a token, as listen is not loopback',
   ]);
 });
 
 test('two agents may share neither id nor token', () => {
   const agents = 'agents: [{id: a, token_file: token}, {id: a, token_file: token}]';
   expect(errorsOf(minimal.replace(/agents: .*/, agents))).toEqual([
-    'agents.1.token_file: "token": expected a token of its own: a has the same',
-    'agents.1.id: "a": expected a unique id',
+    'agents[1].token_file: "token": expected a token of its own: a has the same',
+    'agents[1].id: "a": expected a unique id',
   ]);
 });
 

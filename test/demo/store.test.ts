@@ -5,6 +5,9 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startStore } from '../../demo/store/server.ts';
 import { encodeWriteRequest, type WrittenSeries } from '../../demo/write-request.ts';
+import { WriteRequestEncoder } from '../../proto/remote-write-out.ts';
+import { labelBytes } from '../hub/series-fixture.ts';
+import { exemplarBytes, histogramBytes } from '../proto/objects/columns-fixture.ts';
 
 const T0 = 1_800_000_000_000;
 const ONE: [number, number] = [0, 0x3ff00000];
@@ -117,6 +120,21 @@ describe('a push', () => {
       ],
     ]);
     expect(await valuesAt(5, 'b')).toEqual(['2']);
+  });
+
+  it('with native histograms and exemplars is taken, of which it keeps nothing', async () => {
+    const encoder = new WriteRequestEncoder();
+    const labels = labelBytes({ __name__: 'latency' });
+    encoder.series(labels, 0, labels.length);
+    encoder.histogram(T0, histogramBytes(3, 1, 9));
+    encoder.exemplar(T0, exemplarBytes('x'));
+    const up = labelBytes({ __name__: 'up' });
+    encoder.series(up, 0, up.length);
+    encoder.sample(T0, ...ONE);
+    const body = Buffer.from(encoder.finish());
+    const headers = { 'X-Scope-OrgID': 'anonymous' };
+    expect(await pushBytes(body, headers)).toEqual({ status: 200, text: '' });
+    expect(await valuesAt(0, '{__name__=~".+"}')).toEqual(['1']);
   });
 
   it('may repeat the newest sample of a series, but not change it', async () => {

@@ -19,7 +19,7 @@ function requestsOf(expansion: Expansion): OutgoingRequest[] {
 }
 
 function decoded(request: OutgoingRequest): ExactSeries[] {
-  return decodeExactly(request.encode(0, request.count));
+  return decodeExactly(request.encode(new WriteRequestEncoder(), 0, request.count));
 }
 
 describe('the copy of a dictionary', () => {
@@ -158,12 +158,11 @@ describe('the expansion of a batch', () => {
     }
     const rows = Array.from({ length: 5000 }, (_, at) => [pick(random, 50), at] as const);
     const columns = columnsOf(rows);
-    const expansion = expandBatch(
-      batchOf(columns),
-      copy,
-      { lanes: 3, samplesPerRequestMax: 100, separateReplicas: true },
-      new WriteRequestEncoder(),
-    );
+    const expansion = expandBatch(batchOf(columns), copy, {
+      lanes: 3,
+      samplesPerRequestMax: 100,
+      separateReplicas: true,
+    });
     const laneOfSeries = new Map<string, number>();
     const newest = new Map<string, number>();
     const seen = new Set<bigint>();
@@ -195,9 +194,7 @@ describe('the expansion of a batch', () => {
     );
     const rows = Array.from({ length: 400 }, (_, at) => [replicas[at % 2]!, at] as const);
     const options = { lanes: 1, samplesPerRequestMax: 50, separateReplicas: true };
-    const requests = requestsOf(
-      expandBatch(batchOf(columnsOf(rows)), copy, options, new WriteRequestEncoder()),
-    );
+    const requests = requestsOf(expandBatch(batchOf(columnsOf(rows)), copy, options));
     const firsts = requests.map((request) => decoded(request)[0]!.samples[0]!.timestamp);
     expect(firsts).toEqual([0, 1, 100, 101, 200, 201, 300, 301]);
   });
@@ -211,17 +208,15 @@ describe('the expansion of a batch', () => {
       [other, 1],
     ]);
     const options = { ...OPTIONS, lanes: 1, separateReplicas: false };
-    const encoder = new WriteRequestEncoder();
-    expect(requestsOf(expandBatch(batchOf(columns), copy, options, encoder))).toHaveLength(1);
+    expect(requestsOf(expandBatch(batchOf(columns), copy, options))).toHaveLength(1);
   });
 
   it('encodes any part of a request', () => {
     const copy = newDictionary();
     const id = appendSeries(copy, 'a', { __name__: 'up' });
     const columns = columnsOf([1, 2, 3, 4, 5].map((at) => [id, at] as const));
-    const encoder = new WriteRequestEncoder();
-    const [request] = requestsOf(expandBatch(batchOf(columns), copy, OPTIONS, encoder));
-    const part = decodeExactly(request!.encode(1, 4));
+    const [request] = requestsOf(expandBatch(batchOf(columns), copy, OPTIONS));
+    const part = decodeExactly(request!.encode(new WriteRequestEncoder(), 1, 4));
     expect(part.flatMap(({ samples }) => samples.map(({ timestamp }) => timestamp))).toEqual([
       2, 3, 4,
     ]);
@@ -231,7 +226,7 @@ describe('the expansion of a batch', () => {
     const copy = newDictionary();
     const id = appendSeries(copy, '', { __name__: 'up' });
     const batch = { ...batchOf(columnsOf([[id, 1]]), ''), tenant: 'overseas' };
-    const [request] = requestsOf(expandBatch(batch, copy, OPTIONS, new WriteRequestEncoder()));
+    const [request] = requestsOf(expandBatch(batch, copy, OPTIONS));
     expect(request?.tenant).toBe('overseas');
   });
 
@@ -245,7 +240,7 @@ describe('the expansion of a batch', () => {
         [mine, 1],
         [id, 1],
       ]);
-      return expandBatch(batchOf(columns), copy, OPTIONS, new WriteRequestEncoder());
+      return expandBatch(batchOf(columns), copy, OPTIONS);
     });
     expect(kinds).toEqual([
       { kind: 'foreign_series', id: theirs },
@@ -254,19 +249,14 @@ describe('the expansion of a batch', () => {
       { kind: 'unknown_series', id: 0xffff_ffff },
     ]);
     const stranger = batchOf(columnsOf([[mine, 1]]), 'nobody');
-    expect(expandBatch(stranger, copy, OPTIONS, new WriteRequestEncoder())).toEqual({
+    expect(expandBatch(stranger, copy, OPTIONS)).toEqual({
       kind: 'foreign_series',
       id: mine,
     });
   });
 
   it('makes no request of an empty batch', () => {
-    const expansion = expandBatch(
-      batchOf(columnsOf([])),
-      newDictionary(),
-      OPTIONS,
-      new WriteRequestEncoder(),
-    );
+    const expansion = expandBatch(batchOf(columnsOf([])), newDictionary(), OPTIONS);
     expect(requestsOf(expansion)).toEqual([]);
   });
 });

@@ -63,6 +63,7 @@ describe('metadata at the hub', () => {
     const known = () => [{ tenant: 'overseas', records: recordsOf(families) }];
     await sendMetadata(known, { post, clock, log }, signal);
     expect(sent.map(({ tenant }) => tenant)).toEqual(['overseas', 'overseas']);
+    expect(sent.map(({ protocol }) => protocol)).toEqual(['v1', 'v1']);
     expect(sent.map(({ body }) => familiesIn(body))).toEqual([families, families]);
     expect(slept).toEqual([60_000, 60_000, 60_000]);
   });

@@ -8,6 +8,7 @@ import { HubStore } from '../../hub/store/hub-store.ts';
 import { createDelivery } from '../../hub/write/delivery.ts';
 import { Lanes } from '../../hub/write/lanes.ts';
 import type { Post } from '../../hub/write/post.ts';
+import { RequestBodies } from '../../hub/write/request-bodies.ts';
 import { SetAside } from '../../hub/write/set-aside.ts';
 import { createWriter } from '../../hub/writer.ts';
 import { type Answer, decodeAnswer, decodeHubState, type HubState } from '../../proto/answer.ts';
@@ -16,7 +17,6 @@ import { encodeEntries } from '../../proto/dictionary/part-encoder.ts';
 import { encodeSeriesEntry } from '../../proto/dictionary-entry.ts';
 import { CHAIN_START, extendChain } from '../../proto/hash-chain.ts';
 import { PackEncoder } from '../../proto/pack.ts';
-import { WriteRequestEncoder } from '../../proto/remote-write-out.ts';
 import type { SampleColumns } from '../../proto/sample-columns.ts';
 import { type SampleEncoder, sampleFormats } from '../../proto/sample-format.ts';
 import { compressFrame } from '../../proto/zstd.ts';
@@ -106,6 +106,7 @@ export function startReceiver(
   const delivery = {
     kind: 'cortex',
     post,
+    bodies: new RequestBodies('v1'),
     setAside: new SetAside(0, clock),
     refused: { keep: async () => {} },
     ages,
@@ -114,14 +115,13 @@ export function startReceiver(
     metrics,
     log,
   } as const;
-  const encoder = new WriteRequestEncoder();
   const options = { lanes: 4, samplesPerRequestMax: 2000, separateReplicas: true };
   const receiver = new Receiver<DictionaryCopy>({
     store,
     createCopy: () => new DictionaryCopy({ clusterLabel: 'cluster', replicaLabel: '__replica__' }),
     createWriter: (agent, tenant, named) => {
       const lanes = new Lanes(4, createDelivery(agent, delivery), ending.signal);
-      return createWriter({ tenant, named }, options, encoder, lanes);
+      return createWriter({ tenant, named }, options, lanes);
     },
     ages,
     limits: { ...LIMITS, ...limits },

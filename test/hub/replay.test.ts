@@ -5,16 +5,21 @@ import type { RefusedRequest } from '../../hub/refused-request.ts';
 import { type ReplayResult, replay } from '../../hub/replay.ts';
 import { openRefusedStore, type RefusedStore, refusedFile } from '../../hub/store/refused-store.ts';
 import { Destination } from '../../hub/write/destination.ts';
-import type { Post } from '../../hub/write/post.ts';
+import type { Post, PostResult } from '../../hub/write/post.ts';
 import type { DestinationKind } from '../../proto/outcome.ts';
+import { WriteRequestEncoder } from '../../proto/remote-write-out.ts';
+import type { WriteProtocol } from '../../proto/write-encoder.ts';
+import { exemplarBytes, histogramBytes } from '../proto/objects/columns-fixture.ts';
 import {
   type CheckingDestination,
   type CheckingDestinationOptions,
   startCheckingDestination,
 } from '../tools/checking-destination.ts';
 import { seededRandom } from '../tools/seeded-random.ts';
+import { decodeWhole1, decodeWhole2 } from '../tools/whole-remote-write.ts';
 import { Workspace } from '../tools/workspace.ts';
 import { bodyOf, NEGATIVE_ZERO, type Row, refusal, STALE } from './refused-fixture.ts';
+import { labelBytes } from './series-fixture.ts';
 import { InstantClock } from './write-fixture.ts';
 
 const RECORDED_AT_MS = 1_700_000_000_000;
@@ -41,10 +46,12 @@ interface Rig {
   replay(id: number, options?: { keep?: boolean }): Promise<ReplayResult>;
 }
 
-/** A replay of the store into a real destination, a Cortex unless told otherwise. */
+/** A replay of the store into a real destination, a Cortex unless told otherwise, or `answer`. */
 async function rig(
   options: CheckingDestinationOptions = {},
   kind: DestinationKind = 'cortex',
+  protocol: WriteProtocol = 'v1',
+  answer?: PostResult,
 ): Promise<Rig> {
   const checking = await startCheckingDestination({ semantics: 'cortex', ...options });
   const sender = new Destination({
@@ -58,9 +65,10 @@ async function rig(
   const bodies: Uint8Array[] = [];
   const post: Post = (request) => {
     bodies.push(request.body);
-    return sender.post(request);
+    return answer === undefined ? sender.post(request) : Promise.resolve(answer);
   };
-  const common = { store, kind, post, clock: new InstantClock(), random: seededRandom('replay') };
+  const random = seededRandom('replay');
+  const common = { store, kind, protocol, post, clock: new InstantClock(), random };
   return {
     checking,
     bodies,
@@ -100,6 +108,46 @@ describe('a kept request that is sent again', () => {
     expect(checking.violations).toEqual([]);
     expect(store.ids({})).toEqual([]);
     expect(store.totals()).toEqual([]);
+  });
+
+  it.each([
+    ['v1', decodeWhole1],
+    ['v2', decodeWhole2],
+  ] as const)('arrives with histograms and exemplars in version %s', async (protocol, decode) => {
+    const { bodies, replay } = await rig({}, 'cortex', protocol, {
+      kind: 'answer',
+      status: 204,
+      headers: { written: 3 },
+      body: '',
+    });
+    const encoder = new WriteRequestEncoder({ startTimestamps: true });
+    const labels = labelBytes({ __name__: 'latency' });
+    encoder.series(labels, 0, labels.length);
+    encoder.histogram(10, histogramBytes(3, 1, 9), 5);
+    encoder.exemplar(10, exemplarBytes('x'));
+    encoder.series(labels, 0, labels.length);
+    encoder.sample(20, 1, 2, 15);
+    const [id] = keep(refusal({ body: encoder.finish(), refused: 3, doubtful: 0 }));
+    expect(store.get(id!)).toMatchObject({ oldest: 10, newest: 20 });
+    expect(await replay(id!)).toMatchObject({ kind: 'answered', settlement: { accepted: 3 } });
+    const start = (ms: string) => (protocol === 'v2' ? { startTimestamp: ms } : {});
+    expect(bodies.map(decode)).toEqual([
+      [
+        {
+          labels: ['__name__', 'latency'],
+          samples: [],
+          histograms: [expect.objectContaining({ countInt: '9', timestamp: '10', ...start('5') })],
+          exemplars: [{ labels: ['trace_id', 'x'], timestamp: '10' }],
+        },
+        {
+          labels: ['__name__', 'latency'],
+          samples: [{ timestamp: '20', value: '8589934593', ...start('15') }],
+          histograms: [],
+          exemplars: [],
+        },
+      ],
+    ]);
+    expect(store.ids({})).toEqual([]);
   });
 
   it('stays in the record where that is wanted', async () => {

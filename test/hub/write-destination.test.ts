@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Destination, type DestinationOptions } from '../../hub/write/destination.ts';
 import type { PostResult } from '../../hub/write/post.ts';
+import type { WriteProtocol } from '../../proto/write-encoder.ts';
 
 const open: (() => Promise<unknown>)[] = [];
 
@@ -35,9 +36,15 @@ function destinationAt(url: string, options: Partial<DestinationOptions> = {}): 
   return destination;
 }
 
-function post(destination: Destination, options: { attempt?: number; signal?: AbortSignal } = {}) {
-  const { attempt = 0, signal = new AbortController().signal } = options;
-  return destination.post({ tenant: 'a', body: Buffer.from('body'), attempt, signal });
+interface PostOptions {
+  protocol?: WriteProtocol;
+  attempt?: number;
+  signal?: AbortSignal;
+}
+
+function post(destination: Destination, options: PostOptions = {}) {
+  const { protocol = 'v1', attempt = 0, signal = new AbortController().signal } = options;
+  return destination.post({ tenant: 'a', protocol, body: Buffer.from('body'), attempt, signal });
 }
 
 function kindOf(result: PostResult) {
@@ -70,6 +77,45 @@ describe('the destination', () => {
       authorization,
     });
     expect(received.map(({ headers }) => headers['retry-attempt'])).toEqual([undefined, '3']);
+  });
+
+  it('is told the version of what it is sent, without a blank', async () => {
+    const received: IncomingMessage[] = [];
+    const { url } = await serve((request, response) => {
+      received.push(request);
+      request.resume().once('end', () => response.end());
+    });
+    await post(destinationAt(url), { protocol: 'v2' });
+    expect(received[0]?.headers).toMatchObject({
+      'content-type': 'application/x-protobuf;proto=io.prometheus.write.v2.Request',
+      'x-prometheus-remote-write-version': '2.0.0',
+    });
+  });
+
+  it('says how much it has written, in headers of which one is enough', async () => {
+    const answers = [
+      { 'X-Prometheus-Remote-Write-Samples-Written': '2' },
+      {
+        'X-Prometheus-Remote-Write-Samples-Written': '2',
+        'X-Prometheus-Remote-Write-Histograms-Written': '8',
+        'X-Prometheus-Remote-Write-Exemplars-Written': '3',
+      },
+      { 'X-Prometheus-Remote-Write-Samples-Written': 'two' },
+      {},
+    ];
+    let at = 0;
+    const { url } = await serve((_request, response) => {
+      response.writeHead(204, answers[at++]).end();
+    });
+    const destination = destinationAt(url);
+    const results = [];
+    for (const _ of answers) results.push(await post(destination, { protocol: 'v2' }));
+    expect(results.map((result) => result.kind === 'answer' && result.headers.written)).toEqual([
+      2,
+      13,
+      undefined,
+      undefined,
+    ]);
   });
 
   it('answers with status, Retry-After and message', async () => {

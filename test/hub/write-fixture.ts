@@ -6,10 +6,12 @@ import type { RefusedRequest } from '../../hub/refused-request.ts';
 import { createDelivery } from '../../hub/write/delivery.ts';
 import type { Deliver } from '../../hub/write/lanes.ts';
 import type { Post } from '../../hub/write/post.ts';
+import { RequestBodies } from '../../hub/write/request-bodies.ts';
 import { SetAside } from '../../hub/write/set-aside.ts';
 import type { DestinationKind } from '../../proto/outcome.ts';
-import { type OutgoingRequest, WriteRequestEncoder } from '../../proto/remote-write-out.ts';
+import type { OutgoingRequest } from '../../proto/remote-write-out.ts';
 import type { SampleColumns } from '../../proto/sample-columns.ts';
+import type { WriteProtocol } from '../../proto/write-encoder.ts';
 import { seededRandom } from '../tools/seeded-random.ts';
 
 /** A clock on which every wait is over at once; it remembers them. */
@@ -47,6 +49,7 @@ export interface Rig {
 
 export interface RigOptions {
   seed?: string;
+  protocol?: WriteProtocol;
   /** 0: nothing is ever set aside. */
   setAsideAfterMs?: number;
   /** The record of refused samples waits for this. */
@@ -55,7 +58,7 @@ export interface RigOptions {
 
 /** The delivery under test with everything around it in plain sight. */
 export function rig(kind: DestinationKind, post: Post, options: RigOptions = {}): Rig {
-  const { seed = 'rig', setAsideAfterMs = 0, keeping } = options;
+  const { seed = 'rig', protocol = 'v1', setAsideAfterMs = 0, keeping } = options;
   const clock = new InstantClock();
   const codes: string[] = [];
   const held: number[] = [];
@@ -74,6 +77,7 @@ export function rig(kind: DestinationKind, post: Post, options: RigOptions = {})
   const deliver = createDelivery('sg', {
     kind,
     post,
+    bodies: new RequestBodies(protocol),
     setAside: new SetAside(setAsideAfterMs, clock),
     ages: { refused: (tenant, reason) => void learned.push(`${tenant} ${reason}`) },
     refused: {
@@ -102,12 +106,11 @@ export function requestsOf(
   options: RequestOptions = {},
 ): OutgoingRequest[] {
   const { lanes = 1, samplesPerRequestMax = 2000, mayBeRedelivered = false } = options;
-  const expansion = expandBatch(
-    { tenant: 'a', named: 'a', columns, mayBeRedelivered },
-    copy,
-    { lanes, samplesPerRequestMax, separateReplicas: true },
-    new WriteRequestEncoder(),
-  );
+  const expansion = expandBatch({ tenant: 'a', named: 'a', columns, mayBeRedelivered }, copy, {
+    lanes,
+    samplesPerRequestMax,
+    separateReplicas: true,
+  });
   if (expansion.kind !== 'requests') throw new Error(expansion.kind);
   return expansion.requests;
 }

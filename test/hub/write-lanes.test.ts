@@ -18,7 +18,9 @@ import { requestsOf, rig } from './write-fixture.ts';
 /** A request of which only the lane and the number matter. */
 function numbered(lane: number, number: number): OutgoingRequest {
   const encode = () => new Uint8Array();
-  return { tenant: String(number), lane, count: number, mayBeRedelivered: false, encode };
+  const isExemplar = () => false;
+  const tenant = String(number);
+  return { tenant, lane, count: number, mayBeRedelivered: false, isExemplar, encode };
 }
 
 /** A delivery that ends when the test says so. */

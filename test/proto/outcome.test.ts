@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { type DestinationKind, judgeAnswer, type Outcome } from '../../proto/outcome.ts';
+import {
+  type DestinationKind,
+  judgeAnswer,
+  type Outcome,
+  type WriteAnswer,
+} from '../../proto/outcome.ts';
 import { refusalReason } from '../../proto/refusal-reason.ts';
 import type { RefusalReason } from '../../proto/settlement.ts';
 
@@ -25,6 +30,7 @@ const partial = (reason: RefusalReason, message: string): Outcome => ({
   kind: 'partial',
   reason,
   message,
+  written: undefined,
 });
 const atomic = (reason: RefusalReason, message: string): Outcome => ({
   kind: 'atomic',
@@ -113,17 +119,75 @@ const ROWS: [string, DestinationKind[], number, string, Outcome][] = [
   ['a 422 is atomic', ALL, 422, 'too old sample', atomic('too_old', 'too old sample')],
 ];
 
+/** Answers to requests of version 2.0, with the counts of what was written. */
+const COUNTED: [string, DestinationKind[], WriteAnswer, Outcome][] = [
+  ['a 2xx with counts is stored', ALL, { status: 204, body: '', written: 0 }, accepted],
+  ['a 2xx without is from a receiver of 1.0', ALL, { status: 204, body: '' }, misconfigured()],
+  ['202 of an HA tracker is deduplicated', ELECTING, { status: 202, body: '' }, deduplicated],
+  ['415 needs an operator', ALL, { status: 415, body: NO_V2 }, misconfigured(NO_V2)],
+  ['500 has rolled all back', ALL, { status: 500, body: '', written: 0 }, retryFailed],
+  [
+    'a 400 with counts is exact',
+    OTHERS,
+    { status: 400, body: 'out of bounds', written: 3 },
+    { kind: 'partial', reason: 'out_of_bounds', message: 'out of bounds', written: 3 },
+  ],
+  [
+    'a 400 whose lines differ is no echo',
+    OTHERS,
+    { status: 400, body: 'out of order sample\nduplicated label x', written: 3 },
+    {
+      kind: 'partial',
+      reason: 'invalid_series',
+      message: 'out of order sample\nduplicated label x',
+      written: 3,
+    },
+  ],
+  [
+    'a 400 without counts is atomic',
+    OTHERS,
+    { status: 400, body: 'out of bounds' },
+    atomic('out_of_bounds', 'out of bounds'),
+  ],
+  [
+    'the counts of a Cortex are not believed',
+    ELECTING,
+    { status: 400, body: OUT_OF_ORDER, written: 3 },
+    partial('out_of_order', OUT_OF_ORDER),
+  ],
+  [
+    'a request that a Cortex cannot convert is atomic',
+    ELECTING,
+    { status: 400, body: 'invalid UnitRef 9: exceeds symbols length 5', written: 0 },
+    atomic('unknown', 'invalid UnitRef 9: exceeds symbols length 5'),
+  ],
+];
+
 describe('the judgement of an answer', () => {
+  for (const [name, kinds, answer, outcome] of COUNTED) {
+    it(`to a 2.0 request: ${name} (${kinds.join(', ')})`, () => {
+      for (const kind of kinds) expect(judgeAnswer(kind, 'v2', answer)).toEqual(outcome);
+    });
+  }
+
+  it('to a 1.0 request takes no notice of counts', () => {
+    const answer = { status: 400, body: 'out of bounds', written: 3 };
+    const outcome = atomic('out_of_bounds', 'out of bounds');
+    expect(judgeAnswer('prometheus', 'v1', answer)).toEqual(outcome);
+  });
+
   for (const [name, kinds, status, body, outcome] of ROWS) {
     it(`${name} (${kinds.join(', ')})`, () => {
-      for (const kind of kinds) expect(judgeAnswer(kind, status, body)).toEqual(outcome);
+      for (const kind of kinds) expect(judgeAnswer(kind, 'v1', { status, body })).toEqual(outcome);
     });
   }
 
   it('knows what to do with every status there can be', () => {
     for (const kind of ALL) {
       for (let status = 100; status < 1000; status++) {
-        expect(judgeAnswer(kind, status, '').kind).toMatch(/^[a-z]+$/);
+        for (const protocol of ['v1', 'v2'] as const) {
+          expect(judgeAnswer(kind, protocol, { status, body: '' }).kind).toMatch(/^[a-z]+$/);
+        }
       }
     }
   });

@@ -3,7 +3,10 @@ import { DecodeError } from '../../proto/bytes.ts';
 import { WriteRequestEncoder } from '../../proto/remote-write-out.ts';
 import { WrittenSamples } from '../../proto/written-samples.ts';
 import { bodyOf, NEGATIVE_ZERO, type Row, STALE } from '../hub/refused-fixture.ts';
+import { labelBytes } from '../hub/series-fixture.ts';
 import { decodeExactly } from '../tools/exact-remote-write.ts';
+import { decodeWhole1 } from '../tools/whole-remote-write.ts';
+import { exemplarBytes, histogramBytes } from './objects/columns-fixture.ts';
 
 const ROWS: readonly Row[] = [
   ['up', 1_700_000_000_000, 1n],
@@ -37,6 +40,28 @@ test('it tells its time range, its series and a few examples', () => {
   expect(samples.examples()).toEqual(['{__name__="up"}', '{__name__="down"}', '{__name__="left"}']);
   expect(samples.seriesOf(2)).toBe('{__name__="down"}');
   expect(samples.firstOfEachSeries()).toEqual([0, 2, 4, 5, 6]);
+});
+
+test('histograms, exemplars and start timestamps are read and written again', () => {
+  const encoder = new WriteRequestEncoder({ startTimestamps: true });
+  const write = () => {
+    const labels = labelBytes({ __name__: 'latency' });
+    encoder.series(labels, 0, labels.length);
+    encoder.exemplar(9, exemplarBytes('x'));
+    encoder.histogram(10, histogramBytes(3, 1, 9), 5);
+    encoder.series(labels, 0, labels.length);
+    encoder.sample(20, 1, 2, 15);
+    return encoder.finish();
+  };
+  const body = write();
+  const samples = new WrittenSamples(body);
+  expect(samples.count).toBe(3);
+  expect([0, 1, 2].map((row) => samples.isExemplar(row))).toEqual([true, false, false]);
+  expect(samples.firstOfEachSeries()).toEqual([1]);
+  expect(samples.encode(encoder, 0, 3)).toEqual(body);
+  expect(decodeWhole1(samples.encode(encoder, 2, 3))).toMatchObject([
+    { samples: [{ timestamp: '20', startTimestamp: '15' }] },
+  ]);
 });
 
 test('a long label set is cut', () => {

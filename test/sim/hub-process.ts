@@ -10,9 +10,9 @@ import { openRefusedStore } from '../../hub/store/refused-store.ts';
 import { createDelivery } from '../../hub/write/delivery.ts';
 import { Lanes } from '../../hub/write/lanes.ts';
 import type { Post } from '../../hub/write/post.ts';
+import { RequestBodies } from '../../hub/write/request-bodies.ts';
 import { SetAside } from '../../hub/write/set-aside.ts';
 import { createWriter } from '../../hub/writer.ts';
-import { WriteRequestEncoder } from '../../proto/remote-write-out.ts';
 import type { Settlement } from '../../proto/settlement.ts';
 import type { Semantics } from '../tools/checked-samples.ts';
 import type { Chance } from './chance.ts';
@@ -135,6 +135,7 @@ export class HubProcess {
     const delivery = {
       kind: KINDS[semantics],
       post: parts.post(post),
+      bodies: new RequestBodies('v1'),
       setAside: new SetAside(SET_ASIDE_AFTER_MS, clock),
       refused: this.#refused,
       ages,
@@ -144,7 +145,6 @@ export class HubProcess {
       log,
     };
     const options = { lanes, samplesPerRequestMax, separateReplicas: electsReplicas(semantics) };
-    const encoder = new WriteRequestEncoder();
     return new Receiver<DictionaryCopy>({
       store: this.#store,
       createCopy: () =>
@@ -152,7 +152,7 @@ export class HubProcess {
       createWriter: (agent, tenant, named) =>
         parts.tenantWriter(() => {
           const all = new Lanes(lanes, createDelivery(agent, delivery), this.#ending.signal);
-          return createWriter({ tenant, named }, options, encoder, all);
+          return createWriter({ tenant, named }, options, all);
         }),
       ages,
       limits: { ...plan.hub, seriesPerAgentMax: SERIES_PER_AGENT_MAX, aheadMaxMs: AHEAD_MAX_MS },

@@ -1,0 +1,94 @@
+import type { WritingOrder } from './writing-order.ts';
+
+export interface BucketOptions {
+  /** Lanes of an agent and tenant. */
+  lanes: number;
+  samplesPerRequestMax: number;
+  /** Whether the destination elects replicas, so that no body may mix them (Cortex, Mimir). */
+  separateReplicas: boolean;
+}
+
+export interface Slice {
+  lane: number;
+  /** Rows of the batch, in the order in which they are written. */
+  rows: Uint32Array;
+}
+
+/**
+ * Rows by lane, and by replica group where the destination wants that. Exemplars that no sample of
+ * their series goes with are apart: receivers of version 2.0 refuse them, and some refuse whatever
+ * is in the same body.
+ */
+export class Buckets {
+  readonly #order: WritingOrder;
+  readonly #options: BucketOptions;
+  readonly #bucketOfRow: Uint32Array;
+  /** Bucket by ((group · lanes + lane) · 2 + is apart), in order of first use. */
+  readonly #numbers = new Map<number, number>();
+  readonly #lanes: number[] = [];
+  readonly #counts: number[] = [];
+
+  constructor(order: WritingOrder, options: BucketOptions) {
+    this.#order = order;
+    this.#options = options;
+    this.#bucketOfRow = new Uint32Array(order.rows.length);
+  }
+
+  /** Every row once. */
+  add(row: number, laneHash: number, replicaGroup: number): void {
+    const { lanes, separateReplicas } = this.#options;
+    const lane = laneHash % lanes;
+    const group = separateReplicas ? replicaGroup : 0;
+    const key = (group * lanes + lane) * 2 + (this.#order.isAlone(row) ? 1 : 0);
+    let bucket = this.#numbers.get(key);
+    if (bucket === undefined) {
+      bucket = this.#lanes.length;
+      this.#numbers.set(key, bucket);
+      this.#lanes.push(lane);
+      this.#counts.push(0);
+    }
+    this.#bucketOfRow[row] = bucket;
+    this.#counts[bucket]!++;
+  }
+
+  /**
+   * The buckets cut into slices of at most samplesPerRequestMax rows, oldest arrival first: a
+   * replica group that is written as a whole before the next one would leave the latter's samples
+   * behind the tenant's head when a batch covers more than an hour.
+   */
+  slices(): Slice[] {
+    const slices: Slice[] = [];
+    this.#rowsByBucket().forEach((rows, bucket) => {
+      const lane = this.#lanes[bucket]!;
+      for (let from = 0; from < rows.length; ) {
+        const to = this.#cut(rows, from);
+        slices.push({ lane, rows: rows.subarray(from, to) });
+        from = to;
+      }
+    });
+    return slices.sort((one, other) => one.rows[0]! - other.rows[0]!);
+  }
+
+  /** Where the slice from `from` on ends: not between a sample and its exemplars, if that can be. */
+  #cut(rows: Uint32Array, from: number): number {
+    const toMax = Math.min(from + this.#options.samplesPerRequestMax, rows.length);
+    let to = toMax;
+    while (to > from && to < rows.length && this.#order.isJoined(rows[to]!)) to--;
+    return to > from ? to : toMax;
+  }
+
+  #rowsByBucket(): Uint32Array[] {
+    const all = new Uint32Array(this.#bucketOfRow.length);
+    let to = 0;
+    const rows = this.#counts.map((count) => {
+      to += count;
+      return all.subarray(to - count, to);
+    });
+    const filled = new Uint32Array(rows.length);
+    for (const row of this.#order.rows) {
+      const bucket = this.#bucketOfRow[row]!;
+      rows[bucket]![filled[bucket]!++] = row;
+    }
+    return rows;
+  }
+}

@@ -1,0 +1,63 @@
+import type { SampleColumns } from '../../proto/sample-columns.ts';
+
+/**
+ * The order in which the rows of a batch are written: that of their arrival, except that exemplars
+ * stand directly behind the last sample of their series. In version 2.0 a TimeSeries must hold at
+ * least one sample, and most senders send exemplars on their own.
+ */
+export class WritingOrder {
+  readonly rows: Uint32Array;
+  /** Rows of exemplars that a sample stands before. */
+  readonly #joined = new Set<number>();
+  /** Rows of exemplars whose series has no sample in the batch. */
+  readonly #alone = new Set<number>();
+
+  constructor(columns: SampleColumns) {
+    const { count, ids, objects } = columns;
+    const exemplars = objects.filter(({ kind }) => kind === 'exemplar').map(({ row }) => row);
+    const hosts = lastSamples(columns, exemplars);
+    const behind = new Map<number, number[]>();
+    for (const row of exemplars) {
+      const host = hosts.get(ids[row]!);
+      if (host === undefined) {
+        this.#alone.add(row);
+        continue;
+      }
+      this.#joined.add(row);
+      const others = behind.get(host);
+      if (others === undefined) behind.set(host, [row]);
+      else others.push(row);
+    }
+    this.rows = new Uint32Array(count);
+    let at = 0;
+    for (let row = 0; row < count; row++) {
+      if (this.#joined.has(row)) continue;
+      this.rows[at++] = row;
+      for (const exemplar of behind.get(row) ?? []) this.rows[at++] = exemplar;
+    }
+  }
+
+  isJoined(row: number): boolean {
+    return this.#joined.has(row);
+  }
+
+  isExemplar(row: number): boolean {
+    return this.#joined.has(row) || this.#alone.has(row);
+  }
+
+  isAlone(row: number): boolean {
+    return this.#alone.has(row);
+  }
+}
+
+/** By the ids of `exemplars`: the last row of that series that is none. */
+function lastSamples({ ids, count }: SampleColumns, exemplars: readonly number[]) {
+  const last = new Map<number, number>();
+  if (exemplars.length === 0) return last;
+  const wanted = new Set(exemplars.map((row) => ids[row]!));
+  const skipped = new Set(exemplars);
+  for (let row = 0; row < count; row++) {
+    if (wanted.has(ids[row]!) && !skipped.has(row)) last.set(ids[row]!, row);
+  }
+  return last;
+}

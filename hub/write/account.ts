@@ -1,0 +1,105 @@
+import type { BoundedLog } from '../../base/log.ts';
+import { type Outcome, STORED_BEFORE } from '../../proto/outcome.ts';
+import type { OutgoingRequest } from '../../proto/remote-write-out.ts';
+import { emptySettlement, type RefusalReason } from '../../proto/settlement.ts';
+import type { RefusedRequest } from '../refused-request.ts';
+import { type RefusedPart, RefusedParts } from './refused-parts.ts';
+import type { RequestBodies } from './request-bodies.ts';
+
+export interface AccountTools {
+  bodies: RequestBodies;
+  /** Told of each refusal: some say how old samples may be. */
+  ages: { refused(tenant: string, reason: RefusalReason): void };
+  log: BoundedLog;
+}
+
+/** Samples [from, to) of the request. */
+export interface AccountedPart {
+  from: number;
+  to: number;
+  /** Whether an earlier attempt may have stored some without our hearing of it. */
+  mayBeStored: boolean;
+}
+
+type Refusal = Pick<RefusedPart, 'reason' | 'message'>;
+
+/** Messages of destinations in the log and in the record, in characters. */
+const MESSAGE_LENGTH_MAX = 1024;
+
+/** What has become of the samples of one request so far. */
+export class Account {
+  readonly settlement = emptySettlement();
+  readonly #refused = new RefusedParts();
+  readonly #agent: string;
+  readonly #request: OutgoingRequest;
+  readonly #tools: AccountTools;
+
+  constructor(agent: string, request: OutgoingRequest, tools: AccountTools) {
+    this.#agent = agent;
+    this.#request = request;
+    this.#tools = tools;
+  }
+
+  /** What the record of refused samples is to keep. */
+  refusedRequests(): RefusedRequest[] {
+    return this.#refused.requests(this.#agent, this.#request, this.#tools.bodies);
+  }
+
+  /** All of the part is refused, or said before to have been stored. */
+  settleRefused(part: AccountedPart, refusal: Refusal): void {
+    const count = part.to - part.from;
+    if (isEcho(part, refusal)) this.settlement.redelivered += count;
+    else this.refuse(part, refusal, count);
+  }
+
+  /**
+   * The rest of the part is stored: certainly where the destination counts, else probably. Where it
+   * names only the first refusal and that is the echo of an earlier attempt, all of the part is taken
+   * for one.
+   */
+  settlePartial(
+    part: AccountedPart,
+    { reason, written }: Extract<Outcome, { kind: 'partial' }>,
+    message: string,
+  ): void {
+    const count = part.to - part.from;
+    const refusal = { reason, message };
+    if (written === undefined) {
+      if (isEcho(part, refusal)) this.settlement.redelivered += count;
+      else this.refuse(part, refusal, 1, count - 1);
+      return;
+    }
+    const refused = Math.min(Math.max(count - written, 1), count);
+    if (isEcho(part, refusal)) this.settlement.redelivered += refused;
+    else this.refuse(part, refusal, refused);
+    this.settlement.accepted += count - refused;
+  }
+
+  /** Gives samples up for good: counted, logged and kept, with others of the part in doubt. */
+  refuse(part: AccountedPart, { reason, message }: Refusal, refused: number, doubtful = 0): void {
+    const { settlement } = this;
+    const { tenant, count: samples } = this.#request;
+    settlement.refused.set(reason, (settlement.refused.get(reason) ?? 0) + refused);
+    settlement.doubtful += doubtful;
+    this.#tools.ages.refused(tenant, reason);
+    const answer = cut(message);
+    this.#refused.add({ from: part.from, to: part.to, reason, message: answer, refused });
+    const fields = { agent: this.#agent, tenant, samples, reason, refused, doubtful, answer };
+    this.#tools.log.warn(`refused ${reason}`, fields, givenUp(reason));
+  }
+}
+
+/** After an attempt whose fate is unknown, these refusals say that it had been stored. */
+function isEcho({ mayBeStored }: AccountedPart, { reason }: Refusal): boolean {
+  return mayBeStored && STORED_BEFORE.has(reason);
+}
+
+function givenUp(reason: RefusalReason): string {
+  return reason === 'set_aside'
+    ? 'set samples aside: the destination fails on them while it takes others'
+    : 'the destination refused a sample for good';
+}
+
+export function cut(message: string): string {
+  return message.slice(0, MESSAGE_LENGTH_MAX);
+}

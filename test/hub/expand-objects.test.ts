@@ -1,0 +1,161 @@
+import { describe, expect, it } from 'vitest';
+import { expandBatch } from '../../hub/expand/expansion.ts';
+import { WriteRequest2Encoder } from '../../proto/remote-write-2-out.ts';
+import { type OutgoingRequest, WriteRequestEncoder } from '../../proto/remote-write-out.ts';
+import { SampleColumns } from '../../proto/sample-columns.ts';
+import { exemplarBytes, histogramBytes } from '../proto/objects/columns-fixture.ts';
+import { seededRandom } from '../tools/seeded-random.ts';
+import { decodeWhole1, decodeWhole2, type WholeSeries } from '../tools/whole-remote-write.ts';
+import { appendSeries, newDictionary, pick } from './series-fixture.ts';
+
+const SERIES = 30;
+const ROWS = 3000;
+
+/** Rows of random series and kinds; timestamps are row numbers, so none is alike. */
+function randomColumns(seed: string): SampleColumns {
+  const random = seededRandom(seed);
+  const columns = new SampleColumns(0);
+  for (let row = 0; row < ROWS; row++) {
+    // The last series have nothing but exemplars.
+    const id = pick(random, SERIES);
+    const kind = id >= SERIES - 2 ? 9 : pick(random, 10);
+    if (kind < 6) columns.push(id, row, row, 0x7ff0_0000);
+    else if (kind < 8) columns.pushObject('histogram', id, row, histogramBytes(3, 1, row % 60));
+    else columns.pushObject('exemplar', id, row, exemplarBytes(String(row)));
+    if (kind < 8) columns.setStart(row, id % 2 === 0 ? 0 : row + 1);
+  }
+  return columns;
+}
+
+function requestsOf(columns: SampleColumns, separateReplicas = true): OutgoingRequest[] {
+  const copy = newDictionary();
+  for (let id = 0; id < SERIES; id++) {
+    const labels = { __name__: 'up', id: String(id) };
+    const replica = { __name__: 'up', __replica__: `r${id % 2}`, cluster: 'x', id: String(id) };
+    appendSeries(copy, 'a', id % 3 === 0 ? labels : replica);
+  }
+  const batch = { tenant: 'a', named: 'a', columns, mayBeRedelivered: false };
+  const options = { lanes: 3, samplesPerRequestMax: 100, separateReplicas };
+  const expansion = expandBatch(batch, copy, options);
+  if (expansion.kind !== 'requests') throw new Error(expansion.kind);
+  return expansion.requests;
+}
+
+const VERSIONS = [
+  ['1.0', () => new WriteRequestEncoder({ startTimestamps: true }), decodeWhole1],
+  ['2.0', () => new WriteRequest2Encoder(), decodeWhole2],
+] as const;
+
+describe.each(VERSIONS)(
+  'a batch of floats, histograms and exemplars in version %s',
+  (_, create, decode) => {
+    const encoder = create();
+    const bodiesOf = (requests: readonly OutgoingRequest[]): WholeSeries[][] =>
+      requests.map((request) => decode(request.encode(encoder, 0, request.count)));
+    const label = ({ labels }: WholeSeries, name: string) => labels[labels.indexOf(name) + 1];
+
+    it('arrives whole, each kind once and every series in its order', () => {
+      const columns = randomColumns('objects');
+      const requests = requestsOf(columns);
+      const arrived = new Set<number>();
+      const newest = new Map<string, number>();
+      for (const [at, body] of bodiesOf(requests).entries()) {
+        const times = body.flatMap((series) => {
+          const samples = [...series.samples, ...series.histograms] as { timestamp: string }[];
+          for (const [kind, list] of [
+            ['sample', samples],
+            ['exemplar', series.exemplars],
+          ] as const) {
+            for (const { timestamp = '0' } of list) {
+              const key = `${kind} ${label(series, 'id')}`;
+              expect(Number(timestamp)).toBeGreaterThan(newest.get(key) ?? -1);
+              newest.set(key, Number(timestamp));
+            }
+          }
+          return [...samples, ...series.exemplars].map(({ timestamp = '0' }) => Number(timestamp));
+        });
+        for (const time of times) arrived.add(time);
+        expect(times).toHaveLength(requests[at]!.count);
+        expect(times.length).toBeLessThanOrEqual(100);
+      }
+      expect(arrived.size).toBe(ROWS);
+    });
+
+    it('keeps bits, counts, trace ids and start timestamps with their rows', () => {
+      for (const series of bodiesOf(requestsOf(randomColumns('bits'))).flat()) {
+        const start = (row: string) =>
+          Number(label(series, 'id')) % 2 === 0 ? '0' : `${+row + 1}`;
+        for (const { timestamp = '0', value, startTimestamp = '0' } of series.samples) {
+          expect(BigInt(value)).toBe((0x7ff0_0000n << 32n) | BigInt(timestamp));
+          expect(startTimestamp).toBe(start(timestamp));
+        }
+        for (const { timestamp = '0', countInt, startTimestamp = '0' } of series.histograms) {
+          expect(Number(countInt ?? 0)).toBe(Number(timestamp) % 60);
+          expect(startTimestamp).toBe(start(String(timestamp)));
+        }
+        for (const { timestamp = '0', labels } of series.exemplars) {
+          expect(labels).toEqual(['trace_id', timestamp]);
+        }
+      }
+    });
+
+    it('never mixes floats and histograms in a TimeSeries, nor replicas in a body', () => {
+      for (const body of bodiesOf(requestsOf(randomColumns('mix')))) {
+        expect(new Set(body.map((series) => label(series, '__replica__'))).size).toBe(1);
+        for (const { samples, histograms } of body) {
+          expect(Math.min(samples.length, histograms.length)).toBe(0);
+        }
+      }
+    });
+
+    it('has exemplars beside a sample of their series, and those without one apart', () => {
+      const bodies = bodiesOf(requestsOf(randomColumns('joined')));
+      const isLone = ({ samples, histograms }: WholeSeries) =>
+        samples.length + histograms.length === 0;
+      const apart = bodies.filter((body) => body.some(isLone));
+      expect(apart.length).toBeGreaterThan(0);
+      for (const series of apart.flat()) {
+        expect(isLone(series)).toBe(true);
+        expect(Number(label(series, 'id'))).toBeGreaterThanOrEqual(SERIES - 2);
+      }
+    });
+
+    it('can be cut anywhere', () => {
+      for (const request of requestsOf(randomColumns('cut')).slice(0, 4)) {
+        const { count } = request;
+        const times = (from: number, to: number) =>
+          decode(request.encode(encoder, from, to)).flatMap(({ samples, histograms, exemplars }) =>
+            [...samples, ...histograms, ...exemplars].map(({ timestamp }) =>
+              Number(timestamp ?? 0),
+            ),
+          );
+        const sorted = (some: number[]) => some.sort((one, other) => one - other);
+        const all = sorted(times(0, count));
+        for (let at = 1; at < count; at++) {
+          expect(sorted([...times(0, at), ...times(at, count)])).toEqual(all);
+        }
+      }
+    });
+  },
+);
+
+describe('a batch with nothing but exemplars', () => {
+  it('is written all the same', () => {
+    const columns = new SampleColumns(0);
+    columns.pushObject('exemplar', 3, 1, exemplarBytes('x'));
+    const [request] = requestsOf(columns);
+    expect(request?.isExemplar(0)).toBe(true);
+    expect(decodeWhole2(request!.encode(new WriteRequest2Encoder(), 0, 1))).toMatchObject([
+      { samples: [], histograms: [], exemplars: [{ labels: ['trace_id', 'x'] }] },
+    ]);
+  });
+});
+
+describe('more exemplars behind one sample than a request may hold', () => {
+  it('are cut all the same', () => {
+    const columns = new SampleColumns(0);
+    columns.push(0, 1, 1, 0);
+    for (let at = 0; at < 250; at++) columns.pushObject('exemplar', 0, at, exemplarBytes('x'));
+    expect(requestsOf(columns).map(({ count }) => count)).toEqual([100, 100, 51]);
+  });
+});
