@@ -17,6 +17,7 @@ import { systemClock } from '../../base/clock.ts';
 import { startHttpServer } from '../../base/http-server.ts';
 import { decodeEntry } from '../../proto/dictionary-entry.ts';
 import { formatLabelSet } from '../../proto/label-set.ts';
+import type { SeriesGate } from '../../proto/series-lookup.ts';
 import { label, sample, writeRequest } from '../proto/wire-fixture.ts';
 
 const limitDefaults: IngestLimits = {
@@ -120,13 +121,14 @@ export async function startIngest(
   limits: Partial<IngestLimits> = {},
   seriesMax = 1000,
   senders: Partial<SendersConfig> = {},
+  gate?: SeriesGate,
 ) {
   const buffer = new RecordingBuffer();
   const metrics = new Counts();
   const logLines: string[] = [];
   const log = pino({ level: 'warn' }, { write: (line: string) => logLines.push(line) });
   const handle = createIngest({
-    series: new SeriesTable({ seriesMax }),
+    series: new SeriesTable({ seriesMax, gate }),
     append: (batch) => buffer.append(batch),
     unavailable: () => buffer.pause,
     senders: { ...anybody, ...senders },
