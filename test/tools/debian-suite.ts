@@ -40,7 +40,7 @@ export function versionFits(version: string | undefined, suite: DebianSuite): bo
   return major === wanted.major && (minor ?? 0) >= wanted.minorMin;
 }
 
-/** `3.5 or a later 3.x`, for people. */
+/** `3.5 or a later 3.x`, for people; of programs other than Prometheus it is only a name. */
 export function wantedVersion(suite: DebianSuite): string {
   const { major, minorMin } = wantedVersions[suite];
   return `${major}.${minorMin} or a later ${major}.x`;

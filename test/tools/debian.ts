@@ -22,8 +22,15 @@ import {
 
 const run = promisify(execFile);
 
-/** Debian calls the program and its package the same. */
-export type DebianProgram = 'prometheus' | 'prometheus-node-exporter' | 'victoria-metrics';
+/** Programs, and the packages of Debian that have them. */
+const packages = {
+  prometheus: 'prometheus',
+  'prometheus-node-exporter': 'prometheus-node-exporter',
+  'victoria-metrics': 'victoria-metrics',
+  vmagent: 'victoria-metrics',
+};
+
+export type DebianProgram = keyof typeof packages;
 
 const aptMsMax = 300_000;
 const versionMsMax = 20_000;
@@ -39,7 +46,7 @@ const cacheFolder =
  */
 export async function debianProgram(name: DebianProgram, suite?: DebianSuite): Promise<string> {
   const installed = inPath(name);
-  if (installed !== undefined && (await isWanted(installed, suite))) return installed;
+  if (installed !== undefined && (await isAsNewAs(installed, name, suite))) return installed;
   const folder = join(cacheFolder, 'debian', suite === undefined ? name : `${name}-${suite}`);
   const program = join(folder, 'usr', 'bin', name);
   if (isExecutable(program)) return program;
@@ -48,7 +55,7 @@ export async function debianProgram(name: DebianProgram, suite?: DebianSuite): P
   } catch (error) {
     const [wanted, remedy] =
       suite === undefined
-        ? [name, `install it with: apt-get install ${name}`]
+        ? [name, `install it with: apt-get install ${packages[name]}`]
         : [`${name} ${wantedVersion(suite)}`, `put one into PATH, or at ${program}`];
     const trouble = troubleOf(error);
     throw new Error(
@@ -58,8 +65,14 @@ export async function debianProgram(name: DebianProgram, suite?: DebianSuite): P
   return program;
 }
 
-async function isWanted(program: string, suite: DebianSuite | undefined): Promise<boolean> {
-  return suite === undefined || versionFits(await programVersion(program), suite);
+/** Of programs other than Prometheus nobody can tell: vmagent does not say its version. */
+async function isAsNewAs(
+  program: string,
+  name: DebianProgram,
+  suite: DebianSuite | undefined,
+): Promise<boolean> {
+  if (suite === undefined) return true;
+  return name === 'prometheus' && versionFits(await programVersion(program), suite);
 }
 
 function inPath(name: string): string | undefined {
@@ -94,7 +107,7 @@ async function unpackOnce(
     await run('dpkg', ['-x', await download(name, suite, fresh), unpacked]);
     // Proves that the shared libraries it needs are on this machine.
     await run(program, ['--version'], { timeout: versionMsMax });
-    if (!(await isWanted(program, suite))) {
+    if (name === 'prometheus' && !(await isAsNewAs(program, name, suite))) {
       throw new Error(`${suite} has version ${await programVersion(program)}`);
     }
     renameUnlessThere(unpacked, folder);
@@ -110,7 +123,7 @@ async function download(
   folder: string,
 ): Promise<string> {
   const fetchPackage = (options: string[]) =>
-    run('apt-get', [...options, 'download', name], { cwd: folder, timeout: aptMsMax });
+    run('apt-get', [...options, 'download', packages[name]], { cwd: folder, timeout: aptMsMax });
   if (suite !== undefined) await fetchPackage(await suiteOptions(suite, folder));
   else {
     try {
@@ -125,7 +138,7 @@ async function download(
     }
   }
   const file = readdirSync(folder).find((entry) => entry.endsWith('.deb'));
-  assert(file !== undefined, `apt-get download ${name} left no package file`);
+  assert(file !== undefined, `apt-get download ${packages[name]} left no package file`);
   return join(folder, file);
 }
 
