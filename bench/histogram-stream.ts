@@ -13,8 +13,6 @@ const SERIES_PER_TARGET = 20;
 /** Some series have nothing to observe most of the time, some a hundred events a scrape. */
 const EVENTS_MAX = 100;
 const IDLE_SHARE = 0.3;
-/** Every so many histograms bring an exemplar. */
-const EXEMPLAR_EVERY = 4;
 /** Buckets of schema 3 grow by 2^(1/8). */
 const SCHEMA = 3;
 const BUCKETS_PER_DOUBLING = 2 ** SCHEMA;
@@ -32,8 +30,14 @@ export interface HistogramStream {
 /**
  * Native histograms of latencies as an instrumented service exposes them, always the same ones:
  * counts grow, a bucket that was empty appears now and then, and some series stand still.
+ *
+ * @param exemplarEvery so many histograms bring an exemplar
  */
-export function histogramStream(series: number, scrapes: number): HistogramStream {
+export function histogramStream(
+  series: number,
+  scrapes: number,
+  exemplarEvery: number,
+): HistogramStream {
   const random = seededRandom('native histograms');
   const latencies = Array.from({ length: series }, () => new Latencies(random));
   const columns = new SampleColumns(series * scrapes * 2);
@@ -52,7 +56,7 @@ export function histogramStream(series: number, scrapes: number): HistogramStrea
         if (id >= series) break;
         const timestamp = BEGIN_MS + scrapedAtMs;
         columns.pushObject('histogram', id, timestamp, latencies[id]!.scrape());
-        if (++histograms % EXEMPLAR_EVERY > 0) continue;
+        if (++histograms % exemplarEvery > 0) continue;
         const observedMs = timestamp - Math.floor(random.float() * SCRAPE_EVERY_MS);
         columns.pushObject('exemplar', id, observedMs, exemplar(random));
       }

@@ -17,6 +17,7 @@ import { formatTable } from './table.ts';
 const FLAGS: readonly Flag[] = [
   { name: 'series', value: '200', meaning: 'native histograms, scraped every 15 s' },
   { name: 'scrapes', value: '80', meaning: 'of each series: 80 are 20 minutes' },
+  { name: 'exemplar-every', value: '4', meaning: 'so many histograms bring an exemplar' },
   { name: 'speed', value: '60', meaning: 'how many times faster than they were scraped' },
   {
     name: 'max-delay',
@@ -35,7 +36,8 @@ export async function run(args: readonly string[]): Promise<void> {
   const flags = readFlags('npm run bench -- histograms [options]', args, FLAGS);
   if (flags === undefined) return;
   const series = numberFlag(flags, 'series', 200);
-  const stream = histogramStream(series, numberFlag(flags, 'scrapes', 80));
+  const scrapes = numberFlag(flags, 'scrapes', 80);
+  const stream = histogramStream(series, scrapes, numberFlag(flags, 'exemplar-every', 4));
   const speed = numberFlag(flags, 'speed', 60);
   const maxDelay = textFlag(flags, 'max-delay', '5s');
   const { histograms, columns, requests } = stream;
