@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { type LoadedConfig, loadConfigFile, type Override } from '../base/config-file.ts';
 import { isLoopback, type ListenAddress } from '../base/listen-address.ts';
 import { LOG_LEVELS, type LogLevel } from '../base/log.ts';
@@ -17,8 +17,15 @@ import {
   text,
   tokenFile,
 } from '../base/settings.ts';
-import { isTenant, TENANT_FORM } from '../proto/tenant.ts';
+import { FILTER_KEYS, type FilterConfig, filterKeys, toFilterConfig } from './filter-config.ts';
+import {
+  type LimitsConfig,
+  limitsSection,
+  toLimitsConfig,
+  validationSetting,
+} from './limits-config.ts';
 import { type LinkConfig, linkSection, toLinkConfig } from './link-config.ts';
+import { checkSenders, type SendersConfig, senderKeys, toSenders } from './senders-config.ts';
 
 export interface AgentConfig {
   agentId: string;
@@ -46,9 +53,10 @@ export interface AgentConfig {
     seriesMax: number;
   };
   link: LinkConfig;
+  filter: FilterConfig;
+  limits: LimitsConfig;
   ingest: {
-    /** Empty: the first tenant that the hub knows for this agent. */
-    defaultTenant: string;
+    senders: SendersConfig;
     /** Compressed. */
     bodyBytesMax: number;
     decodedBytesMax: number;
@@ -138,73 +146,75 @@ const bufferSection = section({
     .describe('Label sets in the dictionary; beyond, requests with new series are answered 503.'),
 });
 
-const ingestSection = section({
-  default_tenant: z
-    .string({ error: TENANT_FORM })
-    .refine(isTenant, { error: TENANT_FORM })
-    .meta({ type: 'text', limits: TENANT_FORM })
+const ingestSection = (folder: string) =>
+  section({
+    ...senderKeys(folder),
+    max_body: size({ min: 1024, max: 1024 * MIB })
+      .prefault('32MiB')
+      .describe('Size of a request as sent, compressed. Larger ones are answered 413.'),
+    max_decoded: size({ min: 1024, max: 1024 * MIB })
+      .prefault('32MiB')
+      .describe('Size of a request after decompression. Larger ones are answered 400.'),
+    request_timeout: duration({ min: 100, max: 600_000 })
+      .prefault('30s')
+      .describe('How long a sender may take for the body of one request.'),
+    max_connection_age: duration({ min: 1000 })
+      .prefault('5m')
+      .describe(
+        'Older connections are closed with their next answer, so that senders behind a load ' +
+          'balancer find new agents.',
+      ),
+    max_in_flight: size({ min: MIB })
+      .prefault('64MiB')
+      .describe('Decoded bytes that wait for their commit; beyond, requests are answered 503.'),
+  }).superRefine(checkSenders);
+
+const agentKeys = (folder: string, host: AgentHost) => ({
+  agent_id: agentId(host),
+  listen: listenAddress()
+    .prefault('127.0.0.1:9201')
+    .describe('Where remote writes arrive. While it is loopback, every route is served there.'),
+  admin_listen: listenAddress()
     .optional()
+    .describe('Where metrics and status are served once `listen` is not loopback.'),
+  data_dir: text('the path of a folder', /./)
+    .prefault('./agent-data')
+    .describe('Folder of the buffer, relative to the working directory.'),
+  log_level: choice(LOG_LEVELS).prefault('info').describe('The least important lines to log.'),
+  hub: hubSection(folder),
+  batch: batchSection.prefault({}),
+  order: choice(['oldest_first', 'live_first'])
+    .prefault('oldest_first')
     .describe(
-      'Tenant of requests without X-Scope-OrgID. Absent: the first tenant the hub lists for ' +
-        'this agent.',
+      '`oldest_first` keeps the order within each series; with `live_first` fresh samples ' +
+        'overtake a backlog, which the destination must accept (an out-of-order window).',
     ),
-  max_body: size({ min: 1024, max: 1024 * MIB })
-    .prefault('32MiB')
-    .describe('Size of a request as sent, compressed. Larger ones are answered 413.'),
-  max_decoded: size({ min: 1024, max: 1024 * MIB })
-    .prefault('32MiB')
-    .describe('Size of a request after decompression. Larger ones are answered 400.'),
-  request_timeout: duration({ min: 100, max: 600_000 })
-    .prefault('30s')
-    .describe('How long a sender may take for the body of one request.'),
-  max_connection_age: duration({ min: 1000 })
-    .prefault('5m')
-    .describe(
-      'Older connections are closed with their next answer, so that senders behind a load ' +
-        'balancer find new agents.',
-    ),
-  max_in_flight: size({ min: MIB })
-    .prefault('64MiB')
-    .describe('Decoded bytes that wait for their commit; beyond, requests are answered 503.'),
+  buffer: bufferSection.prefault({}),
+  link: linkSection.prefault({}),
+  ingest: ingestSection(folder).prefault({}),
+  validation: validationSetting,
+  limits: limitsSection.prefault({}),
+  ...filterKeys(folder),
 });
 
 /** The file as the operator writes it; `folder` is where paths in it start. */
 export function agentSchema(folder: string, host: AgentHost) {
-  return section({
-    agent_id: agentId(host),
-    listen: listenAddress()
-      .prefault('127.0.0.1:9201')
-      .describe('Where remote writes arrive. While it is loopback, every route is served there.'),
-    admin_listen: listenAddress()
-      .optional()
-      .describe('Where metrics and status are served once `listen` is not loopback.'),
-    data_dir: text('the path of a folder', /./)
-      .prefault('./agent-data')
-      .describe('Folder of the buffer, relative to the working directory.'),
-    log_level: choice(LOG_LEVELS).prefault('info').describe('The least important lines to log.'),
-    hub: hubSection(folder),
-    batch: batchSection.prefault({}),
-    order: choice(['oldest_first', 'live_first'])
-      .prefault('oldest_first')
-      .describe(
-        '`oldest_first` keeps the order within each series; with `live_first` fresh samples ' +
-          'overtake a backlog, which the destination must accept (an out-of-order window).',
-      ),
-    buffer: bufferSection.prefault({}),
-    link: linkSection.prefault({}),
-    ingest: ingestSection.prefault({}),
-  }).superRefine(({ hub }, context) => {
-    hub.urls.forEach((url, index) => {
-      if (isLoopback(new URL(url).hostname)) return;
-      if (hub.token_file === undefined) {
-        const message = 'a file with a token, because the hub is not on this machine';
-        context.addIssue({ code: 'custom', path: ['hub', 'token_file'], message });
-      }
-      if (url.startsWith('http:') && !hub.allow_plaintext) {
-        const message = 'https:// for a hub that is not on this machine (or allow_plaintext: true)';
-        context.addIssue({ code: 'custom', path: ['hub', 'urls', index], message });
-      }
-    });
+  return section(agentKeys(folder, host)).superRefine(({ hub }, context) => {
+    requireSafeHub(hub, context);
+  });
+}
+
+function requireSafeHub(hub: z.infer<ReturnType<typeof hubSection>>, context: z.RefinementCtx) {
+  hub.urls.forEach((url, index) => {
+    if (isLoopback(new URL(url).hostname)) return;
+    if (hub.token_file === undefined) {
+      const message = 'a file with a token, because the hub is not on this machine';
+      context.addIssue({ code: 'custom', path: ['hub', 'token_file'], message });
+    }
+    if (url.startsWith('http:') && !hub.allow_plaintext) {
+      const message = 'https:// for a hub that is not on this machine (or allow_plaintext: true)';
+      context.addIssue({ code: 'custom', path: ['hub', 'urls', index], message });
+    }
   });
 }
 
@@ -234,8 +244,10 @@ function toConfig(file: AgentFile): AgentConfig {
       seriesMax: buffer.max_series,
     },
     link: toLinkConfig(link),
+    filter: toFilterConfig(file),
+    limits: toLimitsConfig(file.validation, file.limits),
     ingest: {
-      defaultTenant: ingest.default_tenant ?? '',
+      senders: toSenders(ingest),
       bodyBytesMax: ingest.max_body,
       decodedBytesMax: ingest.max_decoded,
       requestTimeoutMs: ingest.request_timeout,
@@ -256,5 +268,16 @@ export function loadAgentConfig(
   host: AgentHost,
   overrides: readonly Override[] = [],
 ): LoadedConfig<AgentConfig> {
-  return loadConfigFile(path, (folder) => agentConfigSchema(folder, host), overrides);
+  return loadConfigFile(path, (folder) => agentConfigSchema(folder, host), overrides, FILTER_KEYS);
+}
+
+/** As `loadAgentConfig`, for the filter alone: the file need not say anything of a hub. */
+export function loadFilterConfig(path: string, host: AgentHost): LoadedConfig<FilterConfig> {
+  const schemaFor = (folder: string) =>
+    section({ ...agentKeys(folder, host), hub: hubSection(folder).optional() })
+      .superRefine(({ hub }, context) => {
+        if (hub !== undefined) requireSafeHub(hub, context);
+      })
+      .transform(toFilterConfig);
+  return loadConfigFile(path, schemaFor, [], FILTER_KEYS);
 }

@@ -1,29 +1,54 @@
 import { systemClock } from '../base/clock.ts';
+import type { LoadedConfig } from '../base/config-file.ts';
 import { type HttpServer, type Route, startHttpServer } from '../base/http-server.ts';
 import { isLoopback } from '../base/listen-address.ts';
-import type { Log } from '../base/log.ts';
-import { adminRoutes, probeRoutes } from '../base/status-routes.ts';
+import { boundedLog, type Log } from '../base/log.ts';
+import { adminRoutes, probeRoutes, reloadRoute } from '../base/status-routes.ts';
+import { formatLabelSet } from '../proto/label-set.ts';
 import { BufferWorker } from './buffer-worker.ts';
 import type { AgentConfig } from './config.ts';
+import { agentWarnings } from './config-warnings.ts';
 import { changeEpochs } from './epoch-change.ts';
-import { createIngest } from './ingest/ingest.ts';
-import { SeriesTable } from './series/series-table.ts';
+import { createIngest, type IngestMetrics } from './ingest/ingest.ts';
+import { LiveConfig } from './live-config.ts';
+import { SeriesTable, type SharedSeries } from './series/series-table.ts';
+import { SeriesRules } from './series-rules.ts';
 import { AgentMetrics } from './status/agent-metrics.ts';
 import { agentStatus } from './status/agent-status.ts';
 
 export interface RunningAgent {
   /** Where Prometheus reaches it. */
   url: string;
+  /** Reads the configuration again; what is wrong with it is logged. */
+  reload(): Promise<void>;
   /** Stops taking requests, ships what is left for up to `deadlineMs`; the rest stays on disk. */
   close(deadlineMs: number): Promise<void>;
 }
 
 const HEADER_TIMEOUT_MS = 10_000;
 const CONNECTIONS_MAX = 1000;
+const SHARED_LINES_PER_MINUTE = 10;
 
-/** The agent: ingest ▶ series here, buffer ▶ encode ▶ ship on the worker. */
-export async function runAgent(config: AgentConfig, { log }: { log: Log }): Promise<RunningAgent> {
-  const series = new SeriesTable({ seriesMax: config.buffer.seriesMax });
+export interface AgentOptions {
+  log: Log;
+  /** Reads the configuration again for a reload. */
+  load: () => LoadedConfig<AgentConfig>;
+}
+
+/** The agent: ingest ▶ filter ▶ series here, buffer ▶ encode ▶ ship on the worker. */
+export async function runAgent(
+  config: AgentConfig,
+  { log, load }: AgentOptions,
+): Promise<RunningAgent> {
+  for (const warning of agentWarnings(config)) log.warn(warning);
+  const metrics: AgentMetrics = new AgentMetrics(() => buffer.stats());
+  const rules = new SeriesRules(config, (rule) => metrics.filteredSeries(rule));
+  const series = new SeriesTable({
+    seriesMax: config.buffer.seriesMax,
+    gate: rules.gate,
+    limits: config.limits.series,
+    onShared: reportShared(log),
+  });
   const buffer = await BufferWorker.start(config, {
     onEntry: (entry, id) => series.restore(entry, id),
     onReset: () => series.reset(),
@@ -32,13 +57,27 @@ export async function runAgent(config: AgentConfig, { log }: { log: Log }): Prom
       process.exit(1);
     },
   });
-  const metrics = new AgentMetrics(() => buffer.stats());
+  const live = new LiveConfig(config, {
+    load,
+    onChange(changed) {
+      rules.change(changed);
+      series.changeGate(rules.gate, changed.limits.series);
+    },
+    clock: systemClock,
+    log,
+  });
+  metrics.watch({ series, config: live });
   const handle = createIngest({
     series,
     append: (batch) => buffer.append(batch),
     unavailable: () => buffer.unavailable,
-    limits: config.ingest,
-    metrics,
+    get senders() {
+      return live.current.ingest.senders;
+    },
+    get limits() {
+      return { ...live.current.ingest, aheadMaxMs: live.current.limits.aheadMaxMs };
+    },
+    metrics: countedBy(metrics, rules),
     log,
     clock: systemClock,
   });
@@ -47,15 +86,16 @@ export async function runAgent(config: AgentConfig, { log }: { log: Log }): Prom
     isReady: () => buffer.unavailable === undefined,
   });
   const isPrivate = isLoopback(config.listen.host);
+  const admin = [...adminRoutes(status), reloadRoute(() => live.reload())];
   const servers = await serve(
     config,
     [
       { method: '*', path: '/api/v1/write', handle },
       { method: '*', path: '/api/v1/push', handle },
       ...probeRoutes(status),
-      ...(isPrivate ? adminRoutes(status) : []),
+      ...(isPrivate ? admin : []),
     ],
-    [...probeRoutes(status), ...adminRoutes(status)],
+    [...probeRoutes(status), ...admin],
     log,
   );
   const ending = new AbortController();
@@ -63,14 +103,36 @@ export async function runAgent(config: AgentConfig, { log }: { log: Log }): Prom
   log.info({ listen: servers[0]!.url, hubs: config.hub.urls }, 'the agent is ready');
   return {
     url: servers[0]!.url,
+    reload: async () => void (await live.reload()),
     async close(deadlineMs) {
       const closeByMs = systemClock.now() + deadlineMs;
       ending.abort();
+      await live.stop();
       await epochs;
       await Promise.all(servers.map((server) => server.close(deadlineMs)));
       await buffer.stop(Math.max(0, closeByMs - systemClock.now()));
       log.info('the agent has stopped');
     },
+  };
+}
+
+/** Rules have numbers in ingest and names everywhere else. */
+function countedBy(metrics: AgentMetrics, rules: SeriesRules): IngestMetrics {
+  return {
+    received: (what, bodyBytes) => metrics.received(what, bodyBytes),
+    filtered: (rule, dropped) => metrics.filtered(rules.nameOf(rule), dropped),
+    refused: (reason, samples) => metrics.refused(reason, samples),
+    answered: (status) => metrics.answered(status),
+  };
+}
+
+function reportShared(log: Log): (shared: SharedSeries) => void {
+  const bounded = boundedLog(log, { perMinute: SHARED_LINES_PER_MINUTE }, systemClock);
+  return ({ series, sets }) => {
+    const fields = { series: formatLabelSet(series), from: sets.map((set) => formatLabelSet(set)) };
+    const text =
+      'two series have become one by the rules, and their samples interleave: keep a label';
+    bounded.warn('shared', fields, text);
   };
 }
 

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { parseDocument } from 'yaml';
 import type { z } from 'zod';
+import { asWritten, WrittenScalar } from './written-scalar.ts';
 
 export type LoadedConfig<T> = { kind: 'config'; value: T } | { kind: 'errors'; lines: string[] };
 
@@ -16,14 +17,16 @@ const FILE_BYTES_MAX = 1024 * 1024;
 /**
  * Reads a YAML 1.2 file (duplicate keys are errors, an empty section counts as absent), puts
  * `overrides` on top and checks it by the schema, which gets the folder of the file because paths
- * in it are relative to that. Every problem is one line: path, value, what is expected.
+ * in it are relative to that. Every problem is one line: path, value, what is expected. The values
+ * of the top-level keys in `keysAsWritten` keep the text of their scalars, and what is null in them.
  */
 export function loadConfigFile<T>(
   path: string,
   schemaFor: (folder: string) => z.ZodType<T>,
   overrides: readonly Override[] = [],
+  keysAsWritten: readonly string[] = [],
 ): LoadedConfig<T> {
-  const read = readYaml(path);
+  const read = readYaml(path, keysAsWritten);
   if (read.kind === 'errors') return read;
   const document = overrides.reduce<unknown>(
     (value, override) => withValueAt(value, override.path, override.value),
@@ -41,7 +44,10 @@ export function checkConfig<T>(document: unknown, schema: z.ZodType<T>): LoadedC
 }
 
 /** The parsed file before any schema; aliases may not blow it up. */
-export function readYaml(path: string): LoadedConfig<unknown> {
+export function readYaml(
+  path: string,
+  keysAsWritten: readonly string[] = [],
+): LoadedConfig<unknown> {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
@@ -57,7 +63,8 @@ export function readYaml(path: string): LoadedConfig<unknown> {
     return { kind: 'errors', lines };
   }
   try {
-    return { kind: 'config', value: document.toJS({ maxAliasCount: 100 }) };
+    const value: unknown = document.toJS({ maxAliasCount: 100 });
+    return { kind: 'config', value: asWritten(document, value, keysAsWritten) };
   } catch (error) {
     return { kind: 'errors', lines: [`${path}: ${messageOf(error)}`] };
   }
@@ -68,7 +75,8 @@ function messageOf(error: unknown): string {
 }
 
 function isSection(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  if (typeof value !== 'object' || value === null) return false;
+  return !Array.isArray(value) && !(value instanceof WrittenScalar);
 }
 
 /** A section whose keys are all commented out is null in YAML. */
@@ -93,11 +101,15 @@ function issueLines(issue: z.core.$ZodIssue, raw: unknown): string[] {
     return issue.keys.map((key) => {
       const near = nearest(key, known);
       const hint = near === undefined ? `known here are ${known.join(', ')}` : `perhaps ${near}?`;
-      return `${[...issue.path, key].join('.')}: unknown key: ${hint}`;
+      return `${pathText([...issue.path, key])}: unknown key: ${hint}`;
     });
   }
-  const path = issue.path.length === 0 ? 'the file' : issue.path.join('.');
-  return [`${path}: ${shown(valueAt(raw, issue.path))}: expected ${issue.message}`];
+  return [`${pathText(issue.path)}: ${shown(valueAt(raw, issue.path))}: expected ${issue.message}`];
+}
+
+function pathText(path: readonly PropertyKey[]): string {
+  const steps = path.map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`));
+  return steps.length === 0 ? 'the file' : steps.join('').replace(/^\./, '');
 }
 
 function valueAt(raw: unknown, path: readonly PropertyKey[]): unknown {

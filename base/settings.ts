@@ -10,6 +10,7 @@ import {
   parseSize,
   SIZE_FORM,
 } from './units.ts';
+import { WrittenScalar } from './written-scalar.ts';
 
 /**
  * The kinds of values a configuration file holds. Each schema carries `type` and `limits` as
@@ -87,6 +88,33 @@ export function text(form: string, pattern: RegExp) {
   return z.string({ error }).regex(pattern, { error: form, abort: true }).meta({ type: 'text' });
 }
 
+/**
+ * Text as it stands in the file, whatever YAML has it for, null being empty; for keys that are read
+ * as written (base/config-file.ts). `judge` returns what is wrong with it, if anything is.
+ */
+export function writtenText(form: string, judge: (text: string) => string | undefined) {
+  return z
+    .unknown()
+    .transform((raw, context): string => {
+      const text = raw instanceof WrittenScalar ? raw.text : raw;
+      // No bytes lead to a text with half a character, and none could be sent.
+      const isText = typeof text === 'string' && text.isWellFormed();
+      const problem = isText ? judge(text) : '';
+      if (isText && problem === undefined) return text;
+      context.addIssue({ code: 'custom', message: problem ? `${form}; ${problem}` : form });
+      return z.NEVER;
+    })
+    .meta({ type: 'text', limits: form });
+}
+
+/** For lists and sections among them: a scalar is its value there, and null counts as absent. */
+export function unwritten<T extends z.ZodType>(schema: T) {
+  return z.preprocess(
+    (raw) => (raw instanceof WrittenScalar ? (raw.value ?? undefined) : raw),
+    schema,
+  );
+}
+
 export const listenAddress = () =>
   setting({ type: 'address' }, LISTEN_ADDRESS_FORM, parseListenAddress);
 
@@ -112,7 +140,7 @@ export const httpUrl = () =>
 const FILE_BYTES_MAX = 1024 * 1024;
 
 /** Paths in a configuration file are relative to the folder it lies in, as with Prometheus. */
-function readSmallFile(folder: string, path: string): string | { problem: string } {
+export function readSmallFile(folder: string, path: string): string | { problem: string } {
   try {
     const bytes = readFileSync(resolve(folder, path));
     if (bytes.byteLength > FILE_BYTES_MAX) return { problem: 'it is larger than 1MiB' };

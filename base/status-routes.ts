@@ -48,3 +48,21 @@ export function adminRoutes(source: StatusSource): Route[] {
     },
   ];
 }
+
+/**
+ * POST /-/reload, answered as Prometheus does: 200, or 500 with what is wrong with the
+ * configuration.
+ */
+export function reloadRoute(
+  reload: () => Promise<{ kind: 'reloaded' } | { kind: 'failed'; lines: string[] }>,
+): Route {
+  return {
+    method: 'POST',
+    path: '/-/reload',
+    handle: async (_request, response) => {
+      const outcome = await reload();
+      if (outcome.kind === 'reloaded') sendText(response, 200, 'reloaded\n');
+      else sendText(response, 500, `not reloaded:\n${outcome.lines.join('\n')}\n`);
+    },
+  };
+}

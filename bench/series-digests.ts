@@ -13,7 +13,6 @@ export class SeriesDigests {
   samples = 0;
   readonly #table: SeriesTable;
   readonly #tenant: number;
-  #previous = -1;
   #newest = new Float64Array(1024).fill(Number.NEGATIVE_INFINITY);
   #counts = new Uint32Array(1024);
   #digests = new Uint32Array(1024);
@@ -31,8 +30,7 @@ export class SeriesDigests {
 
   /** The number of the series with the `labels` fields in bytes [from, to). */
   series(bytes: Uint8Array, from: number, to: number): number {
-    this.#previous = this.#table.resolve(this.#tenant, this.#previous, bytes, from, to);
-    return this.#previous;
+    return this.#table.resolve(this.#tenant, bytes, from, to);
   }
 
   add(series: number, timestamp: number, bitsLow: number, bitsHigh: number): void {

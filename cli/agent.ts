@@ -16,12 +16,13 @@ export const agentCommand: Command = {
   async run(flags) {
     const path = single(flags, 'config.file') ?? '';
     const overrides = overridesFrom('agent', flags, process.env);
-    const loaded = loadAgentConfig(path, thisHost(), overrides);
+    const load = () => loadAgentConfig(path, thisHost(), overrides);
+    const loaded = load();
     if (loaded.kind === 'errors') return reportConfigErrors(loaded.lines);
     const log = createLog({ level: loaded.value.logLevel, name: 'starferry-agent' });
     // Loaded late: `--help` and a wrong configuration need no native modules.
     const { runAgent } = await import('../agent/main.ts');
-    return runService(log, () => runAgent(loaded.value, { log }));
+    return runService(log, () => runAgent(loaded.value, { log, load }));
   },
 };
 

@@ -1,4 +1,5 @@
 import { loadAgentConfig } from '../agent/config.ts';
+import { agentWarnings } from '../agent/config-warnings.ts';
 import { type Override, readYaml } from '../base/config-file.ts';
 import { loadHubConfig } from '../hub/config.ts';
 import { sharedTenantWarnings } from '../hub/shared-tenants.ts';
@@ -34,7 +35,8 @@ type Checked = { kind: 'errors'; lines: string[] } | { kind: 'valid'; warnings: 
 
 function checkAgent(path: string, overrides: readonly Override[]): Checked {
   const loaded = loadAgentConfig(path, thisHost(), overrides);
-  return loaded.kind === 'errors' ? loaded : { kind: 'valid', warnings: [] };
+  if (loaded.kind === 'errors') return loaded;
+  return { kind: 'valid', warnings: agentWarnings(loaded.value) };
 }
 
 function checkHub(path: string, overrides: readonly Override[]): Checked {

@@ -8,6 +8,7 @@ import { demoCommand } from './demo.ts';
 import { helpText, parseFlags } from './flags.ts';
 import { hubCommand } from './hub.ts';
 import { refusedCommand } from './refused.ts';
+import { relabelCommand } from './relabel.ts';
 import { reportUsage } from './report.ts';
 
 const commands: readonly Command[] = [
@@ -15,6 +16,7 @@ const commands: readonly Command[] = [
   hubCommand,
   demoCommand,
   checkConfigCommand,
+  relabelCommand,
   refusedCommand,
   ...bufferCommands,
 ];

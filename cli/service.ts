@@ -4,6 +4,8 @@ import { notifySystemd } from './systemd-notify.ts';
 
 /** A program that runs until it is told to stop. */
 export interface Service {
+  /** Reads the configuration again, on SIGHUP. */
+  reload?(): Promise<void>;
   close(deadlineMs: number): Promise<void>;
 }
 
@@ -26,6 +28,8 @@ export async function runService(log: Log, start: () => Promise<Service>): Promi
     log.fatal({ err: error }, 'cannot start');
     return 1;
   }
+  // Without a listener SIGHUP ends the process, as when a terminal closes.
+  if (service.reload !== undefined) process.on('SIGHUP', () => void service.reload?.());
   await notifySystemd('--ready');
   if (!stop.aborted) await once(stop, 'abort');
   const stoppedMs = performance.now();

@@ -22,14 +22,18 @@ export function writeHubConfig(dataDir: string, port: number, destinationUrl: st
   return checked(loadHubConfig(path));
 }
 
-export function writeAgentConfig(dataDir: string, port: number, hubUrl: string): AgentConfig {
+export function writeAgentConfig(
+  dataDir: string,
+  port: number,
+  hubUrl: string,
+): () => LoadedConfig<AgentConfig> {
   const path = writeYaml(dataDir, 'agent.yaml', {
     agent_id: AGENT_ID,
     listen: `127.0.0.1:${port}`,
     data_dir: join(dataDir, 'agent'),
     hub: { urls: [hubUrl] },
   });
-  return checked(loadAgentConfig(path, { hostName: hostname(), inKubernetes: false }));
+  return () => loadAgentConfig(path, { hostName: hostname(), inKubernetes: false });
 }
 
 function writeYaml(dataDir: string, name: string, config: object): string {
@@ -40,7 +44,7 @@ function writeYaml(dataDir: string, name: string, config: object): string {
 }
 
 /** Only `--destination.url` can be wrong here. */
-function checked<T>(loaded: LoadedConfig<T>): T {
+export function checked<T>(loaded: LoadedConfig<T>): T {
   if (loaded.kind === 'errors') throw new Error(loaded.lines.join('\n'));
   return loaded.value;
 }

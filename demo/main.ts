@@ -4,7 +4,7 @@ import { runAgent } from '../agent/main.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { runHub } from '../hub/main.ts';
-import { writeAgentConfig, writeHubConfig } from './config.ts';
+import { checked, writeAgentConfig, writeHubConfig } from './config.ts';
 import { reportProgress } from './progress.ts';
 import { scrapeSelf } from './self-scrape.ts';
 import { startStore } from './store/server.ts';
@@ -55,7 +55,8 @@ async function start(options: DemoOptions, parts: Part[]): Promise<void> {
   }
   const hub = await runHub(writeHubConfig(dataDir, ports.hub, destinationUrl), { log });
   parts.push(hub);
-  const agent = await runAgent(writeAgentConfig(dataDir, ports.agent, hub.url), { log });
+  const load = writeAgentConfig(dataDir, ports.agent, hub.url);
+  const agent = await runAgent(checked(load()), { log, load });
   parts.push(agent);
   const urls = { agentUrl: agent.url, hubUrl: hub.url };
   print(welcome({ ...urls, destinationUrl, storeUrl, dataDir }));

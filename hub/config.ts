@@ -1,5 +1,5 @@
 import { createSecureContext } from 'node:tls';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { type LoadedConfig, loadConfigFile, type Override } from '../base/config-file.ts';
 import { isLoopback, type ListenAddress } from '../base/listen-address.ts';
 import { LOG_LEVELS, type LogLevel } from '../base/log.ts';
@@ -16,7 +16,7 @@ import {
   text,
   tokenFile,
 } from '../base/settings.ts';
-import { isTenant, TENANT_FORM } from '../proto/tenant.ts';
+import { tenantName } from '../proto/tenant.ts';
 import { type DestinationConfig, destinationSection, toDestination } from './destination-config.ts';
 
 export interface HubConfig {
@@ -79,13 +79,7 @@ const agentSection = (folder: string) =>
     token_file: tokenFile(folder)
       .optional()
       .describe("File with the agent's token. Optional while `listen` is loopback."),
-    tenants: list(
-      z
-        .string({ error: TENANT_FORM })
-        .refine(isTenant, { error: TENANT_FORM })
-        .meta({ type: 'text', limits: TENANT_FORM }),
-      { min: 1 },
-    )
+    tenants: list(tenantName(), { min: 1 })
       .prefault(['anonymous'])
       .describe('The tenants it may write into; the first is its default.'),
   });

@@ -37,7 +37,8 @@ export type LabelSetVerdict =
   /** `label`: the name of the guilty label, where there is one. */
   | { kind: 'refused'; reason: LabelSetRefusal; label?: string };
 
-interface Label {
+/** Bytes of UTF-8, or not. */
+export interface Label {
   name: Uint8Array;
   value: Uint8Array;
 }
@@ -166,7 +167,8 @@ function refused(reason: LabelSetRefusal, name: Uint8Array): LabelSetVerdict {
   return { kind: 'refused', reason, label: utf8Text(name) };
 }
 
-function encodeLabels(labels: Label[]): Uint8Array {
+/** The `labels` fields of labels sorted by name, those with an empty value left out. */
+export function encodeLabels(labels: readonly Label[]): Uint8Array {
   const set = new ByteWriter(512);
   const label = new ByteWriter(128);
   for (const { name, value } of labels) {

@@ -45,8 +45,12 @@ export interface WriteRequestSink {
    * @param startTimestamp as `timestamp`; 0: not known
    */
   sample(timestamp: number, bitsLow: number, bitsHigh: number, startTimestamp: number): void;
-  /** The Histogram message in bytes [from, to). */
-  histogram(bytes: Uint8Array, from: number, to: number): void;
+  /**
+   * The Histogram message in bytes [from, to).
+   *
+   * @param startTimestamp as of `sample`, for one that has none of its own
+   */
+  histogram(bytes: Uint8Array, from: number, to: number, startTimestamp: number): void;
   /** The Exemplar message of version 1.0 in bytes [from, to). */
   exemplar(bytes: Uint8Array, from: number, to: number): void;
   /** The MetricMetadata message of version 1.0 in bytes [from, to). */
@@ -150,11 +154,11 @@ function walkContent(cursor: FieldCursor, sink: WriteRequestSink): void {
     const tag = cursor.tag();
     if (tag === SAMPLES_TAG) {
       const outerEnd = cursor.enter();
-      walkSample(cursor, sink);
+      walkSample(cursor, sink, 0);
       cursor.leave(outerEnd);
     } else if (tag === HISTOGRAMS_TAG || tag === EXEMPLARS_TAG) {
       const to = cursor.contentEnd();
-      if (tag === HISTOGRAMS_TAG) sink.histogram(cursor.bytes, cursor.at, to);
+      if (tag === HISTOGRAMS_TAG) sink.histogram(cursor.bytes, cursor.at, to, 0);
       else sink.exemplar(cursor.bytes, cursor.at, to);
       cursor.at = to;
     } else {
@@ -163,8 +167,12 @@ function walkContent(cursor: FieldCursor, sink: WriteRequestSink): void {
   }
 }
 
-/** Hands over the Sample message that the cursor was narrowed to; alike in both versions. */
-export function walkSample(cursor: FieldCursor, sink: WriteRequestSink): void {
+/**
+ * Hands over the Sample message that the cursor was narrowed to; alike in both versions.
+ *
+ * @param seriesStart start timestamp for a sample that has none
+ */
+export function walkSample(cursor: FieldCursor, sink: WriteRequestSink, seriesStart: number): void {
   const { bytes } = cursor;
   let timestamp = 0;
   let bitsLow = 0;
@@ -184,7 +192,7 @@ export function walkSample(cursor: FieldCursor, sink: WriteRequestSink): void {
       skipUnknown(cursor, tag, 'Sample', VALUE_TAG, TIMESTAMP_TAG, START_TIMESTAMP_TAG);
     }
   }
-  sink.sample(timestamp, bitsLow, bitsHigh, startTimestamp);
+  sink.sample(timestamp, bitsLow, bitsHigh, startTimestamp === 0 ? seriesStart : startTimestamp);
 }
 
 function uint32At(bytes: Uint8Array, at: number): number {

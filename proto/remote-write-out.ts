@@ -36,6 +36,7 @@ const EXEMPLAR_TIMESTAMP = 3;
  *     }
  */
 export class WriteRequestEncoder implements WriteEncoder {
+  readonly joinsExemplarsToHistograms = false;
   readonly #series = new SeriesWriter(TIMESERIES_TAG);
   readonly #startTimestamps: boolean;
 

@@ -176,7 +176,7 @@ export class ObjectCursor {
 }
 
 /** Index of the first object at `row` or behind it. */
-function firstObjectFrom(objects: readonly RowObject[], row: number): number {
+export function firstObjectFrom(objects: readonly RowObject[], row: number): number {
   let from = 0;
   let to = objects.length;
   while (from < to) {

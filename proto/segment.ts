@@ -9,11 +9,13 @@ import { compressFrame, decompressFrame } from './zstd.ts';
  * self-contained, as one zstd frame around plain columns. Level 1: it lives for seconds as a rule.
  */
 const ZSTD_LEVEL = 1;
-/** 26 bytes a sample, see SEGMENT_SAMPLES_MAX, and what requests within their limit hold beside. */
+/** Far more than the limits below allow. */
 const CONTENT_BYTES_MAX = 128 * 2 ** 20;
 
 /** More samples become several segments, so that a batch never has to hold more. */
 export const SEGMENT_SAMPLES_MAX = 50_000;
+/** The same for the bytes of native histograms and exemplars. */
+export const SEGMENT_OBJECT_BYTES_MAX = 4 * 2 ** 20;
 
 export function encodeSegment(columns: SampleColumns): Uint8Array {
   const writer = encodeColumns(columns);

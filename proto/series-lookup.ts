@@ -4,6 +4,26 @@ import type { LabelSetRefusal } from './label-set.ts';
 export const REFUSED = -1;
 /** The dictionary holds as many entries, or tenants, as it may. */
 export const FULL = -2;
+/** A filter drops the series: this is its first rule, and each further one is one less. */
+export const DROPPED = -3;
+
+/** Why no series of these labels is taken, where that depends on the configuration. */
+export type LimitRefusal =
+  | 'too_many_labels'
+  | 'label_name_too_long'
+  | 'label_value_too_long'
+  /** A name outside of the naming scheme. */
+  | 'name_scheme'
+  | 'too_many_series';
+
+/** What becomes of a label set; `labels` canonical. */
+export type GateVerdict =
+  | { kind: 'kept'; labels: Uint8Array }
+  | { kind: 'dropped'; rule: number }
+  | { kind: 'refused'; refusal: Refusal };
+
+/** Filters and limits; asked once for each label set, in canonical form. */
+export type SeriesGate = (labels: Uint8Array) => GateVerdict;
 
 /** Entries of the dictionary log that are not durable yet. */
 export interface NewEntries {
@@ -15,9 +35,11 @@ export interface NewEntries {
 
 /** Why a label set was refused. */
 export interface Refusal {
-  reason: LabelSetRefusal;
+  reason: LabelSetRefusal | LimitRefusal;
   /** Name of the guilty label, where there is one. */
   label?: string;
+  /** Which limit, and by how much; of limits only. */
+  detail?: string;
 }
 
 /** From label bytes as they come in to ids of the dictionary log of the current epoch. */
@@ -25,13 +47,12 @@ export interface SeriesLookup {
   /** Number of a tenant for the other methods; FULL when there are too many. */
   tenant(name: string): number;
   /**
-   * Id of the series whose `labels` fields are bytes [from, to), or REFUSED (see `lastRefusal`)
-   * or FULL. A series that is new is given the next id.
+   * Id of the series whose `labels` fields are bytes [from, to), or REFUSED (see `lastRefusal`) or
+   * FULL, or DROPPED or less. A series that is new is given the next id.
    *
-   * @param previous id of the series before it in the request, or a negative number
    * @throws DecodeError when the labels are no protobuf
    */
-  resolve(tenant: number, previous: number, bytes: Uint8Array, from: number, to: number): number;
+  resolve(tenant: number, bytes: Uint8Array, from: number, to: number): number;
   readonly lastRefusal: Refusal;
   /**
    * Notes the MetricMetadata message in bytes [from, to): its id, or REFUSED when it names no

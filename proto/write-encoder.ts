@@ -10,6 +10,11 @@ export type WriteProtocol = 'v1' | 'v2';
  * present: with newer samples first, the older half of the body is out of bounds.
  */
 export interface WriteEncoder {
+  /**
+   * Whether exemplars may share a TimeSeries with histograms. Of version 1.0 Prometheus takes the
+   * exemplars first, and drops them silently where the histogram was to begin the series.
+   */
+  readonly joinsExemplarsToHistograms: boolean;
   /** Begins a TimeSeries with the `labels` fields of version 1.0 in bytes [from, to) of `source`. */
   series(source: Uint8Array, from: number, to: number): void;
   /**

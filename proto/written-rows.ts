@@ -39,7 +39,10 @@ export function encodeRows(
     const id = ids[row]!;
     const object = objects.at(row);
     const kind = object?.kind ?? 'sample';
-    const isMixed = kind !== 'exemplar' && holds !== undefined && holds !== kind;
+    const isMixed =
+      kind === 'exemplar'
+        ? holds === 'histogram' && !encoder.joinsExemplarsToHistograms
+        : holds !== undefined && holds !== kind;
     if (id !== open || isMixed) {
       begin(id);
       open = id;

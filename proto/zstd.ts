@@ -1,3 +1,4 @@
+import { constants, zstdDecompressSync } from 'node:zlib';
 import { Compressor, Decompressor } from 'zstd-napi';
 
 /** Why bytes are not the one zstd frame that was expected. */
@@ -67,9 +68,54 @@ export class FrameTooLargeError extends FrameError {
   }
 }
 
-/** Content size declared by the header of the one frame that `bytes` must be; RFC 8878, 3.1.1. */
+/** Whether bytes begin as a zstd frame does. */
+export function isZstdFrame(bytes: Uint8Array): boolean {
+  return bytes.length >= 4 && viewOf(bytes).getUint32(0, true) === MAGIC;
+}
+
+/** Content size declared by a frame as others write it; undefined when none is. @throws FrameError */
+export function foreignFrameBytes(frame: Uint8Array): number | undefined {
+  return readHeader(frame).contentBytes;
+}
+
+/**
+ * Opens exactly one zstd frame, which may do without checksum and content size; decompression ends
+ * at the limit, whatever the frame declares.
+ *
+ * @param contentBytesMax limit for the content, in bytes
+ * @throws FrameError
+ */
+export function decompressForeignFrame(frame: Uint8Array, contentBytesMax: number): Buffer {
+  const { contentBytes = contentBytesMax } = readHeader(frame);
+  if (contentBytes > contentBytesMax) throw new FrameTooLargeError(contentBytes, contentBytesMax);
+  // A frame of a single segment has a window as large as its content.
+  const windowLogMax = Math.max(WINDOW_LOG_MAX, Math.ceil(Math.log2(contentBytesMax + 1)));
+  try {
+    return zstdDecompressSync(frame, {
+      maxOutputLength: Math.max(contentBytesMax, 1),
+      params: { [constants.ZSTD_d_windowLogMax]: Math.min(windowLogMax, 27) },
+    });
+  } catch (error) {
+    throw new FrameError(`zstd: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** Content size declared by the header of a frame of our own. */
 function declaredContentBytes(bytes: Uint8Array): number {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const { hasChecksum, contentBytes } = readHeader(bytes);
+  if (!hasChecksum) throw new FrameError('zstd: the frame has no checksum');
+  if (contentBytes === undefined) {
+    throw new FrameError('zstd: the frame does not declare its content size');
+  }
+  return contentBytes;
+}
+
+/** The header of the one frame that `bytes` must be; RFC 8878, 3.1.1. */
+function readHeader(bytes: Uint8Array): {
+  hasChecksum: boolean;
+  contentBytes: number | undefined;
+} {
+  const view = viewOf(bytes);
   if (bytes.length < 5 || view.getUint32(0, true) !== MAGIC) {
     throw new FrameError('zstd: not a zstd frame');
   }
@@ -77,16 +123,19 @@ function declaredContentBytes(bytes: Uint8Array): number {
   const isSingleSegment = (descriptor & 0x20) !== 0;
   const hasChecksum = (descriptor & 0x04) !== 0;
   const sizeFlag = descriptor >> 6;
-  if (!hasChecksum) throw new FrameError('zstd: the frame has no checksum');
-  if (sizeFlag === 0 && !isSingleSegment) {
-    throw new FrameError('zstd: the frame does not declare its content size');
-  }
   if ((descriptor & 0x03) !== 0) throw new FrameError('zstd: the frame wants a dictionary');
   const at = 5 + (isSingleSegment ? 0 : 1);
-  const sizeBytes = sizeFlag === 0 ? 1 : 1 << sizeFlag;
+  let sizeBytes = 1 << sizeFlag;
+  if (sizeFlag === 0) sizeBytes = isSingleSegment ? 1 : 0;
   if (at + sizeBytes > bytes.length) throw new FrameError('zstd: the header is cut off');
-  requireSingleFrame(view, at + sizeBytes);
+  requireSingleFrame(view, at + sizeBytes, hasChecksum);
+  return { hasChecksum, contentBytes: contentSize(view, at, sizeBytes) };
+}
+
+function contentSize(view: DataView, at: number, sizeBytes: number): number | undefined {
   switch (sizeBytes) {
+    case 0:
+      return undefined;
     case 1:
       return view.getUint8(at);
     case 2:
@@ -98,8 +147,13 @@ function declaredContentBytes(bytes: Uint8Array): number {
   }
 }
 
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
 /** Walks the block headers: zstd itself would silently go on with a second frame. */
-function requireSingleFrame(view: DataView, blocksAt: number): void {
+function requireSingleFrame(view: DataView, blocksAt: number, hasChecksum: boolean): void {
+  const checksumBytes = hasChecksum ? CHECKSUM_BYTES : 0;
   let at = blocksAt;
   for (;;) {
     if (at + 3 > view.byteLength) throw new FrameError('zstd: the frame is cut off');
@@ -108,8 +162,8 @@ function requireSingleFrame(view: DataView, blocksAt: number): void {
     at += 3 + (isRunLength ? 1 : header >> 3);
     if ((header & 1) === 1) break;
   }
-  if (at + CHECKSUM_BYTES > view.byteLength) throw new FrameError('zstd: the frame is cut off');
-  if (at + CHECKSUM_BYTES < view.byteLength) {
-    throw new FrameError(`zstd: ${view.byteLength - at - CHECKSUM_BYTES} bytes behind the frame`);
+  if (at + checksumBytes > view.byteLength) throw new FrameError('zstd: the frame is cut off');
+  if (at + checksumBytes < view.byteLength) {
+    throw new FrameError(`zstd: ${view.byteLength - at - checksumBytes} bytes behind the frame`);
   }
 }

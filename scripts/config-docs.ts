@@ -101,8 +101,9 @@ function unwrap(field: z.core.$ZodType): Field {
     const { def } = inner._zod;
     if (isPrefault(def)) fallback ??= shown(def.defaultValue);
     if (def.type === 'optional') fallback ??= 'none';
-    if (!hasInner(def)) return { inner, meta, fallback: fallback ?? 'required' };
-    inner = def.innerType;
+    const next = hasInner(def) ? def.innerType : isPipe(def) ? def.out : undefined;
+    if (next === undefined) return { inner, meta, fallback: fallback ?? 'required' };
+    inner = next;
   }
 }
 
@@ -121,6 +122,10 @@ function isArray(schema: z.core.$ZodType): schema is z.ZodArray<z.ZodType> {
 
 function isPrefault(def: z.core.$ZodTypeDef): def is z.core.$ZodPrefaultDef {
   return def.type === 'prefault';
+}
+
+function isPipe(def: z.core.$ZodTypeDef): def is z.core.$ZodPipeDef {
+  return def.type === 'pipe';
 }
 
 function hasInner(def: z.core.$ZodTypeDef): def is z.core.$ZodPrefaultDef | z.core.$ZodOptionalDef {

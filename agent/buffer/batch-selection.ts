@@ -6,6 +6,12 @@ import type { StoredSegment } from './segment-table.ts';
  */
 export const BATCH_SPAN_MAX_MS = 600_000;
 
+/**
+ * Of the segments' bodies: native histograms are large, and what makes one batch has to be decoded
+ * by the hub as a whole. Floats of any number of samples that a batch may have are less.
+ */
+export const BATCH_BODY_BYTES_MAX = 4 * 2 ** 20;
+
 export interface BatchSelection {
   segments: StoredSegment[];
   /** Met on the way; without their bodies, so that a disk full of them fits into memory. */
@@ -14,12 +20,13 @@ export interface BatchSelection {
 
 /**
  * The first of `stored` that make one batch: at least one intact segment if there is any, then as
- * many of the same epoch as fit `samplesMax` and BATCH_SPAN_MAX_MS.
+ * many of the same epoch as fit `samplesMax`, BATCH_BODY_BYTES_MAX and BATCH_SPAN_MAX_MS.
  */
 export function selectBatch(stored: Iterable<StoredSegment>, samplesMax: number): BatchSelection {
   const segments: StoredSegment[] = [];
   const damaged: BatchSelection['damaged'] = [];
   let samples = 0;
+  let bytes = 0;
   let oldest = Number.POSITIVE_INFINITY;
   let newest = Number.NEGATIVE_INFINITY;
   for (const segment of stored) {
@@ -31,7 +38,11 @@ export function selectBatch(stored: Iterable<StoredSegment>, samplesMax: number)
     oldest = Math.min(oldest, segment.oldest);
     newest = Math.max(newest, segment.newest);
     const { epoch } = segments[0] ?? segment;
-    const fits = samples + segment.samples <= samplesMax && newest - oldest <= BATCH_SPAN_MAX_MS;
+    bytes += segment.body.length;
+    const fits =
+      samples + segment.samples <= samplesMax &&
+      bytes <= BATCH_BODY_BYTES_MAX &&
+      newest - oldest <= BATCH_SPAN_MAX_MS;
     if (segments.length > 0 && (!fits || segment.epoch !== epoch)) break;
     samples += segment.samples;
     segments.push(segment);

@@ -1,5 +1,9 @@
-import { SampleColumns } from '../../proto/sample-columns.ts';
-import { encodeSegment, SEGMENT_SAMPLES_MAX } from '../../proto/segment.ts';
+import { firstObjectFrom, SampleColumns } from '../../proto/sample-columns.ts';
+import {
+  encodeSegment,
+  SEGMENT_OBJECT_BYTES_MAX,
+  SEGMENT_SAMPLES_MAX,
+} from '../../proto/segment.ts';
 import { timeRange } from '../../proto/time-range.ts';
 import type { SegmentRow } from './segment-table.ts';
 
@@ -34,17 +38,39 @@ export function segmentRows(
 /** Joins parts in order and cuts them where a segment is full. */
 function* splitIntoSegments(parts: readonly { columns: SampleColumns }[]) {
   let segment = new SampleColumns();
+  let objectBytes = 0;
   for (const { columns } of parts) {
     let from = 0;
     while (from < columns.count) {
-      const to = Math.min(columns.count, from + SEGMENT_SAMPLES_MAX - segment.count);
+      const rowsEnd = Math.min(columns.count, from + SEGMENT_SAMPLES_MAX - segment.count);
+      const { to, bytes } = objectsThatFit(columns, from, rowsEnd, objectBytes);
       segment.appendRows(columns, from, to);
+      objectBytes += bytes;
       from = to;
-      if (segment.count === SEGMENT_SAMPLES_MAX) {
-        yield segment;
-        segment = new SampleColumns();
-      }
+      if (segment.count < SEGMENT_SAMPLES_MAX && to === rowsEnd) continue;
+      yield segment;
+      segment = new SampleColumns();
+      objectBytes = 0;
     }
   }
   if (segment.count > 0) yield segment;
+}
+
+/** Up to where rows [from, to) go into a segment that has so many bytes of objects already. */
+function objectsThatFit(
+  { objects }: SampleColumns,
+  from: number,
+  to: number,
+  bytesBefore: number,
+): { to: number; bytes: number } {
+  let bytes = 0;
+  for (let at = firstObjectFrom(objects, from); at < objects.length; at++) {
+    const object = objects[at]!;
+    if (object.row >= to) break;
+    const isOver = bytesBefore + bytes + object.bytes.length > SEGMENT_OBJECT_BYTES_MAX;
+    // A single one always fits, however large.
+    if (isOver && bytesBefore + bytes > 0) return { to: object.row, bytes };
+    bytes += object.bytes.length;
+  }
+  return { to, bytes };
 }

@@ -17,6 +17,8 @@ import {
 
 /** Samples of one section; coding them takes about as long as a commit. */
 const SECTION_SAMPLES_MIN = 20_000;
+/** Likewise with native histograms; a section is also the least that a pack can be. */
+const SECTION_OBJECT_BYTES_MIN = 256 * 1024;
 
 /** Makes one pack of stored segments, which come one by one in the order of the sample log. */
 export class PackMaker {
@@ -24,6 +26,8 @@ export class PackMaker {
   readonly format = Math.max(...sampleFormats.keys());
   readonly #encoder: PackEncoder;
   readonly #columns = new SampleColumns();
+  /** Of the section in the making. */
+  #objectBytes = 0;
   readonly #segments: { run: string; sequence: number; samples: number }[] = [];
 
   /** @param groupKeyOf a number for the target of a series, by its id in the segments' epoch */
@@ -40,12 +44,18 @@ export class PackMaker {
 
   /** Adds an intact segment; says whether that took so long that others should have their turn. */
   add(segment: EncodableSegment): boolean {
+    const { objects } = this.#columns;
+    const objectsBefore = objects.length;
     decodeSegment(segment.body, segment.samples, this.#columns);
+    for (let at = objectsBefore; at < objects.length; at++) {
+      this.#objectBytes += objects[at]!.bytes.length;
+    }
     const { run, sequence, samples } = segment;
     this.#segments.push({ run, sequence, samples });
-    if (this.#columns.count < SECTION_SAMPLES_MIN) return false;
-    this.#endSection();
-    return true;
+    const isLong =
+      this.#columns.count >= SECTION_SAMPLES_MIN || this.#objectBytes >= SECTION_OBJECT_BYTES_MIN;
+    if (isLong) this.#endSection();
+    return isLong;
   }
 
   finish(): { format: number; samples: number; positions: CountedRange[]; body: Uint8Array } {
@@ -63,6 +73,7 @@ export class PackMaker {
   #endSection(): void {
     this.#encoder.add(this.#columns);
     this.#columns.clear();
+    this.#objectBytes = 0;
   }
 }
 

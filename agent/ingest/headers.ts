@@ -5,50 +5,64 @@ const NOT_ACCEPTED = 'is not accepted by this server';
 const VERSION_1 = 'prometheus.WriteRequest';
 const VERSION_2 = 'io.prometheus.write.v2.Request';
 
+/** Version of remote write. */
+export type Version = 1 | 2;
+
+export type Media = { kind: 'message'; version: Version } | { kind: 'unsupported'; why: string };
+
 /**
- * Why a body under these headers cannot be read here (415), or undefined.
+ * What message a body under these headers is, or why it cannot be read here (415).
  *
  * Compared exactly as Prometheus' receiver does: case counts, blanks are not trimmed, a missing
- * header means remote write 1.0 and snappy. X-Prometheus-Remote-Write-Version is not looked at.
+ * header means remote write 1.0 and snappy. The version headers of Prometheus and VictoriaMetrics
+ * are not looked at. vmagent sends zstd, which Prometheus refuses.
  */
-export function unsupportedMedia(headers: IncomingHttpHeaders): string | undefined {
-  const encoding = headers['content-encoding'];
-  if (encoding !== undefined && encoding !== '' && encoding !== 'snappy') {
+export function mediaOf(headers: IncomingHttpHeaders): Media {
+  const encoding = headers['content-encoding'] ?? '';
+  if (encoding !== '' && encoding !== 'snappy' && encoding !== 'zstd') {
     const what = `${encoding} encoding (compression)`;
-    return `${what} ${NOT_ACCEPTED}; only snappy is acceptable`;
+    return unsupported(`${what} ${NOT_ACCEPTED}; only snappy is acceptable`);
   }
-  const contentType = headers['content-type'];
-  return contentType === undefined || contentType === ''
-    ? undefined
-    : unsupportedContentType(contentType);
+  const contentType = headers['content-type'] ?? '';
+  return contentType === '' ? message(1) : mediaOfType(contentType);
 }
 
-function unsupportedContentType(contentType: string): string | undefined {
+function mediaOfType(contentType: string): Media {
   const [mediaType, ...parameters] = contentType.split(';');
   if (mediaType !== MEDIA_TYPE) {
-    return `expected ${MEDIA_TYPE} as the first (media) part, got ${contentType} content-type`;
+    const expected = `expected ${MEDIA_TYPE} as the first (media) part`;
+    return unsupported(`${expected}, got ${contentType} content-type`);
   }
   for (const parameter of parameters) {
-    const [key, message, ...more] = parameter.split('=');
-    if (message === undefined || more.length > 0) {
+    const [key, name, ...more] = parameter.split('=');
+    if (name === undefined || more.length > 0) {
       const rule = 'as per https://www.rfc-editor.org/rfc/rfc9110#parameter';
       const wanted = 'expected parameters to be key-values';
-      return `${rule} ${wanted}, got ${parameter} in ${contentType} content-type`;
+      return unsupported(`${rule} ${wanted}, got ${parameter} in ${contentType} content-type`);
     }
-    if (key === 'proto') return unsupportedMessage(message, contentType);
+    if (key === 'proto') return mediaOfMessage(name, contentType);
   }
-  return undefined;
+  return message(1);
 }
 
-function unsupportedMessage(message: string, contentType: string): string | undefined {
-  switch (message) {
+function mediaOfMessage(name: string, contentType: string): Media {
+  switch (name) {
     case VERSION_1:
-      return undefined;
+      return message(1);
     case VERSION_2:
-      return `${message} protobuf message ${NOT_ACCEPTED}; only accepts ${VERSION_1}`;
+      return message(2);
     default: {
-      const what = `unknown type for remote write protobuf message ${message}`;
-      return `got ${contentType} content type; ${what}, supported: ${VERSION_1}`;
+      const what = `unknown type for remote write protobuf message ${name}`;
+      const known = `supported: ${VERSION_1}, ${VERSION_2}`;
+      return unsupported(`got ${contentType} content type; ${what}, ${known}`);
     }
   }
+}
+
+function message(version: Version): Media {
+  return { kind: 'message', version };
+}
+
+function unsupported(why: string): Media {
+  return { kind: 'unsupported', why };
 }

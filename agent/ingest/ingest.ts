@@ -1,18 +1,29 @@
-import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../../base/clock.ts';
 import { type Body, readBody } from '../../base/http-body.ts';
-import { type Handler, sendEmpty, sendText } from '../../base/http-server.ts';
+import type { Handler } from '../../base/http-server.ts';
 import { type BoundedLog, boundedLog, type Log } from '../../base/log.ts';
-import { formatRetryAfter } from '../../base/retry-after.ts';
-import { DecodeError } from '../../proto/bytes.ts';
+import { PartialWriteWalker } from '../../proto/remote-write-2-in.ts';
 import { WriteRequestWalker } from '../../proto/remote-write-in.ts';
 import type { SampleColumns } from '../../proto/sample-columns.ts';
 import { FULL, type NewEntries, type SeriesLookup } from '../../proto/series-lookup.ts';
-import { decodeSnappy, snappyDeclaredBytes } from '../../proto/snappy.ts';
-import { isTenant, TENANT_FORM } from '../../proto/tenant.ts';
-import { unsupportedMedia } from './headers.ts';
+import type { SendersConfig } from '../senders-config.ts';
+import {
+  type Answer,
+  malformed,
+  methodNotAllowed,
+  overloaded,
+  type Received,
+  sendAnswer,
+  tooMuchDecoded,
+  tooSlow,
+  unavailable,
+} from './answers.ts';
+import { BodyDecoder } from './body-decoder.ts';
+import { type Media, mediaOf, type Version } from './headers.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import { ParsedRequest } from './parsed-request.ts';
+import { Senders } from './senders.ts';
 
 /** Samples of one tenant and the dictionary entries that must be durable with or before them. */
 export interface IngestBatch {
@@ -26,12 +37,12 @@ export type AppendOutcome =
   | { kind: 'unavailable'; reason: string; retryAfterMs: number };
 
 export interface IngestLimits {
-  /** Tenant of requests without X-Scope-OrgID; empty: the hub's default for this agent. */
-  defaultTenant: string;
   /** Compressed. */
   bodyBytesMax: number;
   decodedBytesMax: number;
   requestTimeoutMs: number;
+  /** How far in the future samples may be; 0: not limited. */
+  aheadMaxMs: number;
   /** Bodies and decoded bytes of all requests that have not been answered yet. */
   inFlightBytesMax: number;
 }
@@ -39,17 +50,11 @@ export interface IngestLimits {
 export interface IngestMetrics {
   /** What was stored, and the size of the body it came in. */
   received(what: Received, bodyBytes: number): void;
+  /** Series that a rule of the filter drops, by its number. */
+  filtered(rule: number, dropped: { samples: number; bytes: number }): void;
   /** Samples refused here, for good. */
   refused(reason: string, samples: number): void;
   answered(status: number): void;
-}
-
-export interface Received {
-  /** Floats and native histograms. */
-  samples: number;
-  /** Those of them that are native histograms. */
-  histograms: number;
-  exemplars: number;
 }
 
 export interface IngestOptions {
@@ -61,23 +66,17 @@ export interface IngestOptions {
   append(batch: IngestBatch): Promise<AppendOutcome>;
   /** Why nothing can be stored at present: then no series may be looked up either. */
   unavailable(): { reason: string; retryAfterMs: number } | undefined;
-  limits: IngestLimits;
+  /** These two are looked at in each request: they may change. */
+  readonly senders: SendersConfig;
+  readonly limits: IngestLimits;
   metrics: IngestMetrics;
   log: Log;
   clock: Clock;
 }
 
-interface Answer {
-  status: number;
-  text?: string;
-  headers?: OutgoingHttpHeaders;
-}
-
-const OVERLOADED_RETRY_AFTER_MS = 1000;
 /** An operator has to act. */
 const FULL_RETRY_AFTER_MS = 60_000;
 const LOG_LINES_PER_MINUTE = 1;
-const SCRATCH_BYTES_MIN = 64 * 1024;
 const SAMPLES_EXPECTED_MIN = 256;
 const SAMPLES_EXPECTED_MAX = 16_384;
 
@@ -93,40 +92,47 @@ export function createIngest(options: IngestOptions): Handler {
 class Ingest {
   readonly #options: IngestOptions;
   readonly #log: BoundedLog;
+  #senders: Senders;
   readonly #budget: MemoryBudget;
+  // Parsing never waits, so one of each serves all.
+  readonly #decoder: BodyDecoder;
   readonly #walker = new WriteRequestWalker();
-  /** Decoded bytes of the request being parsed; parsing never waits, so one serves all. */
-  #scratch = new Uint8Array(SCRATCH_BYTES_MIN);
+  readonly #partialWalker = new PartialWriteWalker();
   /** Samples of the request before: the next one will have about as many. */
   #samplesExpected = SAMPLES_EXPECTED_MIN;
 
   constructor(options: IngestOptions) {
     this.#options = options;
     this.#log = boundedLog(options.log, { perMinute: LOG_LINES_PER_MINUTE }, options.clock);
+    this.#senders = new Senders(options.senders, this.#log);
     this.#budget = new MemoryBudget(options.limits.inFlightBytesMax);
+    this.#decoder = new BodyDecoder(options.limits.decodedBytesMax);
   }
 
+  /** Headers are judged before the body is touched. */
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const answer = await this.#answer(request);
+    const media = mediaOf(request.headers);
+    const answer = await this.#judge(request, media);
     if (answer === undefined) return;
-    const { status, text, headers = {} } = answer;
-    this.#options.metrics.answered(status);
-    if (text === undefined) sendEmpty(response, status, headers);
-    else sendText(response, status, `${text}\n`, headers);
+    this.#options.metrics.answered(answer.status);
+    sendAnswer(response, answer, media);
   }
 
-  /** Undefined when the client has gone. Headers are judged before the body is touched. */
-  async #answer(request: IncomingMessage): Promise<Answer | undefined> {
-    const { bodyBytesMax, requestTimeoutMs, defaultTenant } = this.#options.limits;
-    if (request.method !== 'POST') {
-      return { status: 405, text: 'Method not allowed', headers: { Allow: 'POST' } };
-    }
-    const unsupported = unsupportedMedia(request.headers);
-    if (unsupported !== undefined) return { status: 415, text: unsupported };
-    const tenant = request.headers['x-scope-orgid'] ?? defaultTenant;
-    if (typeof tenant !== 'string' || (tenant !== defaultTenant && !isTenant(tenant))) {
-      return { status: 400, text: `X-Scope-OrgID: not a tenant: expected ${TENANT_FORM}` };
-    }
+  async #judge(request: IncomingMessage, media: Media): Promise<Answer | undefined> {
+    if (request.method !== 'POST') return methodNotAllowed;
+    const sender = this.#sendersNow().admit(request);
+    if (sender.kind === 'refused') return sender;
+    if (media.kind === 'unsupported') return { status: 415, text: media.why };
+    return this.#answer(request, sender.tenant, media.version);
+  }
+
+  /** Undefined when the client has gone. */
+  async #answer(
+    request: IncomingMessage,
+    tenant: string,
+    version: Version,
+  ): Promise<Answer | undefined> {
+    const { bodyBytesMax, requestTimeoutMs } = this.#options.limits;
     const bodyBytes = expectedBodyBytes(request, bodyBytesMax);
     if (!this.#budget.reserve(bodyBytes)) return overloaded();
     let body: Body;
@@ -137,31 +143,28 @@ class Ingest {
     }
     switch (body.kind) {
       case 'body':
-        return this.#answerBody(tenant, body.bytes);
+        return this.#answerBody(tenant, version, body.bytes);
       case 'too_large':
         return { status: 413, text: `request body exceeds the ${body.bytesMax} bytes limit` };
       case 'timed_out':
-        // Not 408: Prometheus drops what is answered with a 4xx, and the network was to blame.
-        return unavailable('the request body did not arrive in time', OVERLOADED_RETRY_AFTER_MS);
+        return tooSlow();
       case 'aborted':
         return undefined;
     }
   }
 
-  async #answerBody(tenant: string, body: Uint8Array): Promise<Answer> {
+  async #answerBody(tenant: string, version: Version, body: Uint8Array): Promise<Answer> {
     const { decodedBytesMax } = this.#options.limits;
     let decodedBytes = 0;
     try {
-      decodedBytes = snappyDeclaredBytes(body);
+      decodedBytes = this.#decoder.expectedBytes(body);
     } catch (error) {
       return malformed(error);
     }
-    if (decodedBytes > decodedBytesMax) {
-      return { status: 400, text: `decoded size exceeds the ${decodedBytesMax} bytes limit` };
-    }
+    if (decodedBytes > decodedBytesMax) return tooMuchDecoded(decodedBytesMax);
     if (!this.#budget.reserve(decodedBytes)) return overloaded();
     try {
-      return await this.#store(tenant, body, decodedBytes);
+      return await this.#store(tenant, version, body, decodedBytes);
     } finally {
       this.#budget.free(decodedBytes);
     }
@@ -171,15 +174,25 @@ class Ingest {
    * Up to the call of `append` nothing waits, so that dictionary entries are handed over in the
    * order of their ids.
    */
-  async #store(tenant: string, body: Uint8Array, decodedBytes: number): Promise<Answer> {
+  async #store(
+    tenant: string,
+    version: Version,
+    body: Uint8Array,
+    decodedBytes: number,
+  ): Promise<Answer> {
     const { append, series, metrics } = this.#options;
     const pause = this.#options.unavailable();
     if (pause !== undefined) return unavailable(pause.reason, pause.retryAfterMs);
     const tenantNumber = series.tenant(tenant);
     if (tenantNumber === FULL) return this.#dictionaryFull('too many tenants');
-    const parsed = new ParsedRequest(series, tenantNumber, this.#samplesExpected);
+    const parsed = new ParsedRequest(series, tenantNumber, {
+      capacity: this.#samplesExpected,
+      newestMs: this.#newestMs(),
+    });
     try {
-      this.#parse(body, decodedBytes, parsed);
+      const decoded = this.#decoder.decode(body, decodedBytes);
+      const walker = version === 1 ? this.#walker : this.#partialWalker;
+      walker.walk(decoded.bytes, decoded.length, parsed);
     } catch (error) {
       return malformed(error);
     }
@@ -187,33 +200,45 @@ class Ingest {
     if (parsed.isDictionaryFull) {
       return this.#dictionaryFull('the dictionary is full: raise buffer.max_series');
     }
-    const { columns, refusals, histograms, exemplars } = parsed;
+    const { columns, histograms, exemplars } = parsed;
+    this.#expect(columns.count);
     const newEntries = series.takeNewEntries();
     if (columns.count > 0 || newEntries !== undefined) {
       const batch = { tenant, columns };
       const outcome = await append(newEntries === undefined ? batch : { ...batch, newEntries });
       if (outcome.kind === 'unavailable') return unavailable(outcome.reason, outcome.retryAfterMs);
     }
-    const samples = columns.count - exemplars;
-    metrics.received({ samples, histograms, exemplars }, body.length);
+    const stored = { samples: columns.count - exemplars, histograms, exemplars };
+    metrics.received(stored, body.length);
+    for (const { rule, ...what } of parsed.dropped.byRule()) metrics.filtered(rule, what);
+    // What filters have dropped was handled, too.
+    const written = sumOf(stored, parsed.filtered);
     this.#reportLeftOut(parsed);
-    if (refusals.isEmpty) return { status: 204 };
-    for (const [reason, count] of refusals.samples) metrics.refused(reason, count);
-    const text = refusals.message();
-    this.#log.warn('refused', { tenant, refused: text }, 'samples refused for good');
-    return { status: 400, text };
+    return { ...this.#settle(tenant, version, parsed), written };
   }
 
-  #parse(body: Uint8Array, decodedBytes: number, parsed: ParsedRequest): void {
-    if (this.#scratch.length < decodedBytes) {
-      this.#scratch = new Uint8Array(
-        Math.min(decodedBytes * 2, this.#options.limits.decodedBytesMax),
-      );
-    }
-    decodeSnappy(body, this.#scratch);
-    this.#walker.walk(this.#scratch, decodedBytes, parsed);
-    const { count } = parsed.columns;
-    this.#samplesExpected = Math.min(Math.max(count, SAMPLES_EXPECTED_MIN), SAMPLES_EXPECTED_MAX);
+  /** The answer to a request of which everything that is good is stored. */
+  #settle(tenant: string, version: Version, { refusals }: ParsedRequest): Answer {
+    if (refusals.isEmpty) return { status: 204 };
+    for (const [reason, count] of refusals.samples) this.#options.metrics.refused(reason, count);
+    const summary = refusals.summary();
+    this.#log.warn('refused', { tenant, refused: summary }, 'samples refused for good');
+    return { status: 400, text: version === 1 ? summary : refusals.list() };
+  }
+
+  #expect(samples: number): void {
+    this.#samplesExpected = Math.min(Math.max(samples, SAMPLES_EXPECTED_MIN), SAMPLES_EXPECTED_MAX);
+  }
+
+  #sendersNow(): Senders {
+    const { senders } = this.#options;
+    if (senders !== this.#senders.config) this.#senders = new Senders(senders, this.#log);
+    return this.#senders;
+  }
+
+  #newestMs(): number {
+    const { aheadMaxMs } = this.#options.limits;
+    return aheadMaxMs === 0 ? Number.POSITIVE_INFINITY : this.#options.clock.now() + aheadMaxMs;
   }
 
   #dictionaryFull(reason: string): Answer {
@@ -231,22 +256,16 @@ class Ingest {
   }
 }
 
+function sumOf(one: Received, other: Received): Received {
+  return {
+    samples: one.samples + other.samples,
+    histograms: one.histograms + other.histograms,
+    exemplars: one.exemplars + other.exemplars,
+  };
+}
+
 /** Length of the body as far as it is known before it comes. */
 function expectedBodyBytes(request: IncomingMessage, bodyBytesMax: number): number {
   const declared = request.headers['content-length'];
   return declared === undefined ? bodyBytesMax : Math.min(Number(declared), bodyBytesMax);
-}
-
-function malformed(error: unknown): Answer {
-  if (!(error instanceof DecodeError)) throw error;
-  return { status: 400, text: `nothing stored: ${error.message}` };
-}
-
-function overloaded(): Answer {
-  return unavailable('too much is waiting to be stored', OVERLOADED_RETRY_AFTER_MS);
-}
-
-/** 503 and never 429: a default Prometheus keeps its samples on the former only. */
-function unavailable(text: string, retryAfterMs: number): Answer {
-  return { status: 503, text, headers: { 'Retry-After': formatRetryAfter(retryAfterMs) } };
 }

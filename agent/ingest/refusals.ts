@@ -3,63 +3,101 @@ import {
   LABEL_SET_BYTES_MAX,
   type LabelSetRefusal,
 } from '../../proto/label-set.ts';
-import type { Refusal } from '../../proto/series-lookup.ts';
+import type { LimitRefusal, Refusal } from '../../proto/series-lookup.ts';
+
+type TimestampRefusal = 'timestamp_out_of_range' | 'timestamp_in_future';
 
 /** Label values of `starferry_agent_refused_samples_total`. */
-export type RefusedReason = LabelSetRefusal | 'timestamp_out_of_range' | 'histogram';
+export type RefusedReason = LabelSetRefusal | LimitRefusal | TimestampRefusal | 'histogram';
+
+const TIMESTAMP_LIMITS: Record<TimestampRefusal, string> = {
+  timestamp_out_of_range: 'beyond ±2^53 ms',
+  timestamp_in_future: 'further in the future than limits.creation_grace_period',
+};
 
 /** As much of a label set as a message shows. */
 const SHOWN_CHARS_MAX = 500;
+/** As much as a list of all refusals shows; Prometheus logs 1024 bytes of it. */
+const LIST_CHARS_MAX = 8192;
+
+const NOUNS = {
+  series: 'series refused',
+  timestamp: 'samples refused by their timestamp',
+  histogram: 'histograms refused',
+  exemplar: 'exemplars refused',
+};
 
 /** What of one request was refused, while the rest is stored. */
 export class Refusals {
   readonly samples = new Map<RefusedReason, number>();
-  #series = 0;
-  #timestamps = 0;
-  #firstSeries = '';
-  #firstTimestamp = '';
-  #histograms = 0;
-  #firstHistogram = '';
+  /** How many there were of a kind, and the first. */
+  readonly #kinds = new Map<keyof typeof NOUNS, { count: number; first: string }>();
+  readonly #list: string[] = [];
+  #listChars = 0;
+  #unlisted = 0;
 
   get isEmpty(): boolean {
-    return this.samples.size === 0;
+    return this.#kinds.size === 0;
   }
 
   /** The series with the labels in bytes [from, to), and with it `samples` samples. */
   addSeries(refusal: Refusal, samples: number, bytes: Uint8Array, from: number, to: number): void {
-    if (this.#series === 0) this.#firstSeries = describeRefusal(refusal, bytes, from, to);
-    this.#series++;
+    this.#add('series', () => describeRefusal(refusal, bytes, from, to));
     this.#count(refusal.reason, samples);
   }
 
+  /** A series that cannot be read, and with it `samples` samples. */
+  addMalformedSeries(what: string, samples: number): void {
+    this.#add('series', () => shown(what));
+    this.#count('malformed', samples);
+  }
+
   /** A sample of the series with the labels in bytes [from, to). */
-  addTimestamp(bytes: Uint8Array, from: number, to: number): void {
-    if (this.#timestamps === 0) this.#firstTimestamp = shownLabels(bytes, from, to);
-    this.#timestamps++;
-    this.#count('timestamp_out_of_range', 1);
+  addTimestamp(reason: TimestampRefusal, bytes: Uint8Array, from: number, to: number): void {
+    const what = `timestamp ${TIMESTAMP_LIMITS[reason]} for series`;
+    this.#add('timestamp', () => `${what} ${shownLabels(bytes, from, to)}`);
+    this.#count(reason, 1);
   }
 
   /** A native histogram of the series with the labels in bytes [from, to). */
   addHistogram(what: string, bytes: Uint8Array, from: number, to: number): void {
-    if (this.#histograms === 0) this.#firstHistogram = `${what} in ${shownLabels(bytes, from, to)}`;
-    this.#histograms++;
+    this.#add('histogram', () => `${what} for series ${shownLabels(bytes, from, to)}`);
     this.#count('histogram', 1);
   }
 
-  /** For the sender's log: how many there were, and the first one. */
-  message(): string {
-    const parts: string[] = [];
-    if (this.#series > 0) {
-      parts.push(`${this.#series} series refused, the first: ${this.#firstSeries}`);
-    }
-    if (this.#timestamps > 0) {
-      const where = `the first in ${this.#firstTimestamp}`;
-      parts.push(`${this.#timestamps} samples with a timestamp beyond ±2^53 ms refused, ${where}`);
-    }
-    if (this.#histograms > 0) {
-      parts.push(`${this.#histograms} histograms refused, the first: ${this.#firstHistogram}`);
-    }
+  /** An exemplar of the series with the labels in bytes [from, to). */
+  addExemplar(what: string, bytes: Uint8Array, from: number, to: number): void {
+    this.#add(
+      'exemplar',
+      () => `parsing exemplar for series ${shownLabels(bytes, from, to)}: ${what}`,
+    );
+  }
+
+  /** For the sender's log: how many there were of each kind, and the first one. */
+  summary(): string {
+    const parts = Array.from(
+      this.#kinds,
+      ([kind, { count, first }]) => `${count} ${NOUNS[kind]}, the first: ${first}`,
+    );
     return `${parts.join('; ')}; everything else is stored`;
+  }
+
+  /** Each one in a line, as senders of version 2.0 are told, within bounds. */
+  list(): string {
+    const more = this.#unlisted === 0 ? [] : [`and ${this.#unlisted} more`];
+    return [...this.#list, ...more].join('\n');
+  }
+
+  /** A message is only made where it will be shown. */
+  #add(kind: keyof typeof NOUNS, describe: () => string): void {
+    const same = this.#kinds.get(kind);
+    const hasRoom = this.#listChars < LIST_CHARS_MAX;
+    const text = same === undefined || hasRoom ? describe() : '';
+    if (same === undefined) this.#kinds.set(kind, { count: 1, first: text });
+    else same.count++;
+    if (hasRoom) this.#list.push(text);
+    else this.#unlisted++;
+    this.#listChars += text.length;
   }
 
   #count(reason: RefusedReason, samples: number): void {
@@ -67,21 +105,31 @@ export class Refusals {
   }
 }
 
+/** Where Prometheus refuses the same, in its words. */
 function describeRefusal(refusal: Refusal, bytes: Uint8Array, from: number, to: number): string {
-  const { reason, label = '' } = refusal;
+  const { reason, label = '', detail = '' } = refusal;
+  const invalid = 'invalid metric name or labels, got';
   switch (reason) {
     case 'no_labels':
-      return 'a series without labels';
+      return `${invalid} {}`;
     case 'no_metric_name':
-      return `no metric name in ${shownLabels(bytes, from, to)}`;
-    case 'duplicate_label':
-      return `label ${shown(label)} twice in ${shownLabels(bytes, from, to)}`;
+      return `${invalid} ${shownLabels(bytes, from, to)}`;
+    case 'duplicate_label': {
+      const where = `invalid labels for series, labels ${shownLabels(bytes, from, to)}`;
+      return `${where}, duplicated label ${shown(label)}`;
+    }
     case 'invalid_name':
       return `label name ${shown(JSON.stringify(label))} in ${shownLabels(bytes, from, to)}`;
     case 'too_large':
       return `labels of ${to - from} bytes, over the limit of ${LABEL_SET_BYTES_MAX}`;
     case 'malformed':
       return 'labels that are no protobuf';
+    case 'too_many_labels':
+    case 'label_name_too_long':
+    case 'label_value_too_long':
+    case 'name_scheme':
+    case 'too_many_series':
+      return `${shown(detail)} in ${shownLabels(bytes, from, to)}`;
   }
 }
 

@@ -1,8 +1,10 @@
 import { assert } from '../../base/assert.ts';
 
 const CHUNK_BYTES = 1 << 20;
-/** Strings begin at multiples of 8, so that a 32-bit address reaches 32 GiB. */
+/** Strings begin at multiples of 8, so that a 31-bit address reaches 16 GiB. */
 const ALIGNMENT = 8;
+/** Marks the address of a string that lies with the other table. */
+const LENT = 2 ** 31;
 const ADDRESSES_PER_CHUNK = CHUNK_BYTES / ALIGNMENT;
 const EMPTY_SLOT = 0;
 
@@ -10,9 +12,11 @@ const EMPTY_SLOT = 0;
  * Numbers byte strings in the order in which they are added, each within a `space`: the same
  * bytes in two spaces are two strings. Looking one up allocates nothing.
  *
- * About 28 bytes per string besides its own; strings are never removed one by one.
+ * About 28 bytes per string besides its own; strings are never removed one by one. A table may
+ * borrow strings of another one in the place of copies.
  */
 export class ByteStrings {
+  readonly #lender: ByteStrings | undefined;
   /** Strings kept, which is also the number of the next one. */
   count = 0;
   /** Their length together. */
@@ -29,6 +33,10 @@ export class ByteStrings {
   /** The array looked at last and a view of it: all requests come in one scratch. */
   #viewed: Uint8Array = new Uint8Array(0);
   #view = new DataView(this.#viewed.buffer);
+
+  constructor(lender?: ByteStrings) {
+    this.#lender = lender;
+  }
 
   /** Number of the string in `bytes` [from, to), or -1. */
   find(space: number, bytes: Uint8Array, from: number, to: number): number {
@@ -53,16 +61,20 @@ export class ByteStrings {
   add(space: number, bytes: Uint8Array, from = 0, to = bytes.length): number {
     const length = to - from;
     assert(length > 0 && length <= CHUNK_BYTES, 'a string that is empty or longer than a chunk');
-    const number = this.count;
-    if (number === this.#addresses.length) this.#grow();
-    this.#addresses[number] = this.#place(bytes, from, to);
-    this.#lengths[number] = length;
-    this.#spaces[number] = space;
-    this.#hashes[number] = hashOf(this.#viewOf(bytes), from, length, space);
-    this.count = number + 1;
+    const hash = hashOf(this.#viewOf(bytes), from, length, space);
     this.bytes += length;
-    this.#enter(number);
-    return number;
+    return this.#keep(this.#place(bytes, from, to), { length, space, hash });
+  }
+
+  /** Takes over string `number` of the lender, in its space, which is not there yet. */
+  borrow(number: number): number {
+    const lender = this.#lender;
+    assert(lender !== undefined, 'nobody to borrow a string from');
+    return this.#keep(lender.#addresses[number]! + LENT, {
+      length: lender.#lengths[number]!,
+      space: lender.#spaces[number]!,
+      hash: lender.#hashes[number]!,
+    });
   }
 
   spaceOf(number: number): number {
@@ -72,14 +84,30 @@ export class ByteStrings {
   /** String `number`, as a view into what is kept. */
   at(number: number): Uint8Array {
     const address = this.#addresses[number]!;
-    const chunk = this.#chunks[chunkOf(address)]!;
-    return new Uint8Array(chunk.buffer, offsetOf(address), this.#lengths[number]);
+    return new Uint8Array(this.#chunkAt(address).buffer, offsetOf(address), this.#lengths[number]);
+  }
+
+  #chunkAt(address: number): DataView {
+    if (address < LENT) return this.#chunks[chunkOf(address)]!;
+    return this.#lender!.#chunks[chunkOf(address - LENT)]!;
+  }
+
+  #keep(address: number, of: { length: number; space: number; hash: number }): number {
+    const number = this.count;
+    if (number === this.#addresses.length) this.#grow();
+    this.#addresses[number] = address;
+    this.#lengths[number] = of.length;
+    this.#spaces[number] = of.space;
+    this.#hashes[number] = of.hash;
+    this.count = number + 1;
+    this.#enter(number);
+    return number;
   }
 
   #equals(number: number, space: number, view: DataView, from: number, length: number): boolean {
     if (this.#lengths[number] !== length || this.#spaces[number] !== space) return false;
     const address = this.#addresses[number]!;
-    const kept = this.#chunks[chunkOf(address)]!;
+    const kept = this.#chunkAt(address);
     const keptFrom = offsetOf(address);
     let at = 0;
     for (; at + 4 <= length; at += 4) {

@@ -8,19 +8,43 @@ import {
 import { canonicalLabelSet, isCanonicalLabelSet } from '../../proto/label-set.ts';
 import { canonicalMetadata } from '../../proto/metric-metadata.ts';
 import {
+  DROPPED,
   FULL,
   type NewEntries,
   REFUSED,
   type Refusal,
+  type SeriesGate,
   type SeriesLookup,
 } from '../../proto/series-lookup.ts';
 import { ByteStrings } from './byte-strings.ts';
+import { IncomingSets } from './incoming-sets.ts';
+import { Owners } from './owners.ts';
+import { SeriesCounts, type SeriesLimits } from './series-counts.ts';
 
 const HOUR_MS = 3_600_000;
 /** Names of tenants come from outside: their number needs a limit. */
 const TENANTS_MAX = 10_000;
-/** So much for aliases in any case; beyond, at most as much as the entries themselves take. */
-const ALIAS_BYTES_MIN = 1 << 20;
+/** For label sets as they come in, besides the entries: at least so much, or so many times them. */
+const INCOMING_BYTES_MIN = 64 << 20;
+const INCOMING_PER_ENTRY_MAX = 4;
+
+export interface SeriesTableOptions {
+  /** Limit for series and metadata records together, over all tenants. */
+  seriesMax: number;
+  /** Absent: every label set that can be a series is taken as it is. */
+  gate?: SeriesGate | undefined;
+  limits?: SeriesLimits | undefined;
+  /** Two label sets have become one series, and their samples interleave. */
+  onShared?: (shared: SharedSeries) => void;
+}
+
+/** Label bytes of a series and of two label sets that have become it. */
+export interface SharedSeries {
+  series: Uint8Array;
+  sets: [Uint8Array, Uint8Array];
+}
+
+const NO_LIMITS: SeriesLimits = { perTenantMax: 0, perMetricMax: 0 };
 
 /**
  * The dictionary log of one epoch as the agent's ingest sees it: from label bytes as they come in
@@ -32,24 +56,25 @@ const ALIAS_BYTES_MIN = 1 << 20;
  */
 export class SeriesTable implements SeriesLookup {
   readonly #entriesMax: number;
+  readonly #onShared: (shared: SharedSeries) => void;
+  #gate: SeriesGate | undefined;
   #entries = new ByteStrings();
-  /** Label sets as some sender writes them where that is not the canonical form. */
-  #aliases = new ByteStrings();
-  /** Per alias, the id of the series. */
-  #aliasIds: number[] = [];
+  #incoming = new IncomingSets(this.#entries);
+  readonly #owners = new Owners();
+  readonly #counts: SeriesCounts;
   /** Per id, the hour in which it was met last, counted from the Unix epoch. */
   #seenHours = new Uint32Array(256);
   #hour = 0;
-  /** Per id, the id that followed it the last time, plus 1; 0: none. */
-  #successors = new Uint32Array(256);
   #tenants: string[] = [];
   #tenantNumbers = new Map<string, number>();
   #takenCount = 0;
   #refusal: Refusal = { reason: 'no_labels' };
 
-  /** @param options seriesMax: limit for series and metadata records together, over all tenants */
-  constructor({ seriesMax }: { seriesMax: number }) {
+  constructor({ seriesMax, gate, limits, onShared = () => {} }: SeriesTableOptions) {
     this.#entriesMax = seriesMax;
+    this.#gate = gate;
+    this.#counts = new SeriesCounts(limits ?? NO_LIMITS);
+    this.#onShared = onShared;
   }
 
   /** Entries of the log, handed out or not. */
@@ -57,8 +82,20 @@ export class SeriesTable implements SeriesLookup {
     return this.#entries.count;
   }
 
+  /** Series that several label sets share. */
+  get sharedCount(): number {
+    return this.#owners.sharedCount;
+  }
+
   get lastRefusal(): Refusal {
     return this.#refusal;
+  }
+
+  /** From the next sample on, each label set is judged anew. */
+  changeGate(gate: SeriesGate | undefined, limits: SeriesLimits): void {
+    this.#gate = gate;
+    this.#counts.limits = limits;
+    this.#forgetIncoming();
   }
 
   /**
@@ -71,20 +108,18 @@ export class SeriesTable implements SeriesLookup {
     const decoded = decodeEntry(entry);
     const tenant = this.tenant(decoded.tenant);
     assert(tenant !== FULL, 'more tenants in the log than it can ever have had');
-    const isSeries = decoded.kind === 'series';
-    const payload = isSeries ? decoded.labels : decoded.bytes;
-    const space = isSeries ? seriesSpace(tenant) : metadataSpace(tenant);
     // No limit here: the log is what it is, even if the operator has lowered buffer.max_series.
-    this.#add(space, payload, 0, payload.length);
+    if (decoded.kind === 'series') this.#addSeries(tenant, decoded.labels);
+    else this.#add(metadataSpace(tenant), decoded.bytes);
     this.#takenCount = this.#entries.count;
   }
 
   /** Forgets everything: a new epoch begins. */
   reset(): void {
     this.#entries = new ByteStrings();
-    this.#aliases = new ByteStrings();
-    this.#aliasIds = [];
-    this.#successors = new Uint32Array(256);
+    this.#incoming = new IncomingSets(this.#entries);
+    this.#owners.clear();
+    this.#counts.clear();
     this.#seenHours = new Uint32Array(256);
     this.#tenants = [];
     this.#tenantNumbers = new Map();
@@ -114,23 +149,19 @@ export class SeriesTable implements SeriesLookup {
     return this.#tenants.push(name) - 1;
   }
 
-  /**
-   * Scrapes repeat: the bytes are first compared with those of the series that followed `previous`
-   * the last time, which needs neither a hash nor a string.
-   */
-  resolve(tenant: number, previous: number, bytes: Uint8Array, from: number, to: number): number {
+  resolve(tenant: number, bytes: Uint8Array, from: number, to: number): number {
     const space = seriesSpace(tenant);
-    if (previous >= 0) {
-      const predicted = this.#successors[previous]! - 1;
-      if (predicted >= 0 && this.#entries.matches(predicted, space, bytes, from, to)) {
-        this.#seenHours[predicted] = this.#hour;
-        return predicted;
-      }
+    let set = this.#incoming.find(space, bytes, from, to);
+    if (set < 0) {
+      set = this.#meet(tenant, bytes, from, to);
+      if (set < 0) return set;
     }
-    const id = this.#lookUp(space, bytes, from, to);
+    const id = this.#incoming.verdict(set);
     if (id < 0) return id;
     this.#seenHours[id] = this.#hour;
-    if (previous >= 0) this.#successors[previous] = id + 1;
+    const origin = this.#incoming.origin(set);
+    const other = this.#owners.note(id, origin);
+    if (other !== undefined) this.#reportShared(id, other, origin);
     return id;
   }
 
@@ -153,45 +184,70 @@ export class SeriesTable implements SeriesLookup {
     return { firstId, entries };
   }
 
-  #lookUp(space: number, bytes: Uint8Array, from: number, to: number): number {
-    const known = this.#entries.find(space, bytes, from, to);
-    if (known >= 0) return known;
-    const alias = this.#aliases.find(space, bytes, from, to);
-    if (alias >= 0) return this.#aliasIds[alias]!;
-    if (isCanonicalLabelSet(bytes, from, to)) return this.#addNew(space, bytes, from, to);
-    return this.#lookUpForm(space, bytes, from, to);
-  }
-
-  /** For labels that a sender writes in its own way. */
-  #lookUpForm(space: number, bytes: Uint8Array, from: number, to: number): number {
+  /** Decides what becomes of a label set that is met for the first time; its number, or why not. */
+  #meet(tenant: number, bytes: Uint8Array, from: number, to: number): number {
+    this.#boundIncoming();
+    const space = seriesSpace(tenant);
+    if (isCanonicalLabelSet(bytes, from, to)) return this.#meetCanonical(tenant, bytes, from, to);
     const verdict = canonicalLabelSet(bytes, from, to);
     if (verdict.kind === 'refused') {
       if (verdict.reason === 'malformed') throw new DecodeError(`labels before byte ${to}`);
-      this.#refusal = verdict;
-      return REFUSED;
+      return this.#refuse(verdict);
     }
-    const id = this.#findOrAdd(space, verdict.bytes);
-    if (id >= 0) this.#addAlias(id, space, bytes, from, to);
-    return id;
+    const form = verdict.bytes;
+    const known = this.#incoming.find(space, form, 0, form.length);
+    const origin = known >= 0 ? known : this.#meetCanonical(tenant, form, 0, form.length);
+    if (origin < 0) return origin;
+    const own = bytes.subarray(from, to);
+    return this.#incoming.add(space, own, this.#incoming.verdict(origin), origin);
+  }
+
+  #meetCanonical(tenant: number, bytes: Uint8Array, from: number, to: number): number {
+    const space = seriesSpace(tenant);
+    const labels = bytes.subarray(from, to);
+    const verdict = this.#gate?.(labels) ?? { kind: 'kept', labels };
+    switch (verdict.kind) {
+      case 'refused':
+        return this.#refuse(verdict.refusal);
+      case 'dropped':
+        return this.#incoming.add(space, labels, DROPPED - verdict.rule);
+      case 'kept': {
+        const id = this.#seriesOf(tenant, verdict.labels);
+        if (id < 0) return id;
+        const isSame = this.#entries.matches(id, space, bytes, from, to);
+        return isSame ? this.#incoming.borrow(id, id) : this.#incoming.add(space, labels, id);
+      }
+    }
+  }
+
+  #refuse(refusal: Refusal): typeof REFUSED {
+    this.#refusal = refusal;
+    return REFUSED;
+  }
+
+  /** @param labels canonical */
+  #seriesOf(tenant: number, labels: Uint8Array): number {
+    const known = this.#entries.find(seriesSpace(tenant), labels, 0, labels.length);
+    if (known >= 0) return known;
+    if (this.#entries.count >= this.#entriesMax) return FULL;
+    const refusal = this.#counts.refusal(tenant, labels);
+    return refusal === undefined ? this.#addSeries(tenant, labels) : this.#refuse(refusal);
+  }
+
+  #addSeries(tenant: number, labels: Uint8Array): number {
+    this.#counts.add(tenant, labels);
+    return this.#add(seriesSpace(tenant), labels);
   }
 
   #findOrAdd(space: number, canonical: Uint8Array): number {
     const known = this.#entries.find(space, canonical, 0, canonical.length);
     if (known >= 0) return known;
-    return this.#addNew(space, canonical, 0, canonical.length);
+    return this.#entries.count >= this.#entriesMax ? FULL : this.#add(space, canonical);
   }
 
-  #addNew(space: number, canonical: Uint8Array, from: number, to: number): number {
-    if (this.#entries.count >= this.#entriesMax) return FULL;
-    return this.#add(space, canonical, from, to);
-  }
-
-  #add(space: number, canonical: Uint8Array, from: number, to: number): number {
-    const id = this.#entries.add(space, canonical, from, to);
-    if (id === this.#successors.length) {
-      const successors = new Uint32Array(id * 2);
-      successors.set(this.#successors);
-      this.#successors = successors;
+  #add(space: number, canonical: Uint8Array): number {
+    const id = this.#entries.add(space, canonical);
+    if (id === this.#seenHours.length) {
       const seenHours = new Uint32Array(id * 2);
       seenHours.set(this.#seenHours);
       this.#seenHours = seenHours;
@@ -200,13 +256,23 @@ export class SeriesTable implements SeriesLookup {
     return id;
   }
 
-  /** Aliases are a shortcut: a sender that shuffles its labels must not fill the memory. */
-  #addAlias(id: number, space: number, bytes: Uint8Array, from: number, to: number): void {
-    if (this.#aliases.bytes + to - from > Math.max(ALIAS_BYTES_MIN, this.#entries.bytes)) {
-      this.#aliases = new ByteStrings();
-      this.#aliasIds = [];
+  /** They are a shortcut: a sender that shuffles its labels must not fill the memory. */
+  #boundIncoming(): void {
+    const { count, bytes } = this.#incoming;
+    const bytesMax = Math.max(INCOMING_BYTES_MIN, this.#entries.bytes * INCOMING_PER_ENTRY_MAX);
+    if (count >= this.#entriesMax * INCOMING_PER_ENTRY_MAX || bytes >= bytesMax) {
+      this.#forgetIncoming();
     }
-    this.#aliasIds[this.#aliases.add(space, bytes, from, to)] = id;
+  }
+
+  #forgetIncoming(): void {
+    this.#incoming.clear();
+    this.#owners.clear();
+  }
+
+  #reportShared(id: number, one: number, other: number): void {
+    const sets: SharedSeries['sets'] = [this.#incoming.at(one), this.#incoming.at(other)];
+    this.#onShared({ series: this.#entries.at(id), sets });
   }
 
   #encode(id: number): Uint8Array {

@@ -23,6 +23,8 @@ export type HubReply =
   | { kind: 'busy'; retryAfterMs: number | undefined; message: string }
   /** No answer came: the hub may or may not have received the request. */
   | { kind: 'unreachable'; message: string }
+  /** The agent may not write into the tenant; into others it may. */
+  | { kind: 'forbidden'; message: string }
   /** Repeating it will not help until somebody changes a configuration. */
   | { kind: 'misconfigured'; message: string };
 
@@ -181,6 +183,8 @@ export function readReply(
         return { kind: 'state', state: decodeHubState(body) };
       case 400:
         return { kind: 'unreadable', message: message() };
+      case 403:
+        return { kind: 'forbidden', message: message() };
       case 413:
         return { kind: 'too_large', message: message() };
       case 415:

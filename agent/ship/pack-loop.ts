@@ -75,10 +75,10 @@ export class PackLoop {
   #rowNumber: bigint;
 
   constructor(deps: PackLoopDeps) {
-    const { tools } = deps;
+    const { tools, tenant } = deps;
     this.#deps = deps;
     this.#rowNumber = tools.random.id64() >> 1n;
-    this.#replies = new Replies(tools);
+    this.#replies = new Replies(tools, tenant);
     this.#groundwork = new Groundwork(tools, this.#replies);
   }
 
@@ -220,7 +220,7 @@ export class PackLoop {
   ): Promise<void> {
     const { tools, tenant } = this.#deps;
     // Replies of its own: packs that fail together would drive up a backoff that they share.
-    const replies = new Replies(tools);
+    const replies = new Replies(tools, tenant);
     const find: Find = (state, sent) => findPack(state, sent, row.window.first ?? sent.sequence);
     const how = { tenant, traffic: 'backlog', find, tools, replies } as const;
     const delivered = await new BatchDelivery(how).deliver(batch, signal);

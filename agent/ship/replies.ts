@@ -4,17 +4,23 @@ import type { ShipTools } from './contracts.ts';
 import type { HubReply } from './hub-client.ts';
 import { countOne } from './ship-stats.ts';
 
-const BACKOFF = { minMs: 250, maxMs: 30_000 };
+const BACKOFF = { minMs: 250, maxMs: 10_000 };
 /** A wrong token or URL does not mend by itself; asking again is only for the day it is mended. */
 const MISCONFIGURED_RETRY_MS = 30_000;
+/** Rarer, as the whole batch crosses each time, over a link that other tenants need. */
+const FORBIDDEN_RETRY_MS = 300_000;
+
+type ReplyTools = Omit<ShipTools, 'samples' | 'encoding' | 'link'>;
 
 /** What every reply other than the answer to a batch of samples means; it keeps the backoff. */
 export class Replies {
-  readonly #tools: Omit<ShipTools, 'samples' | 'encoding' | 'link'>;
+  readonly #tools: ReplyTools;
+  readonly #tenant: string;
   readonly #backoff: Backoff;
 
-  constructor(tools: Omit<ShipTools, 'samples' | 'encoding' | 'link'>) {
+  constructor(tools: ReplyTools, tenant: string) {
     this.#tools = tools;
+    this.#tenant = tenant;
     this.#backoff = new Backoff(BACKOFF, tools.random);
   }
 
@@ -68,6 +74,17 @@ export class Replies {
         );
         await clock.sleep(this.#backoff.next(MISCONFIGURED_RETRY_MS), signal);
         return 'reopen';
+      case 'forbidden':
+        this.#noteTrouble(reply);
+        this.#sayLoudly(
+          `forbidden ${this.#tenant}`,
+          { tenant: this.#tenant, answer: reply.message },
+          'the hub, or a proxy before it, does not take this tenant from this agent: see what ' +
+            'it answers, and add the tenant to those of the agent at the hub; its samples are ' +
+            'kept, and other tenants go on',
+        );
+        await clock.sleep(this.#backoff.next(FORBIDDEN_RETRY_MS), signal);
+        return 'again';
       case 'misconfigured':
         this.#noteTrouble(reply);
         this.#sayLoudly(

@@ -61,7 +61,7 @@ export class TenantLoop {
   constructor(deps: TenantLoopDeps) {
     const { tenant, options, tools, storedBefore } = deps;
     this.#deps = deps;
-    this.#replies = new Replies(tools);
+    this.#replies = new Replies(tools, tenant);
     this.#groundwork = new Groundwork(tools, this.#replies);
     const replies = this.#replies;
     this.#delivery = new BatchDelivery({ tenant, traffic: 'live', find: findLive, tools, replies });

@@ -8,6 +8,9 @@ export class AgentMetrics {
   readonly #received;
   readonly #receivedBytes;
   readonly #refused;
+  readonly #filtered;
+  readonly #filteredBytes;
+  readonly #filteredSeries;
   readonly #requests;
   readonly #histograms;
   readonly #exemplars;
@@ -23,6 +26,21 @@ export class AgentMetrics {
     this.#refused = this.#counter(
       'refused_samples_total',
       'Samples refused at the door, by reason: the sender was told 400.',
+      ['reason'],
+    );
+    this.#filtered = this.#counter(
+      'filtered_samples_total',
+      'Samples that filters have dropped, by rule.',
+      ['reason'],
+    );
+    this.#filteredBytes = this.#counter(
+      'filtered_bytes_total',
+      'What labels and samples that filters have dropped take in remote write 1.0.',
+      ['reason'],
+    );
+    this.#filteredSeries = this.#counter(
+      'filtered_series_total',
+      'Series that filters have dropped, by rule; after a change of the rules they count anew.',
       ['reason'],
     );
     this.#requests = this.#counter('requests_total', 'Remote-write requests, by answer.', ['code']);
@@ -41,12 +59,46 @@ export class AgentMetrics {
     this.#receivedBytes.inc(bodyBytes);
   }
 
+  /** @param rule its name in the configuration */
+  filtered(rule: string, { samples, bytes }: { samples: number; bytes: number }): void {
+    this.#filtered.inc({ reason: rule }, samples);
+    this.#filteredBytes.inc({ reason: rule }, bytes);
+  }
+
+  filteredSeries(rule: string): void {
+    this.#filteredSeries.inc({ reason: rule });
+  }
+
   refused(reason: string, samples: number): void {
     this.#refused.inc({ reason }, samples);
   }
 
   answered(status: number): void {
     this.#requests.inc({ code: String(status) });
+  }
+
+  /** Shows what the table and the configuration say of themselves. */
+  watch({ series, config }: Watched): void {
+    this.#gauge('shared_series', 'Series that several others have become, and interleave.', () => {
+      return series.sharedCount;
+    });
+    this.#gauge('config_last_reload_successful', 'Whether the last reload succeeded.', () => {
+      return config.isGood ? 1 : 0;
+    });
+    this.#gauge('config_last_reload_success_timestamp_seconds', 'Time of the last reload.', () => {
+      return config.reloadedAtMs / 1000;
+    });
+  }
+
+  #gauge(name: string, help: string, read: () => number): void {
+    new Gauge({
+      name: `starferry_agent_${name}`,
+      help,
+      registers: [this.registry],
+      collect() {
+        this.set(read());
+      },
+    });
   }
 
   #counter(name: string, help: string, labelNames: string[] = []) {
@@ -82,6 +134,11 @@ export class AgentMetrics {
       }
     }
   }
+}
+
+export interface Watched {
+  series: { readonly sharedCount: number };
+  config: { readonly isGood: boolean; readonly reloadedAtMs: number };
 }
 
 /** Of one request. */

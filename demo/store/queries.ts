@@ -1,6 +1,6 @@
 import { parseDuration } from '../../base/units.ts';
+import { matchesNoLabels, parseSelector, type Selector } from '../../proto/selector.ts';
 import type { Sample } from '../write-request.ts';
-import { parseSelector, type Selector } from './selector.ts';
 import type { Store } from './store.ts';
 
 export interface Question {
@@ -28,7 +28,7 @@ export function queryPoints(question: Question, shape: 'vector' | 'matrix'): Ans
   const query = params.get('query') ?? '';
   // Grafana's "Save & test" asks for this sum, and calls a data source broken without it.
   if (query === '1+1') return success({ resultType: 'scalar', result: [end / 1000, '2'] });
-  const selector = parseSelector(query);
+  const selector = readSelector(query);
   if (selector.kind === 'unreadable') return badData(selector.message);
   const steps = Math.floor((end - start) / stepMs) + 1;
   if (!(steps >= 1 && stepMs >= 1)) return badData('cannot read time, or start, end and step');
@@ -45,7 +45,7 @@ export function queryPoints(question: Question, shape: 'vector' | 'matrix'): Ans
 
 /** All label names, or all values of the label `name`, of the series that `match[]` selects. */
 export function queryLabels({ store, tenant, params }: Question, name?: string): Answer {
-  const selectors = params.getAll('match[]').map(parseSelector);
+  const selectors = params.getAll('match[]').map(readSelector);
   const everything: Selector = { kind: 'selector', matchers: [] };
   const found = new Set<string>();
   for (const selector of selectors.length === 0 ? [everything] : selectors) {
@@ -57,6 +57,12 @@ export function queryLabels({ store, tenant, params }: Question, name?: string):
   }
   found.delete('');
   return success([...found].sort());
+}
+
+function readSelector(text: string): Selector {
+  const selector = parseSelector(text);
+  if (selector.kind === 'unreadable' || !matchesNoLabels(selector.matchers)) return selector;
+  return { kind: 'unreadable', message: 'at least one matcher must refuse the empty value' };
 }
 
 /** What a series shows at each step, as [seconds, value] where it shows anything. */

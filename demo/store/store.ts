@@ -1,6 +1,6 @@
 import Database from 'better-sqlite3';
+import type { Matcher } from '../../proto/selector.ts';
 import type { Sample } from '../write-request.ts';
-import type { Matcher } from './selector.ts';
 
 /** What is not stored is named as Cortex names it. */
 export type AddOutcome = 'stored' | 'out of order sample' | 'duplicate sample for timestamp';

@@ -47,7 +47,7 @@ export class LiveIntake<Copy extends SeriesCopy> {
     if (tenant !== undefined) return this.#receiveNext(session, tenant, batch);
     if (keyframe === undefined) return this.#deps.replies.mismatch(session, 'unknown stream');
     if (!mayWriteInto(agent, keyframe.tenant)) {
-      return textReply(403, `agent ${agent.id} may not write into tenant ${keyframe.tenant}`);
+      return this.#deps.replies.forbidden(agent, keyframe.tenant);
     }
     const format = sampleFormats.get(keyframe.samplesFormat);
     if (format === undefined) {

@@ -57,7 +57,7 @@ export class PackIntake<Copy extends SeriesCopy> {
     const { replies, clock } = this.#deps;
     const { keyframe, stream, sequence } = batch;
     if (!mayWriteInto(agent, keyframe.tenant)) {
-      return textReply(403, `agent ${agent.id} may not write into tenant ${keyframe.tenant}`);
+      return replies.forbidden(agent, keyframe.tenant);
     }
     if (!sampleFormats.has(keyframe.samplesFormat)) {
       return { ...replies.state(session, 'positions'), status: 415 };

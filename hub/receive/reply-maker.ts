@@ -1,24 +1,34 @@
 import type { Clock } from '../../base/clock.ts';
+import type { BoundedLog } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import { type Answer, encodeAnswer, encodeHubState, type StateReason } from '../../proto/answer.ts';
 import type { Settlement } from '../../proto/settlement.ts';
 import type { AgentSession } from './agent-session.ts';
-import type { ReceiveMetrics } from './contracts.ts';
+import type { KnownAgent, ReceiveMetrics } from './contracts.ts';
 import type { SeriesCopy } from './dictionary-log.ts';
 import { type Reply, textReply } from './reply.ts';
 
 const BUSY_RETRY_MAX_SECONDS = 5;
 
-/** Makes the replies that carry protobuf, and counts the mismatches among them. */
+export interface ReplyTools {
+  clock: Clock;
+  random: Random;
+  metrics: ReceiveMetrics;
+  log: BoundedLog;
+}
+
+/** Makes the replies to what agents send, and counts those that somebody should hear of. */
 export class ReplyMaker {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #metrics: ReceiveMetrics;
+  readonly #log: BoundedLog;
 
-  constructor(tools: { clock: Clock; random: Random; metrics: ReceiveMetrics }) {
+  constructor(tools: ReplyTools) {
     this.#clock = tools.clock;
     this.#random = tools.random;
     this.#metrics = tools.metrics;
+    this.#log = tools.log;
   }
 
   /**
@@ -56,5 +66,17 @@ export class ReplyMaker {
   busy(message: string): Reply {
     const retryAfterSeconds = 1 + Math.floor(this.#random.float() * BUSY_RETRY_MAX_SECONDS);
     return { ...textReply(503, message), retryAfterSeconds };
+  }
+
+  /** 403: the tenant is not one of the agent's, which keeps the samples. */
+  forbidden({ id }: KnownAgent, tenant: string): Reply {
+    this.#metrics.event(id, 'tenant not allowed');
+    this.#log.error(
+      `forbidden ${id}`,
+      { agent: id, tenant },
+      'an agent sends a tenant that is not among its own: add it to its tenants, or have the ' +
+        'agent map it; the agent keeps the samples',
+    );
+    return textReply(403, `agent ${id} may not write into tenant ${tenant}`);
   }
 }

@@ -1,3 +1,5 @@
+import { DecodeError } from '../bytes.ts';
+import { FIXED64 } from '../field-cursor.ts';
 import { forEachLabel } from '../label-set.ts';
 import { fieldsByNumber, int64Field, messageOf } from './fields.ts';
 
@@ -8,7 +10,9 @@ import { fieldsByNumber, int64Field, messageOf } from './fields.ts';
 // Canonical, as columns hold it: the fields in the order of their numbers without the timestamp.
 
 const LABELS = 1;
+const VALUE = 2;
 const TIMESTAMP = 3;
+const VALUE_TAG = (VALUE << 3) | FIXED64;
 /** Limit for one exemplar. */
 export const EXEMPLAR_BYTES_MAX = 65_536;
 
@@ -22,8 +26,11 @@ export interface Exemplar {
 export function readExemplar(bytes: Uint8Array, from: number, to: number): Exemplar {
   const fields = fieldsByNumber(bytes, from, to);
   // Version 2.0 has no place for labels that cannot be read.
-  for (const label of fields) {
-    if (label.number === LABELS) forEachLabel(bytes, () => {}, label.from, label.to);
+  for (const field of fields) {
+    if (field.number === LABELS) forEachLabel(bytes, () => {}, field.from, field.to);
+    else if (field.number === VALUE && bytes[field.from] !== VALUE_TAG) {
+      throw new DecodeError(`Exemplar: field ${VALUE} at byte ${field.from} is no double`);
+    }
   }
   return {
     timestamp: int64Field(bytes, fields, TIMESTAMP),

@@ -31,7 +31,7 @@ async function runHours(
     const tenant = series.tenant('');
     for (const name of meet(hour)) {
       const labels = labelsOf(name);
-      series.resolve(tenant, -1, labels, 0, labels.length);
+      series.resolve(tenant, labels, 0, labels.length);
     }
   };
   const clock = {

@@ -128,27 +128,3 @@ describe('dictionary entries', () => {
     expect(buffer.samples).toHaveLength(40);
   });
 });
-
-describe('the tenant', () => {
-  it('is that of X-Scope-OrgID, else the configured one', async () => {
-    const { url, buffer } = await startIngest({ defaultTenant: 'house' });
-    const headers = { 'x-scope-orgid': "team-a_1.*'()!" };
-    expect((await post(url, good, { headers })).status).toBe(204);
-    expect((await post(url, good)).status).toBe(204);
-    expect(buffer.samples).toEqual([
-      'team-a_1.*\'()! {__name__="up"} 1 2',
-      'house {__name__="up"} 1 2',
-    ]);
-  });
-
-  it.each(['a|b', '..', '.', '__markers__', 'a b', 'a/b', 'x'.repeat(151)])(
-    'cannot be %s',
-    async (tenant) => {
-      const { url, buffer } = await startIngest();
-      const reply = await post(url, good, { headers: { 'x-scope-orgid': tenant } });
-      expect(reply.status).toBe(400);
-      expect(reply.text).toContain('X-Scope-OrgID');
-      expect(buffer.appends).toBe(0);
-    },
-  );
-});

@@ -1,6 +1,8 @@
 import snappyjs from 'snappyjs';
 import { describe, expect, it } from 'vitest';
-import { field, label, sample } from '../proto/wire-fixture.ts';
+import { readHistogram } from '../../proto/objects/histogram.ts';
+import { histogram } from '../proto/objects/histogram-fixture.ts';
+import { field, label, sample, varint } from '../proto/wire-fixture.ts';
 import { body, good, post, startIngest } from './ingest-fixture.ts';
 
 const STALE = 0x7ff0_0000_0000_0002n;
@@ -32,7 +34,8 @@ describe('a request of version 1', () => {
     );
     expect(reply.status).toBe(400);
     expect(reply.text).toBe(
-      '4 series refused, the first: no metric name in {job="node"}; everything else is stored\n',
+      '4 series refused, the first: invalid metric name or labels, got {job="node"}; ' +
+        'everything else is stored\n',
     );
     expect(buffer.samples).toEqual([' {__name__="up"} 1 1', ' {__name__="down"} 3 3']);
     expect(counts).toEqual({
@@ -52,10 +55,10 @@ describe('a request of version 1', () => {
     [
       'a duplicate',
       [...up, ...label('a', '1'), ...label('a', '2')],
-      'label a twice in {__name__="up", a="1", a="2"}',
+      'invalid labels for series, labels {__name__="up", a="1", a="2"}, duplicated label a',
     ],
     ['an empty name', [...up, ...label('', '1')], 'label name "" in {__name__="up", ""="1"}'],
-    ['no labels', [], 'a series without labels'],
+    ['no labels', [], 'invalid metric name or labels, got {}'],
     ['too much', [...up, ...label('a', 'x'.repeat(70_000))], 'over the limit of 65536'],
   ])('B13: says what is wrong with %s', async (_, labels, text) => {
     const { url, buffer } = await startIngest();
@@ -81,7 +84,7 @@ describe('a request of version 1', () => {
     expect(buffer.entries).toEqual([' {__name__="up", job="node"}']);
     expect(buffer.samples).toEqual(Array(3).fill(' {__name__="up", job="node"} 1 1'));
     const reply = await post(url, body([...label('__name__', ''), ...sample(1, 1n)]));
-    expect(reply.text).toContain('no metric name in {__name__=""}');
+    expect(reply.text).toContain('invalid metric name or labels, got {__name__=""}');
   });
 
   it('B16, B17: with old, future and repeated timestamps is stored as it is', async () => {
@@ -100,27 +103,75 @@ describe('a request of version 1', () => {
     const samples = timestamps.flatMap((timestamp) => sample(timestamp, 1n));
     const reply = await post(url, body([...up, ...samples]));
     expect(reply.status).toBe(400);
-    expect(reply.text).toContain('3 samples with a timestamp beyond ±2^53 ms refused');
-    expect(reply.text).toContain('the first in {__name__="up"}');
+    expect(reply.text).toContain(
+      '3 samples refused by their timestamp, the first: timestamp beyond ±2^53 ms',
+    );
+    expect(reply.text).toContain('for series {__name__="up"}');
     expect(buffer.samples).toEqual([' {__name__="up"} 7 1']);
     expect(counts).toMatchObject({ received: 1, 'refused timestamp_out_of_range': 3 });
   });
 
   it('keeps native histograms and exemplars with the samples', async () => {
     const { url, buffer, counts } = await startIngest();
-    const histogram = [0x08, 3, 0x20, 6];
+    const three = [0x08, 3, 0x20, 6, 0x30, 3];
     const exemplar = field(1, [...field(1, 'trace_id'), ...field(2, 'x')]);
     const content = body(
       [...up, ...sample(1, 1n), ...field(3, [...exemplar, 0x18, 9])],
-      [...label('__name__', 'latency'), ...field(4, [...histogram, 0x78, 7, 0x88, 0x01, 5])],
+      [...label('__name__', 'latency'), ...field(4, [...three, 0x78, 7, 0x88, 0x01, 5])],
     );
     expect((await post(url, content)).status).toBe(204);
     expect(buffer.samples).toEqual([
       ' {__name__="up"} 1 1',
       ` {__name__="up"} 9 exemplar ${Buffer.from(exemplar).toString('hex')}`,
-      ` {__name__="latency"} 7 histogram ${Buffer.from(histogram).toString('hex')} from 5`,
+      ` {__name__="latency"} 7 histogram ${Buffer.from(three).toString('hex')} from 5`,
     ]);
     expect(counts).toMatchObject({ received: 2, histograms: 1, exemplars: 1 });
+  });
+
+  it('B18: exemplars are taken at any time, and what is no exemplar spoils no sample', async () => {
+    const { url, buffer, logLines } = await startIngest();
+    const at = (timestamp: number | bigint) => field(3, [0x18, ...varint(timestamp)]);
+    const huge = field(3, field(1, field(2, 'x'.repeat(70_000))));
+    const exemplars = [...at(9), ...at(8), ...at(2 ** 52), ...at(2n ** 60n), ...huge];
+    expect((await post(url, body([...up, ...sample(1, 1n), ...exemplars]))).status).toBe(204);
+    expect(buffer.samples.map((line) => line.split(' ')[2])).toEqual(['1', '9', '8', `${2 ** 52}`]);
+    expect(logLines.filter((line) => line.includes('exemplars left out'))).toHaveLength(1);
+  });
+
+  it('B19: a histogram that receivers refuse is 400 naming it; the rest is stored', async () => {
+    const { url, buffer, counts } = await startIngest();
+    const custom = { schema: -53, customValues: [1], zeroCount: 1 };
+    const reply = await post(
+      url,
+      body(
+        [...label('__name__', 'a'), ...field(4, histogram({ count: 3 })), ...sample(1, 1n)],
+        [...label('__name__', 'b'), ...field(4, histogram(custom))],
+        [...label('__name__', 'c'), ...field(4, histogram({ timestamp: 2 ** 40 }))],
+      ),
+    );
+    expect(reply.status).toBe(400);
+    expect(reply.text).toContain('2 histograms refused, the first: 0 observations found');
+    expect(reply.text).toContain("histogram's observation count should equal");
+    expect(reply.text).toContain('for series {__name__="a"}');
+    const only = await post(url, body([...up, ...field(4, histogram(custom))]));
+    expect(only.text).toContain('custom buckets: must have zero count of 0');
+    expect(buffer.samples.map((line) => line.split(' ').slice(1, 4).join(' '))).toEqual([
+      '{__name__="a"} 1 1',
+      `{__name__="c"} ${2 ** 40} histogram`,
+    ]);
+    expect(counts).toMatchObject({ received: 2, histograms: 1, 'refused histogram': 3 });
+  });
+
+  it.each([false, true])('B20: schema 9 is reduced to 8 (floats: %s)', async (isFloat) => {
+    const { url, buffer } = await startIngest();
+    const fine = { spans: [[1, 4]], counts: [1, 2, 3, 4] } as const;
+    const coarse = { spans: [[1, 2]], counts: [3, 7] } as const;
+    const sent = histogram({ schema: 9, isFloat, positive: fine, zeroCount: 5, timestamp: 7 });
+    expect((await post(url, body([...up, ...field(4, sent)]))).status).toBe(204);
+    const kept = Buffer.from(buffer.samples[0]!.split(' ').at(-1)!, 'hex');
+    const expected = histogram({ schema: 8, isFloat, positive: coarse, zeroCount: 5 });
+    const { bytes } = readHistogram(Uint8Array.from(expected), 0, expected.length);
+    expect(kept.toString('hex')).toBe(Buffer.from(bytes).toString('hex'));
   });
 
   it('B21: metadata goes to the dictionary log, once', async () => {

@@ -1,16 +1,26 @@
+import { constants, zstdCompressSync } from 'node:zlib';
 import snappyjs from 'snappyjs';
 import { describe, expect, it } from 'vitest';
-import { field, label, sample, varint } from '../proto/wire-fixture.ts';
-import { body, good, open, post, startIngest } from './ingest-fixture.ts';
+import { request2 } from '../proto/request-2-fixture.ts';
+import { field, label, sample, varint, writeRequest } from '../proto/wire-fixture.ts';
+import {
+  body,
+  good,
+  open,
+  post,
+  post2,
+  startIngest,
+  VERSION_2,
+  written,
+} from './ingest-fixture.ts';
 
 const V1 = 'application/x-protobuf';
-const V2 = 'application/x-protobuf;proto=io.prometheus.write.v2.Request';
 const garbage = Buffer.from('0 this is neither snappy nor protobuf');
 const up = label('__name__', 'up');
 
 // The numbers are those of the rules for receivers of remote write, section A.
 describe('the envelope', () => {
-  it.each(['zstd', 'gzip', 'deflate', 'Snappy'])(
+  it.each(['gzip', 'deflate', 'Snappy', 'snappy, zstd'])(
     'A1: encoding %s is 415, before the body is looked at',
     async (encoding) => {
       const { url, buffer } = await startIngest();
@@ -22,6 +32,49 @@ describe('the envelope', () => {
       expect(buffer.appends).toBe(0);
     },
   );
+
+  const zstdParams = { [constants.ZSTD_c_contentSizeFlag]: 1 };
+  it.each([
+    ['as vmagent sends it', { 'content-encoding': 'zstd' }],
+    ['as vmagent sends what was in its queue', { 'content-encoding': 'snappy' }],
+    ['with version 2', { 'content-encoding': 'zstd', 'content-type': VERSION_2 }],
+  ])('A1: zstd is taken %s', async (_, headers) => {
+    const { url, buffer } = await startIngest();
+    const isVersion2 = 'content-type' in headers;
+    const message = isVersion2
+      ? request2({ labels: [['__name__', 'up']], fields: () => sample(1, 2n) })
+      : writeRequest([...up, ...sample(1, 2n)]);
+    const version = { 'x-victoriametrics-remote-write-version': '1' };
+    const content = zstdCompressSync(message, { params: zstdParams });
+    const reply = await post(url, content, { headers: { ...version, ...headers } });
+    expect([reply.status, reply.text]).toEqual([204, '']);
+    expect(buffer.samples).toEqual([' {__name__="up"} 1 2']);
+  });
+
+  it('A1: snappy under the header of zstd is taken too', async () => {
+    const { url } = await startIngest();
+    const reply = await post(url, good, { headers: { 'content-encoding': 'zstd' } });
+    expect(reply.status).toBe(204);
+  });
+
+  it('A3: zstd over the limit is 400, whether it declares its size or not', async () => {
+    const { url, buffer } = await startIngest({ decodedBytesMax: 100_000 });
+    const bomb = new Uint8Array(10_000_000);
+    const declared = zstdCompressSync(bomb, { params: zstdParams });
+    const reply = await post(url, declared);
+    expect([reply.status, reply.text]).toEqual([
+      400,
+      'decoded size exceeds the 100000 bytes limit\n',
+    ]);
+    const undeclared = zstdCompressSync(bomb, {
+      params: { [constants.ZSTD_c_contentSizeFlag]: 0 },
+    });
+    const second = await post(url, undeclared);
+    expect(second.status).toBe(400);
+    expect(second.text).toContain('nothing stored: zstd');
+    expect((await post(url, declared.subarray(0, -2))).text).toContain('the frame is cut off');
+    expect(buffer.appends).toBe(0);
+  });
 
   it('A2, A5, A9: without encoding, content type and version it is snappy and version 1', async () => {
     const { url } = await startIngest();
@@ -90,12 +143,15 @@ describe('the envelope', () => {
     ['yolo', 'expected application/x-protobuf as the first (media) part, got yolo content-type'],
     ['application/json', 'got application/json content-type'],
     ['Application/X-Protobuf', 'got Application/X-Protobuf content-type'],
-    [`${V1};proto=yolo`, 'unknown type for remote write protobuf message yolo'],
+    [
+      `${V1};proto=yolo`,
+      'got application/x-protobuf;proto=yolo content type; unknown type for remote write ' +
+        'protobuf message yolo, supported: prometheus.WriteRequest, io.prometheus.write.v2.Request',
+    ],
     [`${V1};charset`, 'expected parameters to be key-values, got charset in'],
     [`${V1};a=b=c`, 'expected parameters to be key-values'],
-    [V2, 'io.prometheus.write.v2.Request protobuf message is not accepted by this server'],
     [`${V1};proto=yolo;proto=prometheus.WriteRequest`, 'message yolo'],
-  ])('A6, A7, A8, A10: content type %s is 415', async (contentType, text) => {
+  ])('A6, A7, A8: content type %s is 415', async (contentType, text) => {
     const { url } = await startIngest();
     const reply = await post(url, garbage, { headers: { 'content-type': contentType } });
     expect(reply.status).toBe(415);
@@ -111,6 +167,44 @@ describe('the envelope', () => {
     const { url } = await startIngest();
     const headers = { 'content-type': contentType, 'content-encoding': 'snappy' };
     expect((await post(url, good, { headers })).status).toBe(204);
+  });
+
+  it('A2, A9, A10: version 2 is taken beside version 1, whatever the version header says', async () => {
+    const { url, buffer } = await startIngest();
+    const message = request2({ labels: [['__name__', 'up']], fields: () => sample(1, 2n) });
+    const version = { 'x-prometheus-remote-write-version': '0.1.0' };
+    for (const headers of [version, {}]) {
+      const type = { 'content-type': VERSION_2, ...headers };
+      const reply = await post(url, snappyjs.compress(message), { headers: type });
+      expect([reply.status, written(reply)]).toEqual([204, '1/0/0']);
+    }
+    const plain = { 'content-type': 'application/x-protobuf;proto=prometheus.WriteRequest' };
+    expect((await post(url, good, { headers: plain })).status).toBe(204);
+    expect(buffer.samples).toEqual(Array(3).fill(' {__name__="up"} 1 2'));
+  });
+
+  it('A8, A10: a message under the content type of the other version is refused, not lost', async () => {
+    const { url, buffer } = await startIngest();
+    const message = request2({ labels: [['__name__', 'up']], fields: () => sample(1, 2n) });
+    const blank = VERSION_2.replace(';', '; ');
+    const first = await post2(url, message, { 'content-type': blank });
+    expect(first.text).toContain('remote write 2.0 message under the content type of 1.0');
+    const second = await post2(url, writeRequest([...up, ...sample(1, 2n)]));
+    expect(second.text).toContain('remote write 1.0 message under the content type of 2.0');
+    expect([first.status, second.status, written(second)]).toEqual([400, 400, '0/0/0']);
+    expect(buffer.appends).toBe(0);
+  });
+
+  it.each([
+    ['a series that is a number', [0x28, 1]],
+    ['a histogram that is none', [...field(5, [...field(1, [0, 0]), ...field(3, [0x09])])]],
+    ['a body cut off', [...field(4, ''), 0x2a, 9]],
+  ])('A11: of version 2, %s is 400 and nothing is stored', async (_, bytes) => {
+    const { url, buffer } = await startIngest();
+    const one = request2({ labels: [['__name__', 'up']], fields: () => sample(1, 2n) });
+    const reply = await post2(url, Uint8Array.from([...one, ...bytes]));
+    expect([reply.status, written(reply), buffer.appends]).toEqual([400, '0/0/0', 0]);
+    expect(reply.text).toContain('nothing stored: ');
   });
 
   it('A11: a body that is no WriteRequest is 400 and nothing of it is stored', async () => {

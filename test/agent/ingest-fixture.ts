@@ -3,27 +3,36 @@ import http from 'node:http';
 import { pino } from 'pino';
 import snappyjs from 'snappyjs';
 import { expect, onTestFinished } from 'vitest';
+import type { Received } from '../../agent/ingest/answers.ts';
 import {
   type AppendOutcome,
   createIngest,
   type IngestBatch,
   type IngestLimits,
   type IngestMetrics,
-  type Received,
 } from '../../agent/ingest/ingest.ts';
+import type { SendersConfig } from '../../agent/senders-config.ts';
 import { SeriesTable } from '../../agent/series/series-table.ts';
 import { systemClock } from '../../base/clock.ts';
 import { startHttpServer } from '../../base/http-server.ts';
 import { decodeEntry } from '../../proto/dictionary-entry.ts';
 import { formatLabelSet } from '../../proto/label-set.ts';
+import type { SeriesGate } from '../../proto/series-lookup.ts';
 import { label, sample, writeRequest } from '../proto/wire-fixture.ts';
 
 const limitDefaults: IngestLimits = {
-  defaultTenant: '',
   bodyBytesMax: 32 * 1024 * 1024,
   decodedBytesMax: 32 * 1024 * 1024,
   requestTimeoutMs: 10_000,
+  aheadMaxMs: 0,
   inFlightBytesMax: 64 * 1024 * 1024,
+};
+
+const anybody: SendersConfig = {
+  defaultTenant: '',
+  users: [],
+  forceTenant: '',
+  tenantMap: new Map(),
 };
 
 /** A good request of one sample. */
@@ -88,6 +97,10 @@ class Counts implements IngestMetrics {
     this.#add('exemplars', exemplars);
   }
 
+  filtered(rule: number, { samples }: { samples: number }): void {
+    this.#add(`filtered ${rule}`, samples);
+  }
+
   refused(reason: string, samples: number): void {
     this.#add(`refused ${reason}`, samples);
   }
@@ -104,15 +117,21 @@ class Counts implements IngestMetrics {
 export type Fixture = Awaited<ReturnType<typeof startIngest>>;
 
 /** The real handler behind the real server, in front of a recording buffer, for one test. */
-export async function startIngest(limits: Partial<IngestLimits> = {}, seriesMax = 1000) {
+export async function startIngest(
+  limits: Partial<IngestLimits> = {},
+  seriesMax = 1000,
+  senders: Partial<SendersConfig> = {},
+  gate?: SeriesGate,
+) {
   const buffer = new RecordingBuffer();
   const metrics = new Counts();
   const logLines: string[] = [];
   const log = pino({ level: 'warn' }, { write: (line: string) => logLines.push(line) });
   const handle = createIngest({
-    series: new SeriesTable({ seriesMax }),
+    series: new SeriesTable({ seriesMax, gate }),
     append: (batch) => buffer.append(batch),
     unavailable: () => buffer.pause,
+    senders: { ...anybody, ...senders },
     limits: { ...limitDefaults, ...limits },
     metrics,
     log,
@@ -162,4 +181,21 @@ export function post(url: string, content: Uint8Array, options: RequestOptions =
   });
   request.end(content);
   return reply;
+}
+
+export const VERSION_2 = 'application/x-protobuf;proto=io.prometheus.write.v2.Request';
+
+/** Sends a message of version 2.0. */
+export function post2(url: string, message: Uint8Array, headers: http.OutgoingHttpHeaders = {}) {
+  return post(url, snappyjs.compress(message), {
+    headers: { 'content-type': VERSION_2, 'content-encoding': 'snappy', ...headers },
+  });
+}
+
+/** Samples, histograms and exemplars that an answer of version 2.0 says were written. */
+export function written({ headers }: Reply): string {
+  const counts = ['samples', 'histograms', 'exemplars'].map(
+    (what) => headers[`x-prometheus-remote-write-${what}-written`] ?? 'none',
+  );
+  return counts.join('/');
 }

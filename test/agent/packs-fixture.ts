@@ -57,7 +57,7 @@ export function pack(buffer: SampleBuffer, samplesMax: number, tenant = ''): Pac
 /** Samples of these seconds behind T0, as a part of a pack that was split. */
 export function partOf(...seconds: number[]): PackPart {
   const columns = samplesOf(0, ...seconds.map((at) => T0 + at * 1000));
-  const format = 2;
+  const format = 3;
   const encoder = new PackEncoder(sampleFormats.get(format)!, () => 0);
   encoder.add(columns);
   return { samples: columns.count, format, ...timeRange(columns), body: encoder.finish() };

@@ -26,7 +26,7 @@ import { memoryLog } from '../tools/memory-log.ts';
 import { seededRandom } from '../tools/seeded-random.ts';
 
 export const TOKEN = 'secret';
-const REGISTERED = [{ id: 'sg', token: TOKEN, tenants: ['overseas', 'second'] }];
+const TENANTS = ['overseas', 'second'];
 
 /** Waits are over after a turn of the event loop, as long as they say on the clock. */
 export class HastyClock implements Clock {
@@ -71,17 +71,23 @@ export interface RunningHub extends RunningReceiver {
   end(): Promise<void>;
 }
 
+export interface HubOptions extends Partial<ReceiveLimits> {
+  batchBytesMax?: number;
+  /** Those of the agent. */
+  tenants?: string[];
+}
+
 /** A real receiver behind real HTTP. */
 export async function startHub(
   dataDir: string,
   post: Post,
-  limits: Partial<ReceiveLimits & { batchBytesMax: number }> = {},
+  { tenants = TENANTS, ...limits }: HubOptions = {},
   seed = 'hub',
   clock?: Clock,
 ): Promise<RunningHub> {
   const { log } = memoryLog();
   const running = startReceiver(dataDir, post, limits, seed, clock);
-  const agents = new Agents(REGISTERED);
+  const agents = new Agents([{ id: 'sg', token: TOKEN, tenants }]);
   const server: HttpServer = await startHttpServer({
     listen: { host: '127.0.0.1', port: 0 },
     routes: receiveRoutes(running.receiver, {

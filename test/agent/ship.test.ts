@@ -263,6 +263,7 @@ describe('the hub’s client', () => {
     [302, 'misconfigured'],
     [400, 'unreadable'],
     [401, 'misconfigured'],
+    [403, 'forbidden'],
     [404, 'misconfigured'],
     [408, 'busy'],
     [409, 'misconfigured'],

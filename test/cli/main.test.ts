@@ -119,6 +119,13 @@ describe('check-config', () => {
     expect([code, stdout]).toEqual([0, expect.stringMatching(/: OK \(hub\)\n$/)]);
   });
 
+  test('warns of an agent whose default tenant is never used', async () => {
+    const unused = `${agentYaml}ingest: {default_tenant: a, force_tenant: b}\n`;
+    const { code, stderr } = await starferry(['check-config', configFile('unused.yaml', unused)]);
+    expect(stderr).toMatch(/^warning: ingest\.default_tenant: it is never used, .*\n$/);
+    expect(code).toBe(0);
+  });
+
   test('prints one line for every problem and exits with 1', async () => {
     const path = configFile('bad.yaml', `${agentYaml}batch: {max_delay: 5}\nqueue: 1\n`);
     const { code, stderr } = await starferry(['check-config', path]);
@@ -152,6 +159,6 @@ test('hub URLs are repeated as flags and separated by commas in the environment'
     starferry(['agent', `--config.file=${path}`, '--hub.url=x://a', '--hub.url=x://b']),
     starferry(['agent', `--config.file=${path}`], { STARFERRY_HUB_URL: 'x://c, x://d' }),
   ]);
-  expect(flags.stderr).toMatch(/^hub\.urls\.0: "x:\/\/a".*\nhub\.urls\.1: "x:\/\/b"/);
-  expect(variable.stderr).toMatch(/^hub\.urls\.0: "x:\/\/c".*\nhub\.urls\.1: "x:\/\/d"/);
+  expect(flags.stderr).toMatch(/^hub\.urls\[0\]: "x:\/\/a".*\nhub\.urls\[1\]: "x:\/\/b"/);
+  expect(variable.stderr).toMatch(/^hub\.urls\[0\]: "x:\/\/c".*\nhub\.urls\[1\]: "x:\/\/d"/);
 });

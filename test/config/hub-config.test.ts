@@ -127,15 +127,15 @@ test('a hub that others can reach needs TLS, tokens and an address for its statu
   expect(errorsOf(`listen: :9202${minimal}`)).toEqual([
     'admin_listen: missing: expected an address, as listen is not loopback',
     'tls: missing: expected a section, as listen is not loopback (or allow_plaintext: true)',
-    'agents.0.token_file: missing: expected a file with a token, as listen is not loopback',
+    'agents[0].token_file: missing: expected a file with a token, as listen is not loopback',
   ]);
 });
 
 test('two agents may share neither id nor token', () => {
   const agents = 'agents: [{id: a, token_file: token}, {id: a, token_file: token}]';
   expect(errorsOf(minimal.replace(/agents: .*/, agents))).toEqual([
-    'agents.1.token_file: "token": expected a token of its own: a has the same',
-    'agents.1.id: "a": expected a unique id',
+    'agents[1].token_file: "token": expected a token of its own: a has the same',
+    'agents[1].id: "a": expected a unique id',
   ]);
 });
 

@@ -97,21 +97,24 @@ test.each([
   ],
   [
     { schedule: [{ from: '8:00' }] },
-    'link.schedule.0.from: "8:00": expected a time of day such as 08:00 or 24:00',
+    'link.schedule[0].from: "8:00": expected a time of day such as 08:00 or 24:00',
   ],
   [
     { schedule: [{}, { from: '08:00', to: '08:00' }] },
-    'link.schedule.1.to: "08:00": expected a time other than `from`, which is before 24:00; ' +
+    'link.schedule[1].to: "08:00": expected a time other than `from`, which is before 24:00; ' +
       'leave both out for whole days',
   ],
   [
     { schedule: [{ days: ['mon', 'monday'] }] },
-    'link.schedule.0.days.1: "monday": expected one of mon, tue, wed, thu, fri, sat, sun or a ' +
+    'link.schedule[0].days[1]: "monday": expected one of mon, tue, wed, thu, fri, sat, sun or a ' +
       'range such as mon-fri',
   ],
-  [{ schedule: [{ days: [] }] }, 'link.schedule.0.days: []: expected a list of at least 1'],
-  [{ schedule: [{ rate: '9kB' }] }, expect.stringMatching(/^link\.schedule\.0\.rate: unknown key/)],
-  [{ schedule: [{ backlog: 'no' }] }, 'link.schedule.0.backlog: "no": expected true or false'],
+  [{ schedule: [{ days: [] }] }, 'link.schedule[0].days: []: expected a list of at least 1'],
+  [
+    { schedule: [{ rate: '9kB' }] },
+    expect.stringMatching(/^link\.schedule\[0\]\.rate: unknown key/),
+  ],
+  [{ schedule: [{ backlog: 'no' }] }, 'link.schedule[0].backlog: "no": expected true or false'],
 ])('%j is refused with the reason', (link, line) => {
   expect(errorsOf(link)).toEqual([line]);
 });

@@ -1,10 +1,7 @@
 import { systemClock } from '../../base/clock.ts';
 import { type SamplesBySeries, sampleCount } from '../tools/compare.ts';
-import {
-  type MetricsSource,
-  ownTimestampLagMs,
-  startMetricsSource,
-} from '../tools/metrics-source.ts';
+import type { Exporter } from '../tools/exporter.ts';
+import { ownTimestampLagMs, startMetricsSource } from '../tools/metrics-source.ts';
 import { startNodeExporter } from '../tools/node-exporter.ts';
 import { type Prometheus, type SampleStore, startPrometheus } from '../tools/prometheus.ts';
 import { type Matcher, readAllSamples } from '../tools/remote-read.ts';
@@ -13,13 +10,13 @@ import type { Workspace } from '../tools/workspace.ts';
 
 const targetStateMsMax = 20_000;
 const upSeries: Matcher = ['__name__', '=', 'up'];
-const sourceJob = 'source';
+export const sourceJob = 'source';
 const staleMarkerBits = 0x7ff0_0000_0000_0002n;
 
 /** A real Prometheus and its targets, more than 1,000 series scraped every second. */
 export interface Source {
   prometheus: Prometheus;
-  metricsSource: MetricsSource;
+  metricsSource: Exporter;
   /** Before the first sample, milliseconds since the Unix epoch. */
   startedAtMs: number;
 }

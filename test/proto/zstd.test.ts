@@ -1,10 +1,13 @@
-import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import {
   compressFrame,
+  decompressForeignFrame,
   decompressFrame,
   FrameError,
   FrameTooLargeError,
+  foreignFrameBytes,
+  isZstdFrame,
 } from '../../proto/zstd.ts';
 import { seededRandom } from '../tools/seeded-random.ts';
 
@@ -72,3 +75,53 @@ test('a frame cut off anywhere, or with any bit flipped, is an error by name', (
     if (opened !== undefined) expect(opened).toEqual(content);
   }
 });
+
+describe('a frame of another program', () => {
+  /** Declares its content size or not, carries a checksum or not. */
+  const frameOf = (content: Uint8Array, size: number, checksum: number) => {
+    const params = {
+      [constants.ZSTD_c_contentSizeFlag]: size,
+      [constants.ZSTD_c_checksumFlag]: checksum,
+    };
+    return zstdCompressSync(content, { params });
+  };
+
+  test('opens with and without checksum and content size', () => {
+    for (const content of contents) {
+      for (const frame of [
+        frameOf(content, 1, 0),
+        frameOf(content, 0, 0),
+        frameOf(content, 0, 1),
+      ]) {
+        expect(isZstdFrame(frame)).toBe(true);
+        expect(foreignFrameBytes(frame) ?? content.length).toBe(content.length);
+        expect(new Uint8Array(decompressForeignFrame(frame, 300_000))).toEqual(content);
+      }
+    }
+  });
+
+  test('is not opened beyond the limit, declared or not', () => {
+    const content = new Uint8Array(64 * 2 ** 20);
+    expect(() => decompressForeignFrame(frameOf(content, 1, 0), 1000)).toThrow(FrameTooLargeError);
+    const undeclared = withoutContentSize(frameOf(content, 1, 0));
+    expect(foreignFrameBytes(undeclared)).toBeUndefined();
+    expect(() => decompressForeignFrame(undeclared, 1000)).toThrow(FrameError);
+  });
+
+  test('is one: what stands behind it would be lost', () => {
+    const frame = frameOf(Buffer.from('content'), 1, 0);
+    expect(() => foreignFrameBytes(Buffer.concat([frame, frame]))).toThrow(/behind the frame/);
+    for (let end = 0; end < frame.length; end++) {
+      expect(() => decompressForeignFrame(frame.subarray(0, end), 100)).toThrow(FrameError);
+    }
+  });
+});
+
+/** A frame of several segments as a writer begins it that does not know how long it will be. */
+function withoutContentSize(frame: Buffer): Buffer {
+  const isSingleSegment = (frame[4]! & 0x20) !== 0;
+  const sizeFlag = frame[4]! >> 6;
+  expect(isSingleSegment).toBe(false);
+  const blocks = frame.subarray(6 + (sizeFlag === 0 ? 0 : 1 << sizeFlag));
+  return Buffer.concat([frame.subarray(0, 4), Buffer.of(frame[4]! & 0x3f, frame[5]!), blocks]);
+}

@@ -12,11 +12,14 @@ import { settledCount } from '../../proto/settlement.ts';
 import { memoryLog } from '../tools/memory-log.ts';
 import { readWitness, walPath } from './data-folder.ts';
 import type { SentSample } from './ledger.ts';
+import { numberedExemplar, numberedHistogram } from './numbered-objects.ts';
 import type { Surroundings } from './surroundings.ts';
 import type { WallClock } from './virtual-time.ts';
 
 const HOUSEKEEPING_MS = 1000;
 const SERIES_MAX = 100_000;
+/** A counter of the simulation begins anew so often. */
+const START_EVERY_MS = 600_000;
 
 /** A moment between two steps of the buffer; after an append, what that added to the WAL. */
 export type Moment =
@@ -119,11 +122,9 @@ export class AgentProcess {
     const { tenant } = samples[0]!.series;
     const number = this.#series.tenant(tenant);
     const columns = new SampleColumns(samples.length);
-    let previous = -1;
-    for (const { series, timestamp, low, high } of samples) {
-      const { labels } = series;
-      previous = this.#series.resolve(number, previous, labels, 0, labels.length);
-      columns.push(previous, timestamp, low, high);
+    for (const sample of samples) {
+      const { labels } = sample.series;
+      pushSample(columns, this.#series.resolve(number, labels, 0, labels.length), sample);
     }
     const newEntries = this.#series.takeNewEntries();
     const append = newEntries === undefined ? { tenant, columns } : { tenant, columns, newEntries };
@@ -234,4 +235,20 @@ export class AgentProcess {
 function walBytes(dataDir: string): number {
   const path = walPath(dataDir);
   return existsSync(path) ? statSync(path).size : 0;
+}
+
+/** Whether a sample of a mixed series is a histogram follows from its number. */
+function pushSample(columns: SampleColumns, id: number, sample: SentSample): void {
+  const { series, timestamp, low, high } = sample;
+  if (series.kind === 'exemplar') {
+    columns.pushObject('exemplar', id, timestamp, numberedExemplar(sample));
+    return;
+  }
+  if (series.kind === 'mixed' && low % 3 > 0) {
+    columns.pushObject('histogram', id, timestamp, numberedHistogram(sample));
+  } else {
+    columns.push(id, timestamp, low, high);
+  }
+  if (series.kind === 'mixed')
+    columns.setStart(columns.count - 1, timestamp - (timestamp % START_EVERY_MS));
 }

@@ -1,7 +1,8 @@
 import type { Post, PostRequest, PostResult } from '../../hub/write/post.ts';
 import { CheckedSamples } from '../tools/checked-samples.ts';
-import { decodeExactly, type ExactSeries } from '../tools/exact-remote-write.ts';
+import { decodeWithObjects, type ExactSeries } from '../tools/exact-remote-write.ts';
 import type { Chance } from './chance.ts';
+import { asSamples } from './numbered-objects.ts';
 import type { DestinationFaults } from './plan.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -37,7 +38,7 @@ export class FaultyDestination {
    */
   readonly post: Post = async (request) => {
     const { time } = this.#surroundings;
-    const series = decodeExactly(request.body);
+    const series = asSamples(decodeWithObjects(request.body));
     const fate = this.#drawFate();
     const slowMs = fate === 'slow' ? this.#chance.between(0, SLOW_MS_MAX) : 0;
     await time.sleep(slowMs + this.#chance.between(1, LATENCY_MS_MAX), request.signal);

@@ -8,6 +8,8 @@ export interface Series {
   name: string;
   /** As in a TimeSeries. */
   labels: Uint8Array;
+  /** What its samples are; `mixed`: floats and native histograms. */
+  kind: 'float' | 'mixed' | 'exemplar';
 }
 
 /** A sample that somebody has sent; no two have the same value. */

@@ -2,9 +2,11 @@ import { labelBytes } from '../hub/series-fixture.ts';
 import type { AgentMachine } from './agent-machine.ts';
 import type { Chance } from './chance.ts';
 import { type Ledger, notationOf, type SentSample, type Series } from './ledger.ts';
+import { exemplarsOf } from './numbered-objects.ts';
 import { STARTS_AT_MS, type Surroundings } from './surroundings.ts';
 
 const SERIES_MAX = 30;
+const KINDS = ['float', 'mixed', 'float', 'exemplar', 'float'] as const;
 const RETRY_MS_MAX = 4000;
 const ANSWER_MS_MAX = 200;
 
@@ -72,6 +74,8 @@ export class Sender {
       instance: this.#machine.name,
       job: `job_${this.#series.length % 3}`,
     };
-    return { tenant: this.#tenant, name: notationOf(labels), labels: labelBytes(labels) };
+    const kind = KINDS[this.#series.length % KINDS.length]!;
+    const name = kind === 'exemplar' ? exemplarsOf(labels) : notationOf(labels);
+    return { tenant: this.#tenant, name, labels: labelBytes(labels), kind };
   }
 }

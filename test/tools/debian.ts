@@ -12,6 +12,13 @@ import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { assert } from '../../base/assert.ts';
+import {
+  type DebianSuite,
+  programVersion,
+  suiteOptions,
+  versionFits,
+  wantedVersion,
+} from './debian-suite.ts';
 
 const run = promisify(execFile);
 
@@ -26,24 +33,33 @@ const cacheFolder =
 
 /**
  * Path of a real server from Debian: the one in PATH, else unpacked from its package into the
- * cache folder, so that nothing is installed, no daemon starts and root is not needed. Throws one
- * line that says what to install where that is impossible: tests never skip what they need.
+ * cache folder, so that nothing is installed, no daemon starts and root is not needed. With a
+ * suite, one of that suite or as new, else as the machine's own Debian has it. Throws one line
+ * that says what to install where that is impossible: tests never skip what they need.
  */
-export async function debianProgram(name: DebianProgram): Promise<string> {
+export async function debianProgram(name: DebianProgram, suite?: DebianSuite): Promise<string> {
   const installed = inPath(name);
-  if (installed !== undefined) return installed;
-  const folder = join(cacheFolder, 'debian', name);
+  if (installed !== undefined && (await isWanted(installed, suite))) return installed;
+  const folder = join(cacheFolder, 'debian', suite === undefined ? name : `${name}-${suite}`);
   const program = join(folder, 'usr', 'bin', name);
   if (isExecutable(program)) return program;
   try {
-    await unpackOnce(name, folder);
+    await unpackOnce(name, suite, folder);
   } catch (error) {
+    const [wanted, remedy] =
+      suite === undefined
+        ? [name, `install it with: apt-get install ${name}`]
+        : [`${name} ${wantedVersion(suite)}`, `put one into PATH, or at ${program}`];
+    const trouble = troubleOf(error);
     throw new Error(
-      `${name} is needed and cannot be fetched from Debian (${troubleOf(error)}): ` +
-        `install it with: apt-get install ${name}`,
+      `${wanted} is needed and cannot be fetched from Debian (${trouble}): ${remedy}`,
     );
   }
   return program;
+}
+
+async function isWanted(program: string, suite: DebianSuite | undefined): Promise<boolean> {
+  return suite === undefined || versionFits(await programVersion(program), suite);
 }
 
 function inPath(name: string): string | undefined {
@@ -65,14 +81,22 @@ function isExecutable(path: string): boolean {
  * into place. The first rename wins and the others find the program there, so no lock can be
  * left behind by a killed test.
  */
-async function unpackOnce(name: DebianProgram, folder: string): Promise<void> {
+async function unpackOnce(
+  name: DebianProgram,
+  suite: DebianSuite | undefined,
+  folder: string,
+): Promise<void> {
   mkdirSync(dirname(folder), { recursive: true });
   const fresh = mkdtempSync(`${folder}.`);
   try {
     const unpacked = join(fresh, 'unpacked');
-    await run('dpkg', ['-x', await download(name, fresh), unpacked]);
+    const program = join(unpacked, 'usr', 'bin', name);
+    await run('dpkg', ['-x', await download(name, suite, fresh), unpacked]);
     // Proves that the shared libraries it needs are on this machine.
-    await run(join(unpacked, 'usr', 'bin', name), ['--version'], { timeout: versionMsMax });
+    await run(program, ['--version'], { timeout: versionMsMax });
+    if (!(await isWanted(program, suite))) {
+      throw new Error(`${suite} has version ${await programVersion(program)}`);
+    }
     renameUnlessThere(unpacked, folder);
   } finally {
     rmSync(fresh, { recursive: true, force: true });
@@ -80,17 +104,25 @@ async function unpackOnce(name: DebianProgram, folder: string): Promise<void> {
 }
 
 /** Path of the package file, fetched into `folder`. */
-async function download(name: DebianProgram, folder: string): Promise<string> {
-  const fetchPackage = () => run('apt-get', ['download', name], { cwd: folder, timeout: aptMsMax });
-  try {
-    await fetchPackage();
-  } catch (error) {
-    // The package lists of a fresh image are missing, those of an old one name what is gone.
-    if (process.getuid?.() !== 0) throw error;
-    await run('flock', [join(folder, '..', 'apt.lock'), 'apt-get', 'update'], {
-      timeout: aptMsMax,
-    });
-    await fetchPackage();
+async function download(
+  name: DebianProgram,
+  suite: DebianSuite | undefined,
+  folder: string,
+): Promise<string> {
+  const fetchPackage = (options: string[]) =>
+    run('apt-get', [...options, 'download', name], { cwd: folder, timeout: aptMsMax });
+  if (suite !== undefined) await fetchPackage(await suiteOptions(suite, folder));
+  else {
+    try {
+      await fetchPackage([]);
+    } catch (error) {
+      // The package lists of a fresh image are missing, those of an old one name what is gone.
+      if (process.getuid?.() !== 0) throw error;
+      await run('flock', [join(folder, '..', 'apt.lock'), 'apt-get', 'update'], {
+        timeout: aptMsMax,
+      });
+      await fetchPackage([]);
+    }
   }
   const file = readdirSync(folder).find((entry) => entry.endsWith('.deb'));
   assert(file !== undefined, `apt-get download ${name} left no package file`);

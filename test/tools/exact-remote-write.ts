@@ -7,6 +7,12 @@ export interface ExactSeries {
   samples: { timestamp: number; bits: bigint }[];
 }
 
+/** A series with what is no float: of histograms the sum counts as their value. */
+export interface ExactSeriesWithObjects extends ExactSeries {
+  histograms: ExactSeries['samples'];
+  exemplars: ExactSeries['samples'];
+}
+
 /**
  * prometheus.WriteRequest with two changes that keep everything exact: a double is read as
  * fixed64, which is the same eight bytes on the wire, and label texts are read as bytes.
@@ -15,7 +21,12 @@ const WriteRequest = protobuf
   .parse(`
     syntax = "proto3";
     message WriteRequest { repeated TimeSeries timeseries = 1; }
-    message TimeSeries { repeated Label labels = 1; repeated Sample samples = 2; }
+    message TimeSeries {
+      repeated Label labels = 1; repeated Sample samples = 2;
+      repeated Exemplar exemplars = 3; repeated Histogram histograms = 4;
+    }
+    message Exemplar { fixed64 value = 2; int64 timestamp = 3; }
+    message Histogram { fixed64 value = 3; int64 timestamp = 15; }
     message Label { bytes name = 1; bytes value = 2; }
     message Sample { fixed64 value = 1; int64 timestamp = 2; }
   `)
@@ -28,22 +39,37 @@ interface Halves {
   high: number;
 }
 
+interface DecodedSample {
+  value: Halves | 0;
+  timestamp: Halves | 0;
+}
+
 interface DecodedSeries {
   labels: { name: Uint8Array; value: Uint8Array }[];
-  samples: { value: Halves | 0; timestamp: Halves | 0 }[];
+  samples: DecodedSample[];
+  exemplars: DecodedSample[];
+  histograms: DecodedSample[];
 }
 
 /** Decodes a snappy-compressed remote-write 1.0 body; throws on a damaged one. */
 export function decodeExactly(body: Uint8Array): ExactSeries[] {
+  return decodeWithObjects(body).map(({ labels, samples }) => ({ labels, samples }));
+}
+
+/** The same with native histograms and exemplars. */
+export function decodeWithObjects(body: Uint8Array): ExactSeriesWithObjects[] {
   const message = WriteRequest.decode(snappy.uncompress(body, DECODED_BYTES_MAX));
   const { timeseries } = message as unknown as { timeseries: DecodedSeries[] };
   return timeseries.map((series) => ({
     labels: series.labels.map(({ name, value }) => ({ name: text(name), value: text(value) })),
-    samples: series.samples.map(({ value, timestamp }) => ({
-      timestamp: exactNumber(timestamp),
-      bits: BigInt.asUintN(64, bigintOf(value)),
-    })),
+    samples: series.samples.map(exactSample),
+    histograms: series.histograms.map(exactSample),
+    exemplars: series.exemplars.map(exactSample),
   }));
+}
+
+function exactSample({ value, timestamp }: DecodedSample): ExactSeries['samples'][number] {
+  return { timestamp: exactNumber(timestamp), bits: BigInt.asUintN(64, bigintOf(value)) };
 }
 
 /** `{__name__="up", job="node"}`: the labels in the order given. */

@@ -1,9 +1,7 @@
-import { once } from 'node:events';
-import { createServer } from 'node:http';
 import { assert } from '../../base/assert.ts';
 import { type Clock, systemClock } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
-import { freePort } from './ports.ts';
+import { type Exporter, type Scraped, startExporter } from './exporter.ts';
 import { seededRandom } from './seeded-random.ts';
 import type { Workspace } from './workspace.ts';
 
@@ -44,50 +42,21 @@ const oddLabels = [
   'a\nb',
 ];
 
-export interface MetricsSource {
-  readonly port: number;
-  /** How often it has been scraped. */
-  readonly scrapes: number;
-  /** Refuses connections from now on: to a scraper the target is down. */
-  stop(): Promise<void>;
-}
-
 /**
  * An exporter of about 550 series in this process. What it says depends on `seed` and on how often
  * it has been asked only; timestamps, where a series has its own, are those of `clock`.
  */
-export async function startMetricsSource(
+export function startMetricsSource(
   workspace: Workspace,
   seed: string,
   clock: Clock = systemClock,
-): Promise<MetricsSource> {
-  const exposition = new Exposition(seededRandom(seed), clock);
-  const server = createServer((_request, response) => {
-    response.setHeader('Content-Type', 'text/plain; version=0.0.4; charset=utf-8');
-    response.end(exposition.next());
-  });
-  const port = await freePort();
-  server.listen(port, '127.0.0.1');
-  await once(server, 'listening');
-  const stop = async () => {
-    if (!server.listening) return;
-    const closed = once(server, 'close');
-    server.close();
-    server.closeAllConnections();
-    await closed;
-  };
-  workspace.onClose(stop);
-  return {
-    port,
-    get scrapes() {
-      return exposition.scrapes;
-    },
-    stop,
-  };
+): Promise<Exporter> {
+  return startExporter(workspace, new Exposition(seededRandom(seed), clock));
 }
 
 /** Successive answers of a target in the text format 0.0.4. */
-export class Exposition {
+export class Exposition implements Scraped {
+  readonly contentType = 'text/plain; version=0.0.4; charset=utf-8';
   scrapes = 0;
   readonly #random: Random;
   readonly #clock: Clock;

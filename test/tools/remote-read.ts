@@ -1,29 +1,17 @@
-import protobuf from 'protobufjs';
 import * as snappy from 'snappyjs';
 import { assert } from '../../base/assert.ts';
-import { labelSetString, type SamplesBySeries } from './compare.ts';
+import { labelSetString, type SampleBits, type SamplesBySeries } from './compare.ts';
+import { type HistogramsBySeries, histogramPoint } from './histograms.ts';
+import {
+  bitsOf,
+  type DecodedSample,
+  type DecodedSeries,
+  millisecondsOf,
+  ReadRequest,
+  ReadResponse,
+} from './series-messages.ts';
 
 const readMsMax = 60_000;
-
-/**
- * Field numbers of remote.proto and types.proto of Prometheus. A sample's value is a double
- * there; the same eight bytes read as fixed64 keep the payload of a NaN (the stale marker).
- */
-const { root } = protobuf.parse(`
-  syntax = "proto3";
-  message ReadRequest { repeated Query queries = 1; repeated int32 accepted_response_types = 2; }
-  message Query {
-    int64 start_timestamp_ms = 1; int64 end_timestamp_ms = 2; repeated LabelMatcher matchers = 3;
-  }
-  message LabelMatcher { int32 type = 1; string name = 2; string value = 3; }
-  message ReadResponse { repeated QueryResult results = 1; }
-  message QueryResult { repeated TimeSeries timeseries = 1; }
-  message TimeSeries { repeated Label labels = 1; repeated Sample samples = 2; }
-  message Label { string name = 1; string value = 2; }
-  message Sample { fixed64 value = 1; int64 timestamp = 2; }
-`);
-const ReadRequest = root.lookupType('ReadRequest');
-const ReadResponse = root.lookupType('ReadResponse');
 
 const matcherTypes = { '=': 0, '!=': 1, '=~': 2, '!~': 3 };
 const samplesResponse = 0;
@@ -33,15 +21,10 @@ export type Matcher = [name: string, operator: keyof typeof matcherTypes, value:
 
 export const everySeries: Matcher[] = [['__name__', '!=', '']];
 
-interface Long {
-  low: number;
-  high: number;
-  toNumber(): number;
-}
-
-interface DecodedSeries {
-  labels: { name: string; value: string }[];
-  samples: { value: Long; timestamp: Long }[];
+/** What a server stores in a span of time. */
+export interface StoredSeries {
+  samples: SamplesBySeries;
+  histograms: HistogramsBySeries;
 }
 
 /**
@@ -55,6 +38,16 @@ export async function readAllSamples(
   fromMs: number,
   toMs: number,
 ): Promise<SamplesBySeries> {
+  return (await readAllSeries(url, matchers, fromMs, toMs)).samples;
+}
+
+/** As `readAllSamples`, native histograms included; a series that has none is not among them. */
+export async function readAllSeries(
+  url: string,
+  matchers: Matcher[],
+  fromMs: number,
+  toMs: number,
+): Promise<StoredSeries> {
   const response = await fetch(`${url}/api/v1/read`, {
     method: 'POST',
     headers: {
@@ -70,7 +63,7 @@ export async function readAllSamples(
   const decoded = ReadResponse.decode(snappy.uncompress(body)) as unknown as {
     results: { timeseries: DecodedSeries[] }[];
   };
-  return new Map(decoded.results[0]?.timeseries.map(seriesEntry));
+  return storedSeries(decoded.results[0]?.timeseries ?? []);
 }
 
 function readRequest(matchers: Matcher[], fromMs: number, toMs: number): Uint8Array<ArrayBuffer> {
@@ -87,11 +80,16 @@ function readRequest(matchers: Matcher[], fromMs: number, toMs: number): Uint8Ar
   return new Uint8Array(snappy.compress(ReadRequest.encode(request).finish()));
 }
 
-function seriesEntry(series: DecodedSeries): [string, { timestamp: number; bits: bigint }[]] {
-  const labels = series.labels.map(({ name, value }) => [name, value] as const);
-  const samples = series.samples.map(({ value, timestamp }) => ({
-    timestamp: timestamp.toNumber(),
-    bits: (BigInt(value.high >>> 0) << 32n) | BigInt(value.low >>> 0),
-  }));
-  return [labelSetString(labels), samples];
+function storedSeries(decoded: DecodedSeries[]): StoredSeries {
+  const stored: StoredSeries = { samples: new Map(), histograms: new Map() };
+  for (const { labels, samples, histograms } of decoded) {
+    const series = labelSetString(labels.map(({ name, value }) => [name, value] as const));
+    if (samples.length > 0) stored.samples.set(series, samples.map(sampleBits));
+    if (histograms.length > 0) stored.histograms.set(series, histograms.map(histogramPoint));
+  }
+  return stored;
+}
+
+export function sampleBits({ value, timestamp }: DecodedSample): SampleBits {
+  return { timestamp: millisecondsOf(timestamp), bits: bitsOf(value) };
 }

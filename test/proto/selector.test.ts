@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseSelector } from '../../demo/store/selector.ts';
+import { matchesNoLabels, parseSelector } from '../../proto/selector.ts';
 
 function selects(text: string, labels: Record<string, string>): boolean {
   const selector = parseSelector(text);
@@ -48,9 +48,6 @@ describe('a selector', () => {
 
   it.each([
     '',
-    '{}',
-    '{job=""}',
-    '{job=~".*"}',
     'up[5m]',
     'up offset 5m',
     'rate(up[5m])',
@@ -64,8 +61,43 @@ describe('a selector', () => {
     'up{job=a}',
     'up{job=~"("}',
     '1up',
-    `up{job="${'a'.repeat(5000)}"}`,
+    `up{job="${'a'.repeat(70_000)}"}`,
   ])('%s is unreadable', (text) => {
     expect(parseSelector(text).kind).toBe('unreadable');
   });
+
+  it.each(['{}', '{job=""}', '{job=~".*"}', '{job!="a"}'])('%s matches without labels', (text) => {
+    const selector = parseSelector(text);
+    expect(selector.kind === 'selector' && matchesNoLabels(selector.matchers)).toBe(true);
+  });
+
+  it('takes names of any characters in quotes, that of the metric among them', () => {
+    const labels = { __name__: 'my.metric', 'my label': 'ö' };
+    expect(selects('{"my.metric", "my label"="ö"}', labels)).toBe(true);
+    expect(selects('{"my.metric", "my label"!="ö"}', labels)).toBe(false);
+    expect(selects('{"my metric"}', labels)).toBe(false);
+  });
+
+  it.each([
+    ['"\\x41\\102\\u0043\\U0001f600"', 'ABC😀'],
+    [`'"\\''`, `"'`],
+    ['"\\xc3\\xbc"', 'ü'],
+    ['"\\xff"', '\udcff'],
+    ['`\\n`', '\\n'],
+  ])('reads %s as Go does', (literal, value) => {
+    expect(selects(`x{a=${literal}}`, { __name__: 'x', a: value })).toBe(true);
+  });
+
+  it.each(['"\\q"', `"\\'"`, '"\\400"', '"\\ud800"', '"\\x4"'])('refuses %s', (literal) => {
+    expect(parseSelector(`x{a=${literal}}`)).toMatchObject({
+      message: expect.stringContaining('no escape of PromQL'),
+    });
+  });
+
+  it.each(['{""="a"}', '{""}', 'up{"up"}', '{"a","b"}', '{a=~"(?=b)"}', '{="a"}'])(
+    '%s is unreadable',
+    (text) => {
+      expect(parseSelector(text).kind).toBe('unreadable');
+    },
+  );
 });
