@@ -68,7 +68,11 @@ export class RemoteWriteFiles implements SampleFiles {
     const open = this.#open(tenant);
     const kind = object?.kind ?? 'sample';
     if (kind !== 'exemplar') this.#noteRank(tenant, open, labels, storageRank(object));
-    const isMixed = kind !== 'exemplar' && open.holds !== undefined && open.holds !== kind;
+    // As encodeRows does (proto/written-rows.ts), for the same reasons.
+    const isMixed =
+      kind === 'exemplar'
+        ? open.holds === 'histogram' && !open.encoder.joinsExemplarsToHistograms
+        : open.holds !== undefined && open.holds !== kind;
     if (open.labels !== labels || isMixed) {
       open.encoder.series(labels, 0, labels.length);
       open.labels = labels;

@@ -127,7 +127,8 @@ describe('export', () => {
       // A Prometheus would drop the float behind the histogram in one body.
       [
         { ...none, labels, samples: [{ timestamp: String(T0 + 1), value: '1' }] },
-        { ...none, labels, histograms: [histogram(T0 + 2, 9)], exemplars },
+        { ...none, labels, histograms: [histogram(T0 + 2, 9)] },
+        { ...none, labels, exemplars },
       ],
     ]);
   });

@@ -130,11 +130,19 @@ describe.each(VERSIONS)(
       const bodies = bodiesOf(requestsOf(randomColumns('joined')));
       const isLone = ({ samples, histograms }: WholeSeries) =>
         samples.length + histograms.length === 0;
-      const apart = bodies.filter((body) => body.some(isLone));
+      const apart = bodies.filter((body) => body.every(isLone));
       expect(apart.length).toBeGreaterThan(0);
       for (const series of apart.flat()) {
-        expect(isLone(series)).toBe(true);
         expect(Number(label(series, 'id'))).toBeGreaterThanOrEqual(SERIES - 2);
+      }
+      for (const body of bodies.filter((some) => !apart.includes(some))) {
+        for (const [at, series] of body.entries()) {
+          if (!isLone(series)) continue;
+          // Of version 1.0 behind a histogram, see WriteEncoder.
+          expect(encoder.joinsExemplarsToHistograms).toBe(false);
+          expect(body[at - 1]?.histograms).not.toEqual([]);
+          expect(body[at - 1]?.labels).toEqual(series.labels);
+        }
       }
     });
 
