@@ -102,3 +102,35 @@ describe('a Prometheus that knows version 1.0 only', () => {
     );
   }, 60_000);
 });
+
+describe('what a Prometheus of version 3 refuses of version 2.0', () => {
+  const workspace = new Workspace('version-2-refusals');
+  afterAll(() => workspace.close());
+
+  test('is counted to the sample, and nothing is sent twice to find it', async () => {
+    const options = { name: 'destination', receiver: true, suite: 'forky' as const };
+    const { url } = await startPrometheus(workspace, options);
+    const { hub, writeUrl } = await startChain(workspace, {
+      destination: { kind: 'prometheus', protocol: 'v2', url: `${url}/api/v1/write` },
+    });
+    const now = Date.now();
+    const metric = async (line: string) => {
+      const text = await (await fetch(`${hub.url}/metrics`)).text();
+      return text
+        .split('\n')
+        .find((one) => one.startsWith(line))
+        ?.split(' ')[1];
+    };
+    await push(writeUrl, (encoder) => encoder.sample(now, 0, 0));
+    const written = 'starferry_hub_written_samples_total';
+    await until('the first sample', 20_000, async () => (await metric(written)) === '1');
+    await push(writeUrl, (encoder) => {
+      for (const ms of [-2000, -1000, 1, 2, 3]) encoder.sample(now + ms, 0, 0);
+    });
+    const rejected = 'starferry_hub_rejected_samples_total';
+    await until('the refusals', 20_000, async () => (await metric(written)) === '4');
+    expect(await metric(`${rejected}{agent="agent-one",reason="out_of_order"}`)).toBe('2');
+    expect(await metric('starferry_hub_destination_requests_total{code="204"}')).toBe('1');
+    expect(await metric('starferry_hub_destination_requests_total{code="400"}')).toBe('1');
+  }, 60_000);
+});
