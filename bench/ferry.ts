@@ -22,11 +22,15 @@ const AGENT_ID = 'bench';
 const TENANT = 'bench';
 const LOG_TAIL_CHARACTERS = 2000;
 
-/** Agent and hub as processes of their own, the recorded link between them, a destination. */
-export interface Ferry {
+/** Agent and hub as processes of their own, the recorded link between them. */
+export interface Ends {
   agent: StarferryProcess;
   hub: StarferryProcess;
   link: LinkRecorder;
+}
+
+/** The ends and a destination that notes every float. */
+export interface Ferry extends Ends {
   destination: CheckingDestination;
 }
 
@@ -34,11 +38,20 @@ export interface Ferry {
 export async function startFerry(workspace: Workspace, maxDelay: string): Promise<Ferry> {
   const destination = await startCheckingDestination();
   workspace.onClose(() => destination.close());
+  return { ...(await startEnds(workspace, maxDelay, destination.url)), destination };
+}
+
+/** @param url where the hub writes, as into a Cortex */
+export async function startEnds(
+  workspace: Workspace,
+  maxDelay: string,
+  url: string,
+): Promise<Ends> {
   const tokenFile = writeToken(workspace, AGENT_ID);
   const hub = await startHubProcess(workspace, {
     name: 'hub',
     agents: [{ id: AGENT_ID, tokenFile, tenants: [TENANT] }],
-    destination: { kind: 'cortex', url: destination.url },
+    destination: { kind: 'cortex', url },
   });
   const link = await startLinkRecorder(workspace, hub.port);
   const agent = await startAgentProcess(workspace, {
@@ -47,7 +60,7 @@ export async function startFerry(workspace: Workspace, maxDelay: string): Promis
     hubUrl: `http://127.0.0.1:${link.port}`,
     settings: { batch: { max_delay: maxDelay } },
   });
-  return { agent, hub, link, destination };
+  return { agent, hub, link };
 }
 
 /**
@@ -57,7 +70,7 @@ export async function startFerry(workspace: Workspace, maxDelay: string): Promis
  * @throws Error when an answer is not 204
  */
 export async function replay(
-  { agent }: Ferry,
+  { agent }: Ends,
   requests: readonly CapturedRequest[],
   speed: number,
 ): Promise<void> {
@@ -91,7 +104,7 @@ async function post(agent: StarferryProcess, body: Uint8Array): Promise<Response
 }
 
 /** Waits until the agent knows that the destination has `samples` samples in all. */
-export async function untilDelivered({ agent }: Ferry, samples: number): Promise<void> {
+export async function untilDelivered({ agent }: Ends, samples: number): Promise<void> {
   await until(`${samples} samples to be acknowledged`, 120_000, async () => {
     const page = await fetchMetrics(agent.url);
     return page.kind === 'page' && readProgress(page.metrics).deliveredSamples >= samples;

@@ -6,6 +6,7 @@ const BENCHMARKS = new Map<
   () => Promise<{ run(args: readonly string[]): Promise<void> | void }>
 >([
   ['wire', () => import('./wire.ts')],
+  ['histograms', () => import('./histograms.ts')],
   ['resync', () => import('./resync.ts')],
   ['outage', () => import('./outage.ts')],
   ['ingest', () => import('./ingest.ts')],

@@ -1,12 +1,7 @@
 import type { Flag } from '../cli/flags.ts';
 import { Workspace } from '../test/tools/workspace.ts';
-import {
-  type BorderBudget,
-  borderBudget,
-  framingBytes,
-  secondHalfSectionBytes,
-  totalBytes,
-} from './border-budget.ts';
+import { type BorderBudget, borderBudget, totalBytes } from './border-budget.ts';
+import { budgetTable } from './budget-table.ts';
 import { type CapturedRequest, nodeMix15s, readCapture } from './capture.ts';
 import { CapturedSamples } from './captured-samples.ts';
 import { replay, requireDelivered, startFerry, untilDelivered } from './ferry.ts';
@@ -59,7 +54,7 @@ export async function run(args: readonly string[]): Promise<void> {
   const budget = await ferry(requests, count, { speed, maxDelay });
   console.log(`  all ${count} samples arrived, bit for bit and in order\n`);
   console.log(`${comparison(budget, requests, samples)}\n`);
-  console.log(budgetTable(budget, count));
+  console.log(budgetTable(budget, count, 'per sample'));
 }
 
 function firstSeconds(requests: CapturedRequest[], seconds: number): CapturedRequest[] {
@@ -126,34 +121,6 @@ function comparison(
       ),
     ),
   ]);
-}
-
-function budgetTable(budget: BorderBudget, samples: number): string {
-  const { bytes, exchanges, sections, seriesEntries, metadataEntries } = budget;
-  const row = (name: string, lineBytes: number) => [
-    name,
-    String(lineBytes),
-    perSample(lineBytes, samples),
-  ];
-  const table = formatTable([
-    ['budget', 'bytes', 'per sample'],
-    row('samples', bytes.samples),
-    row(`dictionary: ${seriesEntries} series`, bytes.seriesEntries),
-    row(`dictionary: ${metadataEntries} metadata records`, bytes.metadataEntries),
-    row('envelopes', bytes.envelopes),
-    row('HTTP up', bytes.httpUp),
-    row('HTTP down', bytes.httpDown),
-    row('answers', bytes.answers),
-    row('cut off', bytes.broken),
-    row('TCP payload, both ways', totalBytes(bytes)),
-  ]);
-  const framing = framingBytes(bytes);
-  return [
-    table,
-    `  ${exchanges} exchanges, ${(framing / exchanges).toFixed(0)} bytes of framing each`,
-    `  ${sections.length} samples sections, before zstd: ` +
-      `${secondHalfSectionBytes(budget).toFixed(4)} bytes per sample over the second half`,
-  ].join('\n');
 }
 
 function perSample(bytes: number, samples: number): string {

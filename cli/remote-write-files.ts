@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { encodeMetadataRequest } from '../proto/metadata-out.ts';
 import { WriteRequestEncoder } from '../proto/remote-write-out.ts';
 import type { RowObject } from '../proto/sample-columns.ts';
+import { storageRank } from '../proto/written-rows.ts';
 import type { ExportedRow, SampleFiles } from './buffer-export.ts';
 import { tenantName } from './buffer-names.ts';
 
@@ -16,6 +17,8 @@ interface Open {
   /** Of the TimeSeries that was begun last, and what it holds: never floats and histograms. */
   labels: Uint8Array | undefined;
   holds: 'sample' | 'histogram' | undefined;
+  /** By labels, of the series that the body has histograms of: the rank of the last one. */
+  ranks: Map<Uint8Array, number>;
   metadata: Uint8Array[];
 }
 
@@ -34,12 +37,12 @@ export class RemoteWriteFiles implements SampleFiles {
   }
 
   sample(row: ExportedRow, low: number, high: number): void {
-    this.#begin(row, 'sample').encoder.sample(row.timestamp, low, high);
+    this.#begin(row, undefined).encoder.sample(row.timestamp, low, high);
     this.#end(row);
   }
 
   object(row: ExportedRow, kind: RowObject['kind'], bytes: Uint8Array): boolean {
-    this.#begin(row, kind).encoder[kind](row.timestamp, bytes);
+    this.#begin(row, { row: 0, kind, bytes }).encoder[kind](row.timestamp, bytes);
     this.#end(row);
     return true;
   }
@@ -61,9 +64,15 @@ export class RemoteWriteFiles implements SampleFiles {
   }
 
   /** Begins a TimeSeries where the row does not belong to the last one. */
-  #begin({ tenant, labels }: ExportedRow, kind: RowObject['kind'] | 'sample'): Open {
+  #begin({ tenant, labels }: ExportedRow, object: RowObject | undefined): Open {
     const open = this.#open(tenant);
-    const isMixed = kind !== 'exemplar' && open.holds !== undefined && open.holds !== kind;
+    const kind = object?.kind ?? 'sample';
+    if (kind !== 'exemplar') this.#noteRank(tenant, open, labels, storageRank(object));
+    // As encodeRows does (proto/written-rows.ts), for the same reasons.
+    const isMixed =
+      kind === 'exemplar'
+        ? open.holds === 'histogram' && !open.encoder.joinsExemplarsToHistograms
+        : open.holds !== undefined && open.holds !== kind;
     if (open.labels !== labels || isMixed) {
       open.encoder.series(labels, 0, labels.length);
       open.labels = labels;
@@ -71,6 +80,12 @@ export class RemoteWriteFiles implements SampleFiles {
     }
     if (kind !== 'exemplar') open.holds = kind;
     return open;
+  }
+
+  /** Ends the body before a series falls in rank in it. */
+  #noteRank(tenant: string, open: Open, labels: Uint8Array, rank: number): void {
+    if (rank < (open.ranks.get(labels) ?? 0)) this.#writeBody(tenant, open);
+    if (rank > 0) open.ranks.set(labels, rank);
   }
 
   #end({ tenant, startTimestamp }: ExportedRow): void {
@@ -83,7 +98,7 @@ export class RemoteWriteFiles implements SampleFiles {
     let open = this.#tenants.get(tenant);
     if (open === undefined) {
       const encoder = new WriteRequestEncoder();
-      const none = { labels: undefined, holds: undefined };
+      const none = { labels: undefined, holds: undefined, ranks: new Map() };
       open = { encoder, samples: 0, bodies: 0, ...none, metadata: [] };
       this.#tenants.set(tenant, open);
       mkdirSync(join(this.#folder, tenantName(tenant)), { recursive: true });
@@ -97,6 +112,7 @@ export class RemoteWriteFiles implements SampleFiles {
     open.samples = 0;
     open.labels = undefined;
     open.holds = undefined;
+    open.ranks.clear();
   }
 
   #write(tenant: string, name: string, body: Uint8Array): void {

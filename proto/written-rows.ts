@@ -1,7 +1,20 @@
 import { assert } from '../base/assert.ts';
 import { wholeObject } from './objects/histogram.ts';
-import { ObjectCursor, type SampleColumns } from './sample-columns.ts';
+import { ObjectCursor, type RowObject, type SampleColumns } from './sample-columns.ts';
 import type { WriteEncoder } from './write-encoder.ts';
+
+/** Field `count_float` of a Histogram, the first one of a canonical histogram of floats. */
+const COUNT_FLOAT_TAG = 0x11;
+
+/**
+ * Prometheus, and so Cortex, commits what one request holds of a series by rank: floats, then
+ * histograms of integers, then those of floats. A sample that is older than what went before it is
+ * dropped without a word. So a series must not fall in rank within a request.
+ */
+export function storageRank(object: RowObject | undefined): 0 | 1 | 2 {
+  if (object === undefined) return 0;
+  return object.bytes[0] === COUNT_FLOAT_TAG ? 2 : 1;
+}
 
 /**
  * A body with rows of `columns`, in the order given.

@@ -1,6 +1,6 @@
-import { ByteWriter } from '../../proto/bytes.ts';
+import { uncompress } from 'snappyjs';
 import { FieldCursor } from '../../proto/field-cursor.ts';
-import { writeBytesField } from '../../proto/field-writer.ts';
+import { WriteRequest2Encoder } from '../../proto/remote-write-2-out.ts';
 import { latin1 } from '../captured-samples.ts';
 import type { Compression } from './compression.ts';
 import type { Visit, WireFormat } from './wire-format.ts';
@@ -20,56 +20,24 @@ import type { Visit, WireFormat } from './wire-format.ts';
 const SYMBOLS_TAG = 0x22;
 const TIMESERIES_TAG = 0x2a;
 const LABELS_REFS_TAG = 0x0a;
-const SAMPLES_TAG = 0x12;
-const VALUE_TAG = 0x09;
-const TIMESTAMP_TAG = 0x10;
 
 /** Remote write 2.0: label texts once per request, references in their place. */
 export function remoteWrite2(compression: Compression): WireFormat {
+  const encoder = new WriteRequest2Encoder();
   return {
     name: `remote write 2.0 + ${compression.name}`,
     encode({ series, columns }, { from, to }) {
-      const symbols = new Symbols();
-      const timeseries = new ByteWriter(1 << 16);
-      const one = new ByteWriter();
-      const part = new ByteWriter();
+      const { ids, timestamps, valueBits } = columns;
       for (let row = from; row < to; row++) {
-        one.clear();
-        part.clear();
-        for (const text of series[columns.ids[row]!]!.texts) part.varint(symbols.reference(text));
-        writeBytesField(one, LABELS_REFS_TAG, part.bytes.subarray(0, part.length));
-        part.clear();
-        part.byte(VALUE_TAG);
-        part.uint32(columns.valueBits[row * 2]!);
-        part.uint32(columns.valueBits[row * 2 + 1]!);
-        part.byte(TIMESTAMP_TAG);
-        part.varint(columns.timestamps[row]!);
-        writeBytesField(one, SAMPLES_TAG, part.bytes.subarray(0, part.length));
-        writeBytesField(timeseries, TIMESERIES_TAG, one.bytes.subarray(0, one.length));
+        const { bytes } = series[ids[row]!]!;
+        encoder.series(bytes, 0, bytes.length);
+        encoder.sample(timestamps[row]!, valueBits[row * 2]!, valueBits[row * 2 + 1]!);
       }
-      return compression.compress(Buffer.concat([symbols.finish(), timeseries.finish()]));
+      // The encoder of the product compresses with snappy in any case.
+      return compression.compress(uncompress(encoder.finish()));
     },
     decode: (body, visit) => decode(compression.uncompress(body), visit),
   };
-}
-
-class Symbols {
-  readonly #references = new Map([['', 0]]);
-
-  reference(text: string): number {
-    const known = this.#references.get(text);
-    if (known !== undefined) return known;
-    this.#references.set(text, this.#references.size);
-    return this.#references.size - 1;
-  }
-
-  finish(): Uint8Array {
-    const writer = new ByteWriter(1 << 16);
-    for (const text of this.#references.keys()) {
-      writeBytesField(writer, SYMBOLS_TAG, Buffer.from(text, 'latin1'));
-    }
-    return writer.finish();
-  }
 }
 
 function decode(bytes: Uint8Array, visit: Visit): void {

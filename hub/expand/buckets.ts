@@ -71,10 +71,20 @@ export class Buckets {
 
   /** Where the slice from `from` on ends: not between a sample and its exemplars, if that can be. */
   #cut(rows: Uint32Array, from: number): number {
-    const toMax = Math.min(from + this.#options.samplesPerRequestMax, rows.length);
+    const toMax = this.#cutBeforeFall(rows, from);
     let to = toMax;
     while (to > from && to < rows.length && this.#order.isJoined(rows[to]!)) to--;
     return to > from ? to : toMax;
+  }
+
+  /** As many rows as a request may hold, but none that must not be with another of them. */
+  #cutBeforeFall(rows: Uint32Array, from: number): number {
+    const toMax = Math.min(from + this.#options.samplesPerRequestMax, rows.length);
+    for (let at = from + 1; at < toMax; at++) {
+      const other = this.#order.notWith(rows[at]!);
+      if (other !== undefined && rows.subarray(from, at).includes(other)) return at;
+    }
+    return toMax;
   }
 
   #rowsByBucket(): Uint32Array[] {

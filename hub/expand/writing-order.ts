@@ -1,4 +1,5 @@
-import type { SampleColumns } from '../../proto/sample-columns.ts';
+import { ObjectCursor, type SampleColumns } from '../../proto/sample-columns.ts';
+import { storageRank } from '../../proto/written-rows.ts';
 
 /**
  * The order in which the rows of a batch are written: that of their arrival, except that exemplars
@@ -11,9 +12,12 @@ export class WritingOrder {
   readonly #joined = new Set<number>();
   /** Rows of exemplars whose series has no sample in the batch. */
   readonly #alone = new Set<number>();
+  /** Rows in which a series falls in rank (storageRank), with the row of it before. */
+  readonly #falls: ReadonlyMap<number, number>;
 
   constructor(columns: SampleColumns) {
     const { count, ids, objects } = columns;
+    this.#falls = falls(columns);
     const exemplars = objects.filter(({ kind }) => kind === 'exemplar').map(({ row }) => row);
     const hosts = lastSamples(columns, exemplars);
     const behind = new Map<number, number[]>();
@@ -35,6 +39,11 @@ export class WritingOrder {
       this.rows[at++] = row;
       for (const exemplar of behind.get(row) ?? []) this.rows[at++] = exemplar;
     }
+  }
+
+  /** The row that `row` must not share a request with, if there is one. */
+  notWith(row: number): number | undefined {
+    return this.#falls.get(row);
   }
 
   isJoined(row: number): boolean {
@@ -60,4 +69,21 @@ function lastSamples({ ids, count }: SampleColumns, exemplars: readonly number[]
     if (wanted.has(ids[row]!) && !skipped.has(row)) last.set(ids[row]!, row);
   }
   return last;
+}
+
+function falls(columns: SampleColumns): Map<number, number> {
+  const found = new Map<number, number>();
+  const { ids, count, objects } = columns;
+  if (!objects.some(({ kind }) => kind === 'histogram')) return found;
+  const cursor = new ObjectCursor(objects);
+  const last = new Map<number, { row: number; rank: number }>();
+  for (let row = 0; row < count; row++) {
+    const object = cursor.at(row);
+    if (object?.kind === 'exemplar') continue;
+    const rank = storageRank(object);
+    const before = last.get(ids[row]!);
+    if (before !== undefined && before.rank > rank) found.set(row, before.row);
+    last.set(ids[row]!, { row, rank });
+  }
+  return found;
 }

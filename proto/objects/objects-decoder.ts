@@ -1,5 +1,6 @@
 import { ByteReader, DecodeError } from '../bytes.ts';
 import type { RowObject, SampleColumns } from '../sample-columns.ts';
+import { countsAfter } from './counts.ts';
 import { EXEMPLARS, findRows, HISTOGRAMS, type RowsOfSeries, STARTS } from './section.ts';
 import { SeriesMemory } from './series-memory.ts';
 
@@ -102,7 +103,18 @@ export class ObjectsDecoder {
     if (layoutWord > 0) this.#memory.setLayout(id, reader.raw(layoutWord - 1).slice());
     const layout = this.#memory.layoutOf(id);
     if (layout === undefined) throw new DecodeError(`samples: series ${id} has no layout before`);
-    return { layout, bytes: reader.raw(reader.varint()) };
+    const bytes = this.#readCounts(reader, id);
+    this.#memory.setCounts(id, bytes);
+    return { layout, bytes };
+  }
+
+  #readCounts(reader: ByteReader, id: number): Uint8Array {
+    const word = reader.varint();
+    const written = reader.raw(Math.floor(word / 2));
+    if (word % 2 === 0) return written.slice();
+    const before = this.#memory.countsOf(id);
+    if (before === undefined) throw new DecodeError(`samples: series ${id} has no counts before`);
+    return countsAfter(before, written);
   }
 
   #readChanges(reader: ByteReader): StartChange[] {

@@ -1,6 +1,7 @@
 import { assert } from '../../base/assert.ts';
 import { ByteWriter } from '../bytes.ts';
 import { type RowObject, SampleColumns } from '../sample-columns.ts';
+import { countsDifference } from './counts.ts';
 import { splitHistogram } from './histogram.ts';
 import { EXEMPLARS, findRows, HISTOGRAMS, type RowsOfSeries, STARTS } from './section.ts';
 import { SeriesMemory } from './series-memory.ts';
@@ -91,8 +92,12 @@ export class ObjectsEncoder {
       writer.raw(layout);
       this.#memory.setLayout(id, layout);
     }
-    writer.varint(counts.length);
-    writer.raw(counts);
+    const countsBefore = this.#memory.countsOf(id);
+    const difference = countsBefore && countsDifference(countsBefore, counts);
+    const written = difference ?? counts;
+    writer.varint(written.length * 2 + (difference === undefined ? 0 : 1));
+    writer.raw(written);
+    this.#memory.setCounts(id, counts);
   }
 
   /** Whether there was something to say. */

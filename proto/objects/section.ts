@@ -5,13 +5,14 @@
 //     exemplars      varint count, each: zigzag id - id before, zigzag timestamp, varint bytes, bytes
 //     histograms     varint series, each: varint id - id before, varint 2 · histograms + is listed;
 //                    where listed: varint row - row before, for each; then for each histogram:
-//                    varint 0 (layout as before) or layout bytes + 1, layout, varint bytes, counts
+//                    varint 0 (layout as before) or layout bytes + 1, layout;
+//                    varint 2 · bytes + is difference, counts or their difference (counts.ts)
 //     starts         varint changes, each: varint id - id before, varint row, zigzag start timestamp
 //
 // A row is counted among those of its series in the section, floats and histograms, from 0. Where
 // rows are not listed, all of the series' are histograms. Ids ascend; of the first one, as of the
-// first row, the difference is to 0. Each end of a stream remembers layout and start timestamp of
-// each series (series-memory.ts), so that these cost nothing while they stay as they are.
+// first row, the difference is to 0. Each end of a stream remembers layout, counts and start timestamp
+// of each series (series-memory.ts), so that these cost little while they stay about as they are.
 
 export const HISTOGRAMS = 1;
 export const STARTS = 2;

@@ -123,30 +123,27 @@ describe('a kept request that is sent again', () => {
     const encoder = new WriteRequestEncoder({ startTimestamps: true });
     const labels = labelBytes({ __name__: 'latency' });
     encoder.series(labels, 0, labels.length);
-    encoder.histogram(10, histogramBytes(3, 1, 9), 5);
-    encoder.exemplar(10, exemplarBytes('x'));
+    encoder.sample(10, 1, 2, 5);
     encoder.series(labels, 0, labels.length);
-    encoder.sample(20, 1, 2, 15);
+    encoder.histogram(20, histogramBytes(3, 1, 9), 15);
+    encoder.exemplar(20, exemplarBytes('x'));
     const [id] = keep(refusal({ body: encoder.finish(), refused: 3, doubtful: 0 }));
     expect(store.get(id!)).toMatchObject({ oldest: 10, newest: 20 });
     expect(await replay(id!)).toMatchObject({ kind: 'answered', settlement: { accepted: 3 } });
     const start = (ms: string) => (protocol === 'v2' ? { startTimestamp: ms } : {});
-    expect(bodies.map(decode)).toEqual([
-      [
-        {
-          labels: ['__name__', 'latency'],
-          samples: [],
-          histograms: [expect.objectContaining({ countInt: '9', timestamp: '10', ...start('5') })],
-          exemplars: [{ labels: ['trace_id', 'x'], timestamp: '10' }],
-        },
-        {
-          labels: ['__name__', 'latency'],
-          samples: [{ timestamp: '20', value: '8589934593', ...start('15') }],
-          histograms: [],
-          exemplars: [],
-        },
-      ],
-    ]);
+    const none = { labels: ['__name__', 'latency'], samples: [], histograms: [], exemplars: [] };
+    const samples = [{ timestamp: '10', value: '8589934593', ...start('5') }];
+    const histogram = expect.objectContaining({ countInt: '9', timestamp: '20', ...start('15') });
+    const histograms = [histogram];
+    const exemplars = [{ labels: ['trace_id', 'x'], timestamp: '20' }];
+    const behind =
+      protocol === 'v2'
+        ? [{ ...none, histograms, exemplars }]
+        : [
+            { ...none, histograms },
+            { ...none, exemplars },
+          ];
+    expect(bodies.map(decode)).toEqual([[{ ...none, samples }, ...behind]]);
     expect(store.ids({})).toEqual([]);
   });
 

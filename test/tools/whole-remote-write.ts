@@ -85,12 +85,12 @@ export function decodeWhole2(body: Uint8Array): WholeSeries[] {
   if (symbols[0] !== '') throw new Error('the first symbol is not empty');
   if (new Set(symbols).size < symbols.length) throw new Error('a symbol twice');
   const resolved = <T extends Referring>({ labelsRefs, ...rest }: T) => ({
-    ...rest,
     labels: labelsRefs.map((at) => {
       const symbol = symbols[at];
       if (symbol === undefined) throw new Error(`reference ${at} of ${symbols.length} symbols`);
       return symbol;
     }),
+    ...rest,
   });
   return message.timeseries.map((series) => ({
     ...resolved(series),
