@@ -1,9 +1,9 @@
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RowObject } from '../proto/sample-columns.ts';
-import type { ExportedRow, SampleFiles } from './buffer-export.ts';
 import { tenantName } from './buffer-names.ts';
 import { readValue, seriesText, timestampText, valueText } from './open-metrics-text.ts';
+import type { ExportedRow, SampleFiles } from './sample-files.ts';
 
 const OTHER_FORMAT = '--format=remote-write has them';
 const STANDARD_OUTPUT = 1;

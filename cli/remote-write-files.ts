@@ -4,8 +4,8 @@ import { encodeMetadataRequest } from '../proto/metadata-out.ts';
 import { WriteRequestEncoder } from '../proto/remote-write-out.ts';
 import type { RowObject } from '../proto/sample-columns.ts';
 import { storageRank } from '../proto/written-rows.ts';
-import type { ExportedRow, SampleFiles } from './buffer-export.ts';
 import { tenantName } from './buffer-names.ts';
+import type { ExportedRow, SampleFiles } from './sample-files.ts';
 
 /** A body that every receiver takes. */
 const SAMPLES_MAX = 5000;

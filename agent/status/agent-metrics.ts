@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { AgentStats } from './agent-stats.ts';
 import { LINK_METRICS } from './link-metrics.ts';
+import type { Reading, WorkerMetric } from './worker-metric.ts';
 
 /** The agent's metrics, under the names that dashboards rely on. */
 export class AgentMetrics {
@@ -146,16 +147,6 @@ export interface Received {
   samples: number;
   histograms: number;
   exemplars: number;
-}
-
-export type Reading = [labels: Record<string, string>, value: number];
-
-export interface WorkerMetric {
-  name: string;
-  type: 'counter' | 'gauge';
-  help: string;
-  labelNames?: string[];
-  read(stats: AgentStats): Reading[];
 }
 
 const WORKER_METRICS: WorkerMetric[] = [

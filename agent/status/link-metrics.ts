@@ -1,5 +1,5 @@
-import type { Reading, WorkerMetric } from './agent-metrics.ts';
 import type { AgentStats } from './agent-stats.ts';
+import type { Reading, WorkerMetric } from './worker-metric.ts';
 
 type Quota = AgentStats['link']['quotas'][number];
 
