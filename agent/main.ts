@@ -57,11 +57,13 @@ export async function runAgent(
       process.exit(1);
     },
   });
+  let servers: HttpServer[] = [];
   const live = new LiveConfig(config, {
     load,
     onChange(changed) {
       rules.change(changed);
       series.changeGate(rules.gate, changed.limits.series);
+      for (const server of servers) server.setLimits(changed.ingest);
     },
     clock: systemClock,
     log,
@@ -87,7 +89,7 @@ export async function runAgent(
   });
   const isPrivate = isLoopback(config.listen.host);
   const admin = [...adminRoutes(status), reloadRoute(() => live.reload())];
-  const servers = await serve(
+  servers = await serve(
     config,
     [
       { method: '*', path: '/api/v1/write', handle },

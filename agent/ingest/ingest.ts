@@ -95,7 +95,7 @@ class Ingest {
   #senders: Senders;
   readonly #budget: MemoryBudget;
   // Parsing never waits, so one of each serves all.
-  readonly #decoder: BodyDecoder;
+  readonly #decoder = new BodyDecoder();
   readonly #walker = new WriteRequestWalker();
   readonly #partialWalker = new PartialWriteWalker();
   /** Samples of the request before: the next one will have about as many. */
@@ -105,8 +105,7 @@ class Ingest {
     this.#options = options;
     this.#log = boundedLog(options.log, { perMinute: LOG_LINES_PER_MINUTE }, options.clock);
     this.#senders = new Senders(options.senders, this.#log);
-    this.#budget = new MemoryBudget(options.limits.inFlightBytesMax);
-    this.#decoder = new BodyDecoder(options.limits.decodedBytesMax);
+    this.#budget = new MemoryBudget(() => options.limits.inFlightBytesMax);
   }
 
   /** Headers are judged before the body is touched. */
@@ -157,7 +156,7 @@ class Ingest {
     const { decodedBytesMax } = this.#options.limits;
     let decodedBytes = 0;
     try {
-      decodedBytes = this.#decoder.expectedBytes(body);
+      decodedBytes = this.#decoder.expectedBytes(body, decodedBytesMax);
     } catch (error) {
       return malformed(error);
     }
