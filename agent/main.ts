@@ -88,7 +88,7 @@ export async function runAgent(
     isReady: () => buffer.unavailable === undefined,
   });
   const isPrivate = isLoopback(config.listen.host);
-  const admin = [...adminRoutes(status), reloadRoute(() => live.reload())];
+  const admin = [...adminRoutes(status), reloadRoute(async () => live.reload())];
   servers = await serve(
     config,
     [
@@ -105,7 +105,7 @@ export async function runAgent(
   log.info({ listen: servers[0]!.url, hubs: config.hub.urls }, 'the agent is ready');
   return {
     url: servers[0]!.url,
-    reload: async () => void (await live.reload()),
+    reload: async () => void live.reload(),
     async close(deadlineMs) {
       const closeByMs = systemClock.now() + deadlineMs;
       ending.abort();
