@@ -132,6 +132,17 @@ describe('limits', () => {
     expect(table.lastRefusal.detail).toContain('limits.');
   });
 
+  it('take any UTF-8 for a metric name under that scheme, and nothing else', () => {
+    const bytes = labels(metric('°C'), ['a', '1']);
+    const broken = bytes.map((byte) => (byte === Buffer.from('°')[0] ? 0xff : byte));
+    const resolved = (nameScheme: 'utf8' | 'any', set: Uint8Array) => {
+      const { table } = start({ limits: { labels: { ...LIMITS.labels, nameScheme } } });
+      return table.resolve(table.tenant('t'), set, 0, set.length);
+    };
+    expect([resolved('utf8', bytes), resolved('utf8', broken)]).toEqual([0, REFUSED]);
+    expect(resolved('any', broken)).toBe(0);
+  });
+
   it('count labels without the empty ones, and let pass what fits exactly', () => {
     const { resolve } = start({});
     const three = [
