@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { FilterConfig } from '../../agent/filter-config.ts';
 import type { LimitsConfig } from '../../agent/limits-config.ts';
+import type { RelabelRule } from '../../agent/relabel-config.ts';
 import { SeriesTable, type SharedSeries } from '../../agent/series/series-table.ts';
 import { SeriesRules } from '../../agent/series-rules.ts';
 import { decodeEntry } from '../../proto/dictionary-entry.ts';
@@ -71,6 +72,24 @@ describe('filters', () => {
     // The very bytes of entry 0, which come in here and are dropped.
     expect(resolve(metric('up'))).toBe(DROPPED);
     expect(resolve(metric('up'), ['id', '1'])).toBe(0);
+  });
+
+  it('are named where what they make is no series', () => {
+    const rule: RelabelRule = {
+      action: 'labeldrop',
+      sourceLabels: [],
+      separator: ';',
+      regex: '__name__',
+      modulus: 0n,
+      targetLabel: '',
+      replacement: '$1',
+    };
+    const { table, resolve } = start({ filter: { relabelRules: [rule] } });
+    expect(resolve(metric('up'), ['a', '1'])).toBe(REFUSED);
+    expect(table.lastRefusal).toMatchObject({
+      reason: 'no_metric_name',
+      detail: 'labels without a metric name, which the rules of the agent make',
+    });
   });
 
   it('name the rule that drops, in whatever configuration it was met', () => {
