@@ -62,7 +62,7 @@ export interface AgentConfig {
     decodedBytesMax: number;
     requestTimeoutMs: number;
     connectionAgeMaxMs: number;
-    /** Decoded bytes that wait for their commit; beyond, requests are answered 503. */
+    /** Memory of requests until their commit; beyond, they are answered 503. */
     inFlightBytesMax: number;
   };
 }
@@ -166,7 +166,10 @@ const ingestSection = (folder: string) =>
       ),
     max_in_flight: size({ min: MIB })
       .prefault('64MiB')
-      .describe('Decoded bytes that wait for their commit; beyond, requests are answered 503.'),
+      .describe(
+        'What requests take, decoded or as samples, until their commit; beyond, they are answered ' +
+          '503.',
+      ),
   }).superRefine(checkSenders);
 
 const agentKeys = (folder: string, host: AgentHost) => ({

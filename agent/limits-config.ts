@@ -12,7 +12,7 @@ export interface LimitsConfig {
 }
 
 const NO_LIMITS: LimitsConfig = {
-  labels: { labelNamesMax: 0, labelNameBytesMax: 0, labelValueBytesMax: 0, nameScheme: 'utf8' },
+  labels: { labelNamesMax: 0, labelNameBytesMax: 0, labelValueBytesMax: 0, nameScheme: 'any' },
   series: { perTenantMax: 0, perMetricMax: 0 },
   aheadMaxMs: 0,
 };

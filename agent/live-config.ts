@@ -29,6 +29,7 @@ export class LiveConfig {
   readonly #deps: LiveConfigDeps;
   #watching = new AbortController();
   #watch: Promise<void>;
+  #isStopped = false;
 
   constructor(config: AgentConfig, deps: LiveConfigDeps) {
     this.current = config;
@@ -37,20 +38,26 @@ export class LiveConfig {
     this.#watch = this.#watchFiles();
   }
 
-  /** Takes over what can change while the agent runs; with any error nothing changes. */
-  async reload(): Promise<ReloadOutcome> {
+  /**
+   * Takes over what can change while the agent runs; with any error nothing changes. Waits for
+   * nothing, so that a second reload finds all of the first one in force.
+   */
+  reload(): ReloadOutcome {
     const { load, log, clock } = this.#deps;
+    // A file looked at from now on would keep the process alive.
+    if (this.#isStopped) return { kind: 'failed', lines: ['the agent is stopping'] };
     const loaded = load();
     this.isGood = loaded.kind === 'config';
     if (loaded.kind === 'errors') {
       log.error({ errors: loaded.lines }, 'the configuration was not reloaded');
       return { kind: 'failed', lines: loaded.lines };
     }
-    await this.stop();
     const waiting = keysThatWait(this.current, loaded.value);
     const live = Object.fromEntries(LIVE_KEYS.map((key) => [key, loaded.value[key]]));
     this.#change({ ...this.current, ...live });
     this.reloadedAtMs = clock.now();
+    // The watch before wakes up, and ends without another look.
+    this.#watching.abort();
     this.#watching = new AbortController();
     this.#watch = this.#watchFiles();
     if (waiting.length === 0) log.info('the configuration was reloaded');
@@ -58,8 +65,9 @@ export class LiveConfig {
     return { kind: 'reloaded' };
   }
 
-  /** Stops looking at files. */
+  /** Stops looking at files, for good. */
   async stop(): Promise<void> {
+    this.#isStopped = true;
     this.#watching.abort();
     await this.#watch;
   }

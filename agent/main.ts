@@ -57,11 +57,13 @@ export async function runAgent(
       process.exit(1);
     },
   });
+  let servers: HttpServer[] = [];
   const live = new LiveConfig(config, {
     load,
     onChange(changed) {
       rules.change(changed);
       series.changeGate(rules.gate, changed.limits.series);
+      for (const server of servers) server.setLimits(changed.ingest);
     },
     clock: systemClock,
     log,
@@ -86,8 +88,8 @@ export async function runAgent(
     isReady: () => buffer.unavailable === undefined,
   });
   const isPrivate = isLoopback(config.listen.host);
-  const admin = [...adminRoutes(status), reloadRoute(() => live.reload())];
-  const servers = await serve(
+  const admin = [...adminRoutes(status), reloadRoute(async () => live.reload())];
+  servers = await serve(
     config,
     [
       { method: '*', path: '/api/v1/write', handle },
@@ -103,7 +105,7 @@ export async function runAgent(
   log.info({ listen: servers[0]!.url, hubs: config.hub.urls }, 'the agent is ready');
   return {
     url: servers[0]!.url,
-    reload: async () => void (await live.reload()),
+    reload: async () => void live.reload(),
     async close(deadlineMs) {
       const closeByMs = systemClock.now() + deadlineMs;
       ending.abort();

@@ -1,4 +1,9 @@
-import { canonicalLabelSet, isCanonicalLabelSet } from '../proto/label-set.ts';
+import {
+  canonicalLabelSet,
+  isCanonicalLabelSet,
+  LABEL_SET_BYTES_MAX,
+  type LabelSetRefusal,
+} from '../proto/label-set.ts';
 import type { GateVerdict, SeriesGate } from '../proto/series-lookup.ts';
 import { createFilter, type Filter } from './filter/filter.ts';
 import { labelRefusal } from './filter/label-limits.ts';
@@ -10,6 +15,16 @@ export interface SeriesRulesConfig {
   filter: FilterConfig;
   limits: LimitsConfig;
 }
+
+/** What the sender is told: its own labels, which are named as well, are none of it. */
+const SPOILT: Record<LabelSetRefusal, string> = {
+  no_labels: 'no labels',
+  no_metric_name: 'labels without a metric name',
+  duplicate_label: 'a label twice',
+  invalid_name: 'a label name that is empty or no UTF-8',
+  too_large: `labels of more than ${LABEL_SET_BYTES_MAX} bytes`,
+  malformed: 'labels that are no protobuf',
+};
 
 /** Joins filter and limits into the gate of the series table: what is in force at present. */
 export class SeriesRules {
@@ -52,7 +67,9 @@ export class SeriesRules {
       ? undefined
       : canonicalLabelSet(labels);
     const refusal =
-      verdict?.kind === 'refused' ? verdict : labelRefusal(labels, this.#limits.labels);
+      verdict?.kind === 'refused'
+        ? { ...verdict, detail: `${SPOILT[verdict.reason]}, which the rules of the agent make` }
+        : labelRefusal(labels, this.#limits.labels);
     return refusal === undefined ? { kind: 'kept', labels } : { kind: 'refused', refusal };
   }
 

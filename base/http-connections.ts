@@ -9,7 +9,8 @@ interface Connection {
 
 /** What a server knows of its connections: their age, and which are in the middle of an exchange. */
 export class Connections {
-  readonly #ageMaxMs: number;
+  /** Older ones end with their next answer. */
+  ageMaxMs: number;
   /** Below TLS, so that those which never finish their handshake are known as well. */
   readonly #accepted = new Set<Socket>();
   /** The sockets that requests come from: above TLS, where there is TLS. */
@@ -18,7 +19,7 @@ export class Connections {
   #closing = false;
 
   constructor(ageMaxMs: number) {
-    this.#ageMaxMs = ageMaxMs;
+    this.ageMaxMs = ageMaxMs;
   }
 
   accepted(socket: Socket): void {
@@ -36,7 +37,7 @@ export class Connections {
   beginExchange(socket: Socket, response: ServerResponse): void {
     const connection = this.#established.get(socket);
     if (connection === undefined) return;
-    const tooOld = performance.now() - connection.openedMs > this.#ageMaxMs;
+    const tooOld = performance.now() - connection.openedMs > this.ageMaxMs;
     if (this.#closing || tooOld) response.setHeader('Connection', 'close');
     connection.exchanges++;
     this.#responses.add(response);

@@ -20,13 +20,8 @@ export interface Route {
   handle: Handler;
 }
 
-export interface HttpServerOptions {
-  listen: ListenAddress;
-  tls?: { certPem: string; keyPem: string } | undefined;
-  routes: readonly Route[];
-  log: Log;
-  /** For the TLS handshake and for the headers of a request, each. */
-  headerTimeoutMs: number;
+/** What can change while a server runs. */
+export interface HttpServerLimits {
   /** For the body of a request; the last resort behind the limit of `readBody`. */
   requestTimeoutMs: number;
   /**
@@ -34,6 +29,15 @@ export interface HttpServerOptions {
    * that is kept alive stays with one pod for ever, however many others are added.
    */
   connectionAgeMaxMs: number;
+}
+
+export interface HttpServerOptions extends HttpServerLimits {
+  listen: ListenAddress;
+  tls?: { certPem: string; keyPem: string } | undefined;
+  routes: readonly Route[];
+  log: Log;
+  /** For the TLS handshake and for the headers of a request, each. */
+  headerTimeoutMs: number;
   connectionsMax: number;
   /** Leaves out Date, Connection and Keep-Alive where every byte of an answer is paid for. */
   lean?: boolean;
@@ -42,6 +46,8 @@ export interface HttpServerOptions {
 export interface HttpServer {
   port: number;
   url: string;
+  /** Holds for requests under way, too. */
+  setLimits(limits: HttpServerLimits): void;
   /**
    * Accepts nothing new, closes idle connections, lets exchanges in progress finish and cuts what
    * is left after `deadlineMs`.
@@ -78,6 +84,10 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   return {
     port,
     url: serverUrl(options, port),
+    setLimits({ requestTimeoutMs, connectionAgeMaxMs }) {
+      server.requestTimeout = wholeTimeoutMs(options.headerTimeoutMs, requestTimeoutMs);
+      connections.ageMaxMs = connectionAgeMaxMs;
+    },
     async close(deadlineMs) {
       const closed = new Promise((resolve) => server.close(resolve));
       connections.endIdle();
@@ -106,8 +116,7 @@ function createServer(
 ): http.Server | https.Server {
   const limits = {
     headersTimeout: options.headerTimeoutMs,
-    // `readBody` counts from the end of the headers and is to come first: it knows what to answer.
-    requestTimeout: options.headerTimeoutMs + options.requestTimeoutMs,
+    requestTimeout: wholeTimeoutMs(options.headerTimeoutMs, options.requestTimeoutMs),
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     connectionsCheckingInterval: 1000,
     noDelay: true,
@@ -127,6 +136,11 @@ function createServer(
         );
   server.maxConnections = options.connectionsMax;
   return server;
+}
+
+/** `readBody` counts from the end of the headers and is to come first: it knows what to answer. */
+function wholeTimeoutMs(headerTimeoutMs: number, requestTimeoutMs: number): number {
+  return headerTimeoutMs + requestTimeoutMs;
 }
 
 function serverUrl({ listen, tls }: HttpServerOptions, port: number): string {

@@ -38,7 +38,7 @@ export interface Refusal {
   reason: LabelSetRefusal | LimitRefusal;
   /** Name of the guilty label, where there is one. */
   label?: string;
-  /** Which limit, and by how much; of limits only. */
+  /** Which limit, and by how much, or what the rules have made of it; else absent. */
   detail?: string;
 }
 

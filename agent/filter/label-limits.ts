@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { forEachLabel } from '../../proto/label-set.ts';
 import type { LimitRefusal, Refusal } from '../../proto/series-lookup.ts';
 
@@ -7,7 +8,8 @@ export interface LabelLimits {
   /** In bytes, as all lengths. */
   labelNameBytesMax: number;
   labelValueBytesMax: number;
-  nameScheme: 'legacy' | 'utf8';
+  /** `any`: not looked at. */
+  nameScheme: 'legacy' | 'utf8' | 'any';
 }
 
 /** As Cortex' NameValidationScheme `legacy`: names that need no quotes in PromQL. */
@@ -43,10 +45,23 @@ function refusalOf(
     const what = `a value of ${value.length} bytes of the label ${shown(name)}`;
     return over('label_value_too_long', what, 'max_label_value_length', labelValueBytesMax);
   }
-  return nameScheme === 'utf8' ? undefined : schemeRefusal(name, value);
+  switch (nameScheme) {
+    case 'any':
+      return undefined;
+    case 'utf8':
+      return utf8Refusal(name, value);
+    case 'legacy':
+      return legacyRefusal(name, value);
+  }
 }
 
-function schemeRefusal(name: Uint8Array, value: Uint8Array): Refusal | undefined {
+/** Label names are UTF-8 in all label sets there are. */
+function utf8Refusal(name: Uint8Array, value: Uint8Array): Refusal | undefined {
+  if (isUtf8(value) || latin1(name) !== '__name__') return undefined;
+  return { reason: 'name_scheme', detail: `the metric name ${shown(value)}, which is no UTF-8` };
+}
+
+function legacyRefusal(name: Uint8Array, value: Uint8Array): Refusal | undefined {
   const text = latin1(name);
   const isMetricName = text === '__name__';
   const isLegacy = isMetricName

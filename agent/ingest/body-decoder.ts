@@ -16,23 +16,18 @@ export interface DecodedBody {
  * may say otherwise: a vmagent that changes its protocol sends what its queue holds as it is.
  */
 export class BodyDecoder {
-  readonly #bytesMax: number;
   #scratch = new Uint8Array(SCRATCH_BYTES_MIN);
-
-  /** @param bytesMax limit for a decoded body */
-  constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax;
-  }
 
   /**
    * Bytes that the body declares to decode to, to be judged before anything is allocated; the
    * limit when it declares none.
    *
+   * @param bytesMax limit for a decoded body, which a reload can change
    * @throws DecodeError, FrameError
    */
-  expectedBytes(body: Uint8Array): number {
+  expectedBytes(body: Uint8Array, bytesMax: number): number {
     if (!isZstdFrame(body)) return snappyDeclaredBytes(body);
-    return foreignFrameBytes(body) ?? this.#bytesMax;
+    return foreignFrameBytes(body) ?? bytesMax;
   }
 
   /** @param expectedBytes of the body, within the limit @throws DecodeError, FrameError */
@@ -42,7 +37,8 @@ export class BodyDecoder {
       return { bytes, length: bytes.length };
     }
     if (this.#scratch.length < expectedBytes) {
-      this.#scratch = new Uint8Array(Math.min(expectedBytes * 2, this.#bytesMax));
+      // Larger by powers of two: else bodies that grow bit by bit would each want another one.
+      this.#scratch = new Uint8Array(2 ** Math.ceil(Math.log2(expectedBytes)));
     }
     return { bytes: this.#scratch, length: decodeSnappy(body, this.#scratch) };
   }

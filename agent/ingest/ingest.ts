@@ -21,7 +21,7 @@ import {
 } from './answers.ts';
 import { BodyDecoder } from './body-decoder.ts';
 import { type Media, mediaOf, type Version } from './headers.ts';
-import { MemoryBudget } from './memory-budget.ts';
+import { MemoryBudget, type MemoryShare } from './memory-budget.ts';
 import { ParsedRequest } from './parsed-request.ts';
 import { Senders } from './senders.ts';
 
@@ -95,7 +95,7 @@ class Ingest {
   #senders: Senders;
   readonly #budget: MemoryBudget;
   // Parsing never waits, so one of each serves all.
-  readonly #decoder: BodyDecoder;
+  readonly #decoder = new BodyDecoder();
   readonly #walker = new WriteRequestWalker();
   readonly #partialWalker = new PartialWriteWalker();
   /** Samples of the request before: the next one will have about as many. */
@@ -105,8 +105,7 @@ class Ingest {
     this.#options = options;
     this.#log = boundedLog(options.log, { perMinute: LOG_LINES_PER_MINUTE }, options.clock);
     this.#senders = new Senders(options.senders, this.#log);
-    this.#budget = new MemoryBudget(options.limits.inFlightBytesMax);
-    this.#decoder = new BodyDecoder(options.limits.decodedBytesMax);
+    this.#budget = new MemoryBudget(() => options.limits.inFlightBytesMax);
   }
 
   /** Headers are judged before the body is touched. */
@@ -133,13 +132,13 @@ class Ingest {
     version: Version,
   ): Promise<Answer | undefined> {
     const { bodyBytesMax, requestTimeoutMs } = this.#options.limits;
-    const bodyBytes = expectedBodyBytes(request, bodyBytesMax);
-    if (!this.#budget.reserve(bodyBytes)) return overloaded();
+    const share = this.#budget.open(expectedBodyBytes(request, bodyBytesMax));
+    if (share === undefined) return overloaded();
     let body: Body;
     try {
       body = await readBody(request, { bytesMax: bodyBytesMax, timeoutMs: requestTimeoutMs });
     } finally {
-      this.#budget.free(bodyBytes);
+      share.free();
     }
     switch (body.kind) {
       case 'body':
@@ -157,16 +156,17 @@ class Ingest {
     const { decodedBytesMax } = this.#options.limits;
     let decodedBytes = 0;
     try {
-      decodedBytes = this.#decoder.expectedBytes(body);
+      decodedBytes = this.#decoder.expectedBytes(body, decodedBytesMax);
     } catch (error) {
       return malformed(error);
     }
     if (decodedBytes > decodedBytesMax) return tooMuchDecoded(decodedBytesMax);
-    if (!this.#budget.reserve(decodedBytes)) return overloaded();
+    const share = this.#budget.open(decodedBytes);
+    if (share === undefined) return overloaded();
     try {
-      return await this.#store(tenant, version, body, decodedBytes);
+      return await this.#store(tenant, version, body, share);
     } finally {
-      this.#budget.free(decodedBytes);
+      share.free();
     }
   }
 
@@ -178,7 +178,7 @@ class Ingest {
     tenant: string,
     version: Version,
     body: Uint8Array,
-    decodedBytes: number,
+    share: MemoryShare,
   ): Promise<Answer> {
     const { append, series, metrics } = this.#options;
     const pause = this.#options.unavailable();
@@ -190,13 +190,14 @@ class Ingest {
       newestMs: this.#newestMs(),
     });
     try {
-      const decoded = this.#decoder.decode(body, decodedBytes);
+      const decoded = this.#decoder.decode(body, share.bytes);
       const walker = version === 1 ? this.#walker : this.#partialWalker;
       walker.walk(decoded.bytes, decoded.length, parsed);
     } catch (error) {
       return malformed(error);
     }
     // New entries of a request that fails here go with the next one that is stored.
+    if (!share.raise(parsed.memoryBytes)) return overloaded();
     if (parsed.isDictionaryFull) {
       return this.#dictionaryFull('the dictionary is full: raise buffer.max_series');
     }

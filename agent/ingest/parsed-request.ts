@@ -1,4 +1,5 @@
-import { EXEMPLAR_BYTES_MAX, readExemplar } from '../../proto/objects/exemplar.ts';
+import { DecodeError } from '../../proto/bytes.ts';
+import { EXEMPLAR_BYTES_MAX, type Exemplar, readExemplar } from '../../proto/objects/exemplar.ts';
 import {
   HISTOGRAM_BYTES_MAX,
   type Histogram,
@@ -7,11 +8,19 @@ import {
 import { HistogramCheck } from '../../proto/objects/histogram-check.ts';
 import { reduceHistogram } from '../../proto/objects/histogram-reduction.ts';
 import type { PartialWriteSink } from '../../proto/remote-write-2-in.ts';
-import { SampleColumns } from '../../proto/sample-columns.ts';
+import { type RowObject, SampleColumns } from '../../proto/sample-columns.ts';
 import { DROPPED, FULL, REFUSED, type SeriesLookup } from '../../proto/series-lookup.ts';
 import type { Received } from './answers.ts';
 import { DroppedCounts } from './dropped-counts.ts';
 import { Refusals } from './refusals.ts';
+
+/** As many as 32 MiB hold of real ones; empty ones take two bytes there, and 64 in memory. */
+const ROWS_MAX = 4_000_000;
+/** Native histograms and exemplars: likewise. */
+const OBJECTS_MAX = 250_000;
+/** On this thread, and once more on the way to the other. */
+const ROW_MEMORY_BYTES = 64;
+const OBJECT_MEMORY_BYTES = 800;
 
 /** Requests are walked one after the other, without waiting: one serves all. */
 const histogramCheck = new HistogramCheck();
@@ -32,6 +41,7 @@ export class ParsedRequest implements PartialWriteSink {
   readonly filtered: Received = { samples: 0, histograms: 0, exemplars: 0 };
   /** A series is new and the dictionary cannot take it. */
   isDictionaryFull = false;
+  #objectBytes = 0;
   readonly #lookup: SeriesLookup;
   readonly #tenant: number;
   readonly #newestMs: number;
@@ -57,6 +67,12 @@ export class ParsedRequest implements PartialWriteSink {
     this.columns = new SampleColumns(capacity);
   }
 
+  /** What its samples take until they are stored, about. */
+  get memoryBytes(): number {
+    const { count, objects } = this.columns;
+    return count * ROW_MEMORY_BYTES + objects.length * OBJECT_MEMORY_BYTES + this.#objectBytes;
+  }
+
   series(bytes: Uint8Array, from: number, to: number, samples: number): void {
     this.#labels = bytes;
     this.#labelsFrom = from;
@@ -71,6 +87,7 @@ export class ParsedRequest implements PartialWriteSink {
   sample(timestamp: number, bitsLow: number, bitsHigh: number, startTimestamp: number): void {
     if (this.#id <= DROPPED) this.filtered.samples++;
     if (this.#id < 0 || !this.#isTimely(timestamp)) return;
+    if (this.columns.count === ROWS_MAX) throw new DecodeError(`more than ${ROWS_MAX} samples`);
     this.columns.push(this.#id, timestamp, bitsLow, bitsHigh);
     this.#setStart(startTimestamp);
   }
@@ -92,7 +109,7 @@ export class ParsedRequest implements PartialWriteSink {
     }
     const histogram = readReduced(bytes, from, to);
     if (!this.#isTimely(histogram.timestamp)) return;
-    this.columns.pushObject('histogram', this.#id, histogram.timestamp, histogram.bytes);
+    this.#pushObject('histogram', histogram);
     this.#setStart(histogram.startTimestamp === 0 ? startTimestamp : histogram.startTimestamp);
     this.histograms++;
   }
@@ -105,7 +122,7 @@ export class ParsedRequest implements PartialWriteSink {
       this.exemplarsLeftOut++;
       return;
     }
-    this.columns.pushObject('exemplar', this.#id, exemplar.timestamp, exemplar.bytes);
+    this.#pushObject('exemplar', exemplar);
     this.exemplars++;
   }
 
@@ -121,6 +138,14 @@ export class ParsedRequest implements PartialWriteSink {
 
   metadata(bytes: Uint8Array, from: number, to: number): void {
     if (this.#lookup.noteMetadata(this.#tenant, bytes, from, to) < 0) this.metadataLeftOut++;
+  }
+
+  #pushObject(kind: RowObject['kind'], { timestamp, bytes }: Exemplar | Histogram): void {
+    if (this.columns.objects.length === OBJECTS_MAX) {
+      throw new DecodeError(`more than ${OBJECTS_MAX} native histograms and exemplars`);
+    }
+    this.columns.pushObject(kind, this.#id, timestamp, bytes);
+    this.#objectBytes += 2 * bytes.length;
   }
 
   /** A start that no double holds is as good as none: it only helps rates. */

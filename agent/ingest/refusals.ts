@@ -109,6 +109,8 @@ export class Refusals {
 function describeRefusal(refusal: Refusal, bytes: Uint8Array, from: number, to: number): string {
   const { reason, label = '', detail = '' } = refusal;
   const invalid = 'invalid metric name or labels, got';
+  // A limit, or rules of the agent: nothing that Prometheus would know.
+  if (detail !== '') return `${shown(detail)} in ${shownLabels(bytes, from, to)}`;
   switch (reason) {
     case 'no_labels':
       return `${invalid} {}`;
@@ -129,7 +131,7 @@ function describeRefusal(refusal: Refusal, bytes: Uint8Array, from: number, to: 
     case 'label_value_too_long':
     case 'name_scheme':
     case 'too_many_series':
-      return `${shown(detail)} in ${shownLabels(bytes, from, to)}`;
+      return `${reason} in ${shownLabels(bytes, from, to)}`;
   }
 }
 

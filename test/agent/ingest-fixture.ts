@@ -118,12 +118,14 @@ export type Fixture = Awaited<ReturnType<typeof startIngest>>;
 
 /** The real handler behind the real server, in front of a recording buffer, for one test. */
 export async function startIngest(
-  limits: Partial<IngestLimits> = {},
+  changedLimits: Partial<IngestLimits> = {},
   seriesMax = 1000,
   senders: Partial<SendersConfig> = {},
   gate?: SeriesGate,
 ) {
   const buffer = new RecordingBuffer();
+  // Looked at in each request: a test may change them.
+  const limits = { ...limitDefaults, ...changedLimits };
   const metrics = new Counts();
   const logLines: string[] = [];
   const log = pino({ level: 'warn' }, { write: (line: string) => logLines.push(line) });
@@ -132,7 +134,7 @@ export async function startIngest(
     append: (batch) => buffer.append(batch),
     unavailable: () => buffer.pause,
     senders: { ...anybody, ...senders },
-    limits: { ...limitDefaults, ...limits },
+    limits,
     metrics,
     log,
     clock: systemClock,
@@ -147,7 +149,7 @@ export async function startIngest(
     connectionsMax: 100,
   });
   onTestFinished(() => server.close(0));
-  return { buffer, counts: metrics.counts, logLines, url: `${server.url}/api/v1/write` };
+  return { buffer, limits, counts: metrics.counts, logLines, url: `${server.url}/api/v1/write` };
 }
 
 export interface Reply {

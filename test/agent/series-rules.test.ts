@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { FilterConfig } from '../../agent/filter-config.ts';
 import type { LimitsConfig } from '../../agent/limits-config.ts';
+import type { RelabelRule } from '../../agent/relabel-config.ts';
 import { SeriesTable, type SharedSeries } from '../../agent/series/series-table.ts';
 import { SeriesRules } from '../../agent/series-rules.ts';
 import { decodeEntry } from '../../proto/dictionary-entry.ts';
@@ -73,6 +74,24 @@ describe('filters', () => {
     expect(resolve(metric('up'), ['id', '1'])).toBe(0);
   });
 
+  it('are named where what they make is no series', () => {
+    const rule: RelabelRule = {
+      action: 'labeldrop',
+      sourceLabels: [],
+      separator: ';',
+      regex: '__name__',
+      modulus: 0n,
+      targetLabel: '',
+      replacement: '$1',
+    };
+    const { table, resolve } = start({ filter: { relabelRules: [rule] } });
+    expect(resolve(metric('up'), ['a', '1'])).toBe(REFUSED);
+    expect(table.lastRefusal).toMatchObject({
+      reason: 'no_metric_name',
+      detail: 'labels without a metric name, which the rules of the agent make',
+    });
+  });
+
   it('name the rule that drops, in whatever configuration it was met', () => {
     const { rules, table, resolve, dropped } = start({ filter: { dropMetrics: ['a', 'b'] } });
     const [a, b] = [resolve(metric('a')), resolve(metric('b'))];
@@ -130,6 +149,17 @@ describe('limits', () => {
     expect(table.lastRefusal.reason).toBe(reason);
     expect(table.lastRefusal.detail).toContain(detail);
     expect(table.lastRefusal.detail).toContain('limits.');
+  });
+
+  it('take any UTF-8 for a metric name under that scheme, and nothing else', () => {
+    const bytes = labels(metric('°C'), ['a', '1']);
+    const broken = bytes.map((byte) => (byte === Buffer.from('°')[0] ? 0xff : byte));
+    const resolved = (nameScheme: 'utf8' | 'any', set: Uint8Array) => {
+      const { table } = start({ limits: { labels: { ...LIMITS.labels, nameScheme } } });
+      return table.resolve(table.tenant('t'), set, 0, set.length);
+    };
+    expect([resolved('utf8', bytes), resolved('utf8', broken)]).toEqual([0, REFUSED]);
+    expect(resolved('any', broken)).toBe(0);
   });
 
   it('count labels without the empty ones, and let pass what fits exactly', () => {

@@ -82,7 +82,7 @@ test('a hub on this machine is all an agent needs to be told', () => {
 test('without validation there are no limits', () => {
   const { limits } = configOf('{hub: {urls: [http://127.0.0.1:1]}, validation: off}');
   expect(limits).toEqual({
-    labels: { labelNamesMax: 0, labelNameBytesMax: 0, labelValueBytesMax: 0, nameScheme: 'utf8' },
+    labels: { labelNamesMax: 0, labelNameBytesMax: 0, labelValueBytesMax: 0, nameScheme: 'any' },
     series: { perTenantMax: 0, perMetricMax: 0 },
     aheadMaxMs: 0,
   });
