@@ -5,8 +5,14 @@ import type { AgentConfig } from './config.ts';
 export function agentWarnings({
   listen,
   ingest: { senders },
-}: Pick<AgentConfig, 'listen' | 'ingest'>): string[] {
-  const warnings: string[] = [];
+  filter,
+}: Pick<AgentConfig, 'listen' | 'ingest' | 'filter'>): string[] {
+  const warnings = [
+    ...patternWarnings('keep_metrics', filter.keepMetrics),
+    ...patternWarnings('keep_metrics_file', filter.keepMetricsFile?.entries ?? []),
+    ...patternWarnings('drop_metrics', filter.dropMetrics),
+    ...patternWarnings('drop_metrics_file', filter.dropMetricsFile?.entries ?? []),
+  ];
   if (senders.users.length > 0 && !isLoopback(listen.host)) {
     warnings.push(
       'ingest.users: their passwords and tokens cross the network in plain text, as listen is ' +
@@ -19,4 +25,14 @@ export function agentWarnings({
     warnings.push(`ingest.default_tenant: it is never used, as ${instead} decides`);
   }
   return warnings;
+}
+
+/** Names with dots are rare, and habits of regular expressions are not. */
+function patternWarnings(key: string, entries: readonly string[]): string[] {
+  return entries
+    .filter((entry) => entry.includes('.*') && !entry.includes('{'))
+    .map((entry) => {
+      const selector = `{__name__=~"${entry}"}`;
+      return `${key}: ${entry}: the dot in it is a dot; write ${selector} for a regular expression`;
+    });
 }

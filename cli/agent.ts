@@ -22,7 +22,9 @@ export const agentCommand: Command = {
     const log = createLog({ level: loaded.value.logLevel, name: 'starferry-agent' });
     // Loaded late: `--help` and a wrong configuration need no native modules.
     const { runAgent } = await import('../agent/main.ts');
-    return runService(log, () => runAgent(loaded.value, { log, load }));
+    return runService(log, () => runAgent(loaded.value, { log, load }), {
+      reloads: true,
+    });
   },
 };
 

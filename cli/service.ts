@@ -18,18 +18,24 @@ const DRAIN_DEADLINE_MS = 15_000;
  * Starts a service, tells systemd, and waits for SIGTERM or SIGINT; then drains within the
  * deadline. A second signal ends the process at once: what was answered 2xx is on disk anyway.
  * Resolves with the exit code.
+ *
+ * @param options reloads: SIGHUP reads the configuration again, and is ignored before it can
  */
-export async function runService(log: Log, start: () => Promise<Service>): Promise<number> {
+export async function runService(
+  log: Log,
+  start: () => Promise<Service>,
+  { reloads }: { reloads: boolean } = { reloads: false },
+): Promise<number> {
   const stop = AbortSignal.any([signalled('SIGTERM'), signalled('SIGINT')]);
-  let service: Service;
+  let service: Service | undefined;
+  // Without a listener SIGHUP ends the process, as when a terminal closes.
+  if (reloads) process.on('SIGHUP', () => void service?.reload?.());
   try {
     service = await start();
   } catch (error) {
     log.fatal({ err: error }, 'cannot start');
     return 1;
   }
-  // Without a listener SIGHUP ends the process, as when a terminal closes.
-  if (service.reload !== undefined) process.on('SIGHUP', () => void service.reload?.());
   await notifySystemd('--ready');
   if (!stop.aborted) await once(stop, 'abort');
   const stoppedMs = performance.now();

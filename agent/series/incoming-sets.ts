@@ -1,6 +1,11 @@
 import { ByteStrings } from './byte-strings.ts';
 
 const CAPACITY_MIN = 256;
+/** What may be kept besides the entries of the log: what filters drop or change. */
+const BYTES_MIN = 64 << 20;
+const BYTES_PER_SERIES = 256;
+/** Senders that shuffle their labels, and series that are dropped, beside those in the log. */
+const PER_ENTRY_MAX = 4;
 
 /**
  * Label sets as senders write them, each with what becomes of it, so that nothing is decided twice.
@@ -11,6 +16,7 @@ const CAPACITY_MIN = 256;
  */
 export class IncomingSets {
   readonly #lender: ByteStrings;
+  readonly #entriesMax: number;
   #sets: ByteStrings;
   /** Per set, the id of its series or what the caller means by a negative number. */
   #verdicts = new Int32Array(CAPACITY_MIN);
@@ -20,19 +26,24 @@ export class IncomingSets {
   #successors = new Uint32Array(CAPACITY_MIN);
   #last = -1;
 
-  /** @param lender strings of it need not be kept a second time */
-  constructor(lender: ByteStrings) {
+  /**
+   * @param lender the entries of the log: strings of it need not be kept a second time
+   * @param entriesMax how many it may have
+   */
+  constructor(lender: ByteStrings, entriesMax: number) {
     this.#lender = lender;
+    this.#entriesMax = entriesMax;
     this.#sets = new ByteStrings(lender);
   }
 
-  get count(): number {
-    return this.#sets.count;
-  }
-
-  /** Bytes kept, borrowed ones apart. */
-  get bytes(): number {
-    return this.#sets.bytes;
+  /** Whether it is time to forget all of them: a sender's whims must not fill the memory. */
+  get isFull(): boolean {
+    const bytesMax = Math.max(
+      BYTES_MIN,
+      this.#lender.bytes * PER_ENTRY_MAX,
+      this.#entriesMax * BYTES_PER_SERIES,
+    );
+    return this.#sets.count >= this.#entriesMax * PER_ENTRY_MAX || this.#sets.bytes >= bytesMax;
   }
 
   /** Number of the set in bytes [from, to), or -1. */

@@ -24,10 +24,6 @@ import { SeriesCounts, type SeriesLimits } from './series-counts.ts';
 const HOUR_MS = 3_600_000;
 /** Names of tenants come from outside: their number needs a limit. */
 const TENANTS_MAX = 10_000;
-/** For label sets as they come in, besides the entries: at least so much, or so many times them. */
-const INCOMING_BYTES_MIN = 64 << 20;
-const INCOMING_PER_ENTRY_MAX = 4;
-
 export interface SeriesTableOptions {
   /** Limit for series and metadata records together, over all tenants. */
   seriesMax: number;
@@ -59,7 +55,7 @@ export class SeriesTable implements SeriesLookup {
   readonly #onShared: (shared: SharedSeries) => void;
   #gate: SeriesGate | undefined;
   #entries = new ByteStrings();
-  #incoming = new IncomingSets(this.#entries);
+  #incoming: IncomingSets;
   readonly #owners = new Owners();
   readonly #counts: SeriesCounts;
   /** Per id, the hour in which it was met last, counted from the Unix epoch. */
@@ -72,6 +68,7 @@ export class SeriesTable implements SeriesLookup {
 
   constructor({ seriesMax, gate, limits, onShared = () => {} }: SeriesTableOptions) {
     this.#entriesMax = seriesMax;
+    this.#incoming = new IncomingSets(this.#entries, seriesMax);
     this.#gate = gate;
     this.#counts = new SeriesCounts(limits ?? NO_LIMITS);
     this.#onShared = onShared;
@@ -117,7 +114,7 @@ export class SeriesTable implements SeriesLookup {
   /** Forgets everything: a new epoch begins. */
   reset(): void {
     this.#entries = new ByteStrings();
-    this.#incoming = new IncomingSets(this.#entries);
+    this.#incoming = new IncomingSets(this.#entries, this.#entriesMax);
     this.#owners.clear();
     this.#counts.clear();
     this.#seenHours = new Uint32Array(256);
@@ -186,7 +183,7 @@ export class SeriesTable implements SeriesLookup {
 
   /** Decides what becomes of a label set that is met for the first time; its number, or why not. */
   #meet(tenant: number, bytes: Uint8Array, from: number, to: number): number {
-    this.#boundIncoming();
+    if (this.#incoming.isFull) this.#forgetIncoming();
     const space = seriesSpace(tenant);
     if (isCanonicalLabelSet(bytes, from, to)) return this.#meetCanonical(tenant, bytes, from, to);
     const verdict = canonicalLabelSet(bytes, from, to);
@@ -254,15 +251,6 @@ export class SeriesTable implements SeriesLookup {
     }
     this.#seenHours[id] = this.#hour;
     return id;
-  }
-
-  /** They are a shortcut: a sender that shuffles its labels must not fill the memory. */
-  #boundIncoming(): void {
-    const { count, bytes } = this.#incoming;
-    const bytesMax = Math.max(INCOMING_BYTES_MIN, this.#entries.bytes * INCOMING_PER_ENTRY_MAX);
-    if (count >= this.#entriesMax * INCOMING_PER_ENTRY_MAX || bytes >= bytesMax) {
-      this.#forgetIncoming();
-    }
   }
 
   #forgetIncoming(): void {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { type AgentHost, loadAgentConfig } from '../../agent/config.ts';
+import { agentWarnings } from '../../agent/config-warnings.ts';
 import { digestOf } from '../../base/secret-digest.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'starferry-agent-config-'));
@@ -86,6 +87,15 @@ test('without validation there are no limits', () => {
     series: { perTenantMax: 0, perMetricMax: 0 },
     aheadMaxMs: 0,
   });
+});
+
+test('a regular expression in a list of names is pointed out', () => {
+  const lists = 'keep_metrics: [node_*, \'up{a=~"b.*"}\'], drop_metrics: [go_.*]';
+  expect(agentWarnings(configOf(`{hub: {urls: [http://127.0.0.1:1]}, ${lists}}`))).toEqual([
+    expect.stringContaining(
+      'drop_metrics: go_.*: the dot in it is a dot; write {__name__=~"go_.*"}',
+    ),
+  ]);
 });
 
 test('every key reaches the configuration', () => {
