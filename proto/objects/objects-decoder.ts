@@ -66,7 +66,9 @@ export class ObjectsDecoder {
    */
   apply(head: SectionHead, into: SampleColumns, from: number): void {
     const to = into.count;
-    if (head.series.length > 0) into.objects.push(...histogramRows(head.series, into, from));
+    // Not all in one call: its arguments would have to fit on the stack.
+    const histograms = head.series.length === 0 ? [] : histogramRows(head.series, into, from);
+    for (const histogram of histograms) into.objects.push(histogram);
     if (head.changes.length > 0 || this.#memory.hasStarts) this.#applyStarts(head, into, from, to);
     for (const { id, timestamp, bytes } of head.exemplars) {
       into.pushObject('exemplar', id, timestamp, bytes);
