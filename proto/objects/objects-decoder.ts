@@ -117,15 +117,16 @@ export class ObjectsDecoder {
 
   #applyStarts({ changes }: SectionHead, into: SampleColumns, from: number, to: number): void {
     const places = new Map<number, number>();
-    const bySeries = Map.groupBy(changes, ({ id }) => id);
+    // The first of a series comes last: from the other end each would move all the others.
+    const bySeries = Map.groupBy(changes.toReversed(), ({ id }) => id);
     let applied = 0;
     for (let row = from; row < to; row++) {
       const id = into.ids[row]!;
       const place = places.get(id) ?? 0;
       places.set(id, place + 1);
       const own = bySeries.get(id);
-      if (own?.[0]?.place === place) {
-        this.#memory.setStart(id, own.shift()!.start);
+      if (own?.at(-1)?.place === place) {
+        this.#memory.setStart(id, own.pop()!.start);
         applied++;
       }
       into.setStart(row, this.#memory.startOf(id));
