@@ -1,3 +1,5 @@
+import { DecodeError } from '../bytes.ts';
+import { FieldCursor } from '../field-cursor.ts';
 import type { RowObject } from '../sample-columns.ts';
 import { type Field, fieldsByNumber, int64Field, messageOf } from './fields.ts';
 
@@ -67,8 +69,6 @@ export function histogramFields(bytes: Uint8Array, from: number, to: number): Fi
 /** Takes the Histogram message in bytes [from, to) apart; `bytes` is a copy. @throws DecodeError */
 export function readHistogram(bytes: Uint8Array, from: number, to: number): Histogram {
   const fields = histogramFields(bytes, from, to);
-  const isTime = (number: number): boolean =>
-    number === HISTOGRAM_TIMESTAMP || number === HISTOGRAM_START_TIMESTAMP;
   return {
     timestamp: int64Field(bytes, fields, HISTOGRAM_TIMESTAMP),
     startTimestamp: int64Field(bytes, fields, HISTOGRAM_START_TIMESTAMP),
@@ -77,6 +77,10 @@ export function readHistogram(bytes: Uint8Array, from: number, to: number): Hist
       fields.filter(({ number }) => !isTime(number)),
     ),
   };
+}
+
+function isTime(number: number): boolean {
+  return number === HISTOGRAM_TIMESTAMP || number === HISTOGRAM_START_TIMESTAMP;
 }
 
 /** The two parts of a canonical histogram. @throws DecodeError */
@@ -92,6 +96,21 @@ export function splitHistogram(bytes: Uint8Array): { layout: Uint8Array; counts:
       fields.filter(({ number }) => !LAYOUT_FIELDS.has(number)),
     ),
   };
+}
+
+/**
+ * Whether a part of a histogram is one that a message can be made of, without the times, which are
+ * not in it.
+ *
+ * @throws DecodeError
+ */
+export function checkPart(bytes: Uint8Array): void {
+  const cursor = new FieldCursor(bytes);
+  while (cursor.at < cursor.end) {
+    const tag = cursor.tag();
+    if (isTime(tag >>> 3)) throw new DecodeError(`Histogram: field ${tag >>> 3} among the others`);
+    cursor.skip(tag);
+  }
 }
 
 /** The inverse of {@link splitHistogram}. @throws DecodeError */

@@ -1,7 +1,12 @@
 import { ByteReader, DecodeError } from '../bytes.ts';
 import type { RowObject, SampleColumns } from '../sample-columns.ts';
+import { readExemplar } from './exemplar.ts';
+import { checkPart, HISTOGRAM_BYTES_MAX } from './histogram.ts';
 import { EXEMPLARS, findRows, HISTOGRAMS, type RowsOfSeries, STARTS } from './section.ts';
 import { SeriesMemory } from './series-memory.ts';
+
+/** Agents take half as much; one that was reduced to a lower schema may have grown by a few bytes. */
+const OBJECT_BYTES_MAX = 2 * HISTOGRAM_BYTES_MAX;
 
 interface ExemplarRow {
   id: number;
@@ -81,7 +86,10 @@ export class ObjectsDecoder {
     return times(reader.varint(), () => {
       id = this.#known(id + reader.zigzag());
       const timestamp = reader.zigzag();
-      return { id, timestamp, bytes: reader.raw(reader.varint()) };
+      const bytes = reader.raw(reader.varint());
+      checkSize(bytes.length);
+      readExemplar(bytes, 0, bytes.length);
+      return { id, timestamp, bytes };
     });
   }
 
@@ -101,10 +109,17 @@ export class ObjectsDecoder {
 
   #readHistogram(reader: ByteReader, id: number): { layout: Uint8Array; bytes: Uint8Array } {
     const layoutWord = reader.varint();
-    if (layoutWord > 0) this.#memory.setLayout(id, reader.raw(layoutWord - 1).slice());
+    if (layoutWord > 0) {
+      const own = reader.raw(layoutWord - 1).slice();
+      checkPart(own);
+      this.#memory.setLayout(id, own);
+    }
     const layout = this.#memory.layoutOf(id);
     if (layout === undefined) throw new DecodeError(`samples: series ${id} has no layout before`);
-    return { layout, bytes: reader.raw(reader.varint()) };
+    const bytes = reader.raw(reader.varint());
+    checkPart(bytes);
+    checkSize(layout.length + bytes.length);
+    return { layout, bytes };
   }
 
   #readChanges(reader: ByteReader): StartChange[] {
@@ -138,6 +153,11 @@ export class ObjectsDecoder {
     if (id < 0 || id >= this.#idsMax) throw new DecodeError(`samples: series id ${id} is unknown`);
     return id;
   }
+}
+
+/** One layout may be that of all the histograms that make a body: they become as large as they say. */
+function checkSize(bytes: number): void {
+  if (bytes > OBJECT_BYTES_MAX) throw new DecodeError(`samples: an object of ${bytes} bytes`);
 }
 
 const EMPTY = new Uint8Array(0);
