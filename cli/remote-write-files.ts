@@ -63,7 +63,10 @@ export class RemoteWriteFiles implements SampleFiles {
   /** Begins a TimeSeries where the row does not belong to the last one. */
   #begin({ tenant, labels }: ExportedRow, kind: RowObject['kind'] | 'sample'): Open {
     const open = this.#open(tenant);
-    const isMixed = kind !== 'exemplar' && open.holds !== undefined && open.holds !== kind;
+    const isMixed =
+      kind === 'exemplar'
+        ? open.holds === 'histogram' && !open.encoder.joinsExemplarsToHistograms
+        : open.holds !== undefined && open.holds !== kind;
     if (open.labels !== labels || isMixed) {
       open.encoder.series(labels, 0, labels.length);
       open.labels = labels;
