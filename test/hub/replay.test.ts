@@ -131,21 +131,17 @@ describe('a kept request that is sent again', () => {
     expect(store.get(id!)).toMatchObject({ oldest: 10, newest: 20 });
     expect(await replay(id!)).toMatchObject({ kind: 'answered', settlement: { accepted: 3 } });
     const start = (ms: string) => (protocol === 'v2' ? { startTimestamp: ms } : {});
+    const none = { labels: ['__name__', 'latency'], samples: [], histograms: [], exemplars: [] };
+    const histograms = [expect.objectContaining({ countInt: '9', timestamp: '10', ...start('5') })];
+    const exemplars = [{ labels: ['trace_id', 'x'], timestamp: '10' }];
+    const samples = [{ timestamp: '20', value: '8589934593', ...start('15') }];
+    const joined = [{ ...none, histograms, exemplars }];
+    const apart = [
+      { ...none, histograms },
+      { ...none, exemplars },
+    ];
     expect(bodies.map(decode)).toEqual([
-      [
-        {
-          labels: ['__name__', 'latency'],
-          samples: [],
-          histograms: [expect.objectContaining({ countInt: '9', timestamp: '10', ...start('5') })],
-          exemplars: [{ labels: ['trace_id', 'x'], timestamp: '10' }],
-        },
-        {
-          labels: ['__name__', 'latency'],
-          samples: [{ timestamp: '20', value: '8589934593', ...start('15') }],
-          histograms: [],
-          exemplars: [],
-        },
-      ],
+      [...(protocol === 'v2' ? joined : apart), { ...none, samples }],
     ]);
     expect(store.ids({})).toEqual([]);
   });
