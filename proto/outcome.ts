@@ -63,6 +63,12 @@ const TOO_MANY_HA_CLUSTERS = /too many HA (replicaGroups|clusters)|err-mimir-ten
 const NOTHING_STORED =
   /empty labels found|snappy: |proto: |unexpected EOF|invalid (Unit|Help)Ref|invalid labelRefs|labelRefs .* outside of symbols|must contain at least one sample or histogram/;
 
+/**
+ * Prometheus answers 500 for the whole request, for ever, and stores nothing of it: found by
+ * patience as other failures are (hub/write/set-aside.ts), histograms would hold up every lane.
+ */
+const HISTOGRAMS_DISABLED = /native histogram.* (is|are) disabled/;
+
 /** What is said of a sample that comes again, once its series has moved on. */
 export const STORED_BEFORE: ReadonlySet<RefusalReason> = new Set<RefusalReason>([
   'out_of_order',
@@ -82,6 +88,10 @@ export function judgeAnswer(
     // A receiver of 1.0 alone sees a message without fields, and has stored nothing.
     const isUnderstood = protocol === 'v1' || answer.written !== undefined;
     return isUnderstood ? { kind: 'accepted' } : { kind: 'misconfigured', message };
+  }
+  if (status === 500 && !storesParts(kind) && HISTOGRAMS_DISABLED.test(message)) {
+    const reason = refusalReason(message);
+    return { kind: 'atomic', reason: reason === 'unknown' ? 'set_aside' : reason, message };
   }
   if (status >= 500) return retry({ mayBeStored: true, failed: !UNAVAILABLE.has(status) });
   if (status === 429) return retry({ halve: true });
@@ -128,6 +138,11 @@ function reasonOfLines(message: string): RefusalReason {
 
 function electsReplicas(kind: DestinationKind): boolean {
   return kind === 'cortex' || kind === 'mimir';
+}
+
+/** Whether it ever stores a part of a request that it does not answer with 2xx. */
+function storesParts(kind: DestinationKind): boolean {
+  return electsReplicas(kind) || kind === 'thanos';
 }
 
 /** Whether a refusal with `status` concerns single samples only. */

@@ -36,7 +36,7 @@ const EXEMPLAR_TIMESTAMP = 3;
  *     }
  */
 export class WriteRequestEncoder implements WriteEncoder {
-  readonly joinsExemplarsToHistograms = false;
+  readonly joinsExemplarsToHistograms: boolean;
   readonly #series = new SeriesWriter(TIMESERIES_TAG);
   readonly #startTimestamps: boolean;
 
@@ -46,6 +46,8 @@ export class WriteRequestEncoder implements WriteEncoder {
    */
   constructor({ startTimestamps }: { startTimestamps: boolean } = { startTimestamps: false }) {
     this.#startTimestamps = startTimestamps;
+    // Written again in version 2.0, exemplars must be found beside their sample.
+    this.joinsExemplarsToHistograms = startTimestamps;
   }
 
   series(source: Uint8Array, from: number, to: number): void {

@@ -154,10 +154,13 @@ export class SampleColumns {
   }
 }
 
-/** Finds the objects of rows that are asked for in ascending order, as a rule. */
+/**
+ * Finds the objects of rows: quickly where these ascend, and never by a walk, since the rows of a
+ * request jump from each sample to its exemplars, which may all stand at the end.
+ */
 export class ObjectCursor {
   readonly #objects: readonly RowObject[];
-  #next = -1;
+  #next = 0;
 
   constructor(objects: readonly RowObject[]) {
     this.#objects = objects;
@@ -166,12 +169,20 @@ export class ObjectCursor {
   /** The object of `row`, if it is no float. */
   at(row: number): RowObject | undefined {
     const objects = this.#objects;
-    if (objects.length === 0) return undefined;
-    const isBehind = this.#next > 0 && objects[this.#next - 1]!.row >= row;
-    if (this.#next < 0 || isBehind) this.#next = firstObjectFrom(objects, row);
-    while (this.#next < objects.length && objects[this.#next]!.row < row) this.#next++;
+    if (!this.#isFirstFrom(this.#next, row)) {
+      const isNext = this.#isFirstFrom(this.#next + 1, row);
+      this.#next = isNext ? this.#next + 1 : firstObjectFrom(objects, row);
+    }
     const object = objects[this.#next];
     return object?.row === row ? object : undefined;
+  }
+
+  /** Whether `index` is what firstObjectFrom would find. */
+  #isFirstFrom(index: number, row: number): boolean {
+    const objects = this.#objects;
+    if (index > objects.length) return false;
+    const isBehind = index === 0 || objects[index - 1]!.row < row;
+    return isBehind && (index === objects.length || objects[index]!.row >= row);
   }
 }
 

@@ -14,3 +14,20 @@ export function timeRange({ timestamps, count }: SampleColumns): {
   }
   return { oldest, newest };
 }
+
+/**
+ * Timestamp of the newest sample: exemplars, which may be ahead of their time, advance nothing at a
+ * destination. Of exemplars alone, their newest.
+ */
+export function newestSample(columns: SampleColumns): number {
+  const { timestamps, count } = columns;
+  const exemplars = columns.objects.filter(({ kind }) => kind === 'exemplar');
+  if (exemplars.length === count) return timeRange(columns).newest;
+  let newest = Number.NEGATIVE_INFINITY;
+  let next = 0;
+  for (let row = 0; row < count; row++) {
+    if (exemplars[next]?.row === row) next++;
+    else newest = Math.max(newest, timestamps[row]!);
+  }
+  return newest;
+}

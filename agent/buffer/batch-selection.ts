@@ -1,3 +1,4 @@
+import { foreignFrameBytes } from '../../proto/zstd.ts';
 import type { StoredSegment } from './segment-table.ts';
 
 /**
@@ -12,6 +13,12 @@ export const BATCH_SPAN_MAX_MS = 600_000;
  */
 export const BATCH_BODY_BYTES_MAX = 4 * 2 ** 20;
 
+/**
+ * Of what is in those bodies: histograms of idle targets are alike, and compress to a thousandth.
+ * Far below `limits.max_decoded_batch` of a hub; as many floats as a batch may have are less.
+ */
+export const BATCH_CONTENT_BYTES_MAX = 16 * 2 ** 20;
+
 export interface BatchSelection {
   segments: StoredSegment[];
   /** Met on the way; without their bodies, so that a disk full of them fits into memory. */
@@ -20,13 +27,14 @@ export interface BatchSelection {
 
 /**
  * The first of `stored` that make one batch: at least one intact segment if there is any, then as
- * many of the same epoch as fit `samplesMax`, BATCH_BODY_BYTES_MAX and BATCH_SPAN_MAX_MS.
+ * many of the same epoch as fit `samplesMax` and the limits above.
  */
 export function selectBatch(stored: Iterable<StoredSegment>, samplesMax: number): BatchSelection {
   const segments: StoredSegment[] = [];
   const damaged: BatchSelection['damaged'] = [];
   let samples = 0;
   let bytes = 0;
+  let contentBytes = 0;
   let oldest = Number.POSITIVE_INFINITY;
   let newest = Number.NEGATIVE_INFINITY;
   for (const segment of stored) {
@@ -39,9 +47,11 @@ export function selectBatch(stored: Iterable<StoredSegment>, samplesMax: number)
     newest = Math.max(newest, segment.newest);
     const { epoch } = segments[0] ?? segment;
     bytes += segment.body.length;
+    contentBytes += foreignFrameBytes(segment.body) ?? segment.body.length;
     const fits =
       samples + segment.samples <= samplesMax &&
       bytes <= BATCH_BODY_BYTES_MAX &&
+      contentBytes <= BATCH_CONTENT_BYTES_MAX &&
       newest - oldest <= BATCH_SPAN_MAX_MS;
     if (segments.length > 0 && (!fits || segment.epoch !== epoch)) break;
     samples += segment.samples;

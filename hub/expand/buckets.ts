@@ -57,16 +57,19 @@ export class Buckets {
    * behind the tenant's head when a batch covers more than an hour.
    */
   slices(): Slice[] {
-    const slices: Slice[] = [];
+    const slices: (Slice & { place: number })[] = [];
     this.#rowsByBucket().forEach((rows, bucket) => {
       const lane = this.#lanes[bucket]!;
+      let place = 0;
       for (let from = 0; from < rows.length; ) {
         const to = this.#cut(rows, from);
-        slices.push({ lane, rows: rows.subarray(from, to) });
+        // An exemplar has arrived before or behind the sample it stands behind: it has no place.
+        if (!this.#order.isJoined(rows[from]!)) place = rows[from]!;
+        slices.push({ lane, rows: rows.subarray(from, to), place });
         from = to;
       }
     });
-    return slices.sort((one, other) => one.rows[0]! - other.rows[0]!);
+    return slices.sort((one, other) => one.place - other.place);
   }
 
   /** Where the slice from `from` on ends: not between a sample and its exemplars, if that can be. */

@@ -3,7 +3,7 @@ import type { LiveBatch } from '../../proto/batch.ts';
 import { SampleColumns } from '../../proto/sample-columns.ts';
 import { sampleFormats } from '../../proto/sample-format.ts';
 import { emptySettlement, type Settlement } from '../../proto/settlement.ts';
-import { timeRange } from '../../proto/time-range.ts';
+import { newestSample } from '../../proto/time-range.ts';
 import type { Admission } from './admission.ts';
 import type { AgentSession, OpenStream, TenantSession } from './agent-session.ts';
 import { type AgePolicy, type KnownAgent, mayWriteInto, type ReceiveMetrics } from './contracts.ts';
@@ -111,7 +111,7 @@ export class LiveIntake<Copy extends SeriesCopy> {
     tenant.stream = stream;
     stream.nextSequence = batch.sequence + 1;
     delete stream.answer;
-    const write = { ...prepared.write, isNew, newestTimestamp: timeRange(columns).newest };
+    const write = { ...prepared.write, isNew, newestTimestamp: newestSample(columns) };
     stream.reply = this.#write(session, tenant, stream, batch, write);
     return await stream.reply;
   }

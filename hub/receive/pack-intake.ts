@@ -5,7 +5,7 @@ import { decodePack } from '../../proto/pack.ts';
 import { SampleColumns } from '../../proto/sample-columns.ts';
 import { sampleFormats } from '../../proto/sample-format.ts';
 import { emptySettlement, type Settlement } from '../../proto/settlement.ts';
-import { timeRange } from '../../proto/time-range.ts';
+import { newestSample } from '../../proto/time-range.ts';
 import type { Admission } from './admission.ts';
 import type { AgentSession, TenantSession } from './agent-session.ts';
 import { type AgePolicy, type KnownAgent, mayWriteInto, type ReceiveMetrics } from './contracts.ts';
@@ -99,7 +99,7 @@ export class PackIntake<Copy extends SeriesCopy> {
     if (prepared.kind === 'malformed') return textReply(400, prepared.message);
     const open = row ?? this.#open(tenant, writer, batch);
     return await open.take(async (pack) => {
-      const write = { ...prepared.write, newestMs: timeRange(columns).newest };
+      const write = { ...prepared.write, newestMs: newestSample(columns) };
       const settlement = await this.#settle(open, incoming, write);
       if (settlement === undefined) return this.#deps.replies.mismatch(session, 'unknown stream');
       const { reply, answer } = this.#deps.replies.answered(log.offset, settlement, {

@@ -216,7 +216,7 @@ class Delivery {
 
   /** Puts back both halves of a part, the earlier one to be written first; a single one whole. */
   #halve(part: Part): void {
-    const middle = Math.ceil((part.from + part.to) / 2);
+    const middle = middleOf(part, this.#request);
     if (middle < part.to) this.#parts.push({ ...part, from: middle });
     this.#parts.push({ ...part, to: middle });
   }
@@ -257,4 +257,18 @@ class Delivery {
   #fields(): { agent: string; tenant: string; samples: number } {
     return { agent: this.#agent, tenant: this.#request.tenant, samples: this.#request.count };
   }
+}
+
+/**
+ * Where a part is halved: not between a sample and its exemplars, as far as that can be, since
+ * receivers of version 2.0 refuse exemplars without a sample.
+ */
+function middleOf({ from, to }: Part, request: OutgoingRequest): number {
+  const half = Math.ceil((from + to) / 2);
+  let middle = half;
+  while (middle < to && request.isExemplar(middle)) middle++;
+  if (middle < to) return middle;
+  middle = Math.min(half, to - 1);
+  while (middle > from && request.isExemplar(middle)) middle--;
+  return middle > from ? middle : half;
 }

@@ -1,7 +1,7 @@
 import { ByteWriter } from '../bytes.ts';
 import { FieldCursor } from '../field-cursor.ts';
 import { writeBytesField } from '../field-writer.ts';
-import { fieldsByNumber } from './fields.ts';
+import { histogramFields } from './histogram.ts';
 import { absoluteCounts, EXPONENTIAL_SCHEMA_MAX } from './histogram-check.ts';
 import type { HistogramContent, HistogramSide } from './histogram-content.ts';
 
@@ -32,7 +32,7 @@ export function reduceHistogram(
 ): Uint8Array {
   content.read(new FieldCursor(bytes, from, to), { exact: true });
   const writer = new ByteWriter(to - from);
-  for (const field of fieldsByNumber(bytes, from, to)) {
+  for (const field of histogramFields(bytes, from, to)) {
     if (!REWRITTEN.has(field.number)) writer.raw(bytes, field.from, field.to);
   }
   writer.byte(SCHEMA << 3);

@@ -1,5 +1,7 @@
+import { DecodeError } from '../bytes.ts';
+import { FieldCursor } from '../field-cursor.ts';
 import type { RowObject } from '../sample-columns.ts';
-import { fieldsByNumber, int64Field, messageOf } from './fields.ts';
+import { type Field, fieldsByNumber, int64Field, messageOf } from './fields.ts';
 
 // A native histogram of remote write; versions 1.0 and 2.0 number the fields alike:
 //
@@ -22,12 +24,20 @@ import { fieldsByNumber, int64Field, messageOf } from './fields.ts';
 //   }
 //
 // Canonical, as columns hold it: the fields in the order of their numbers without the two times,
-// and each as it was sent.
+// and each as it was sent; of a oneof only the member that counts.
 
 export const HISTOGRAM_TIMESTAMP = 15;
 export const HISTOGRAM_START_TIMESTAMP = 17;
 /** Limit for one histogram; Cortex takes 16 KiB by default. */
 export const HISTOGRAM_BYTES_MAX = 65_536;
+
+/** Members of a oneof, each with the other. */
+const OTHER_MEMBERS = new Map([
+  [1, 2],
+  [2, 1],
+  [6, 7],
+  [7, 6],
+]);
 
 /** What changes rarely: schema, zero threshold, spans, reset hint, custom values. */
 const LAYOUT_FIELDS = new Set([4, 5, 8, 11, 14, 16]);
@@ -39,11 +49,26 @@ export interface Histogram {
   bytes: Uint8Array;
 }
 
+/**
+ * The fields of the Histogram message in bytes [from, to), in the order of their numbers. Of a oneof
+ * only the member that was sent last is among them: in this order another one would count.
+ *
+ * @throws DecodeError
+ */
+export function histogramFields(bytes: Uint8Array, from: number, to: number): Field[] {
+  const fields = fieldsByNumber(bytes, from, to);
+  const last = new Map<number, number>();
+  for (const field of fields)
+    if (OTHER_MEMBERS.has(field.number)) last.set(field.number, field.from);
+  return fields.filter((field) => {
+    const other = OTHER_MEMBERS.get(field.number);
+    return other === undefined || (last.get(other) ?? -1) < field.from;
+  });
+}
+
 /** Takes the Histogram message in bytes [from, to) apart; `bytes` is a copy. @throws DecodeError */
 export function readHistogram(bytes: Uint8Array, from: number, to: number): Histogram {
-  const fields = fieldsByNumber(bytes, from, to);
-  const isTime = (number: number): boolean =>
-    number === HISTOGRAM_TIMESTAMP || number === HISTOGRAM_START_TIMESTAMP;
+  const fields = histogramFields(bytes, from, to);
   return {
     timestamp: int64Field(bytes, fields, HISTOGRAM_TIMESTAMP),
     startTimestamp: int64Field(bytes, fields, HISTOGRAM_START_TIMESTAMP),
@@ -52,6 +77,10 @@ export function readHistogram(bytes: Uint8Array, from: number, to: number): Hist
       fields.filter(({ number }) => !isTime(number)),
     ),
   };
+}
+
+function isTime(number: number): boolean {
+  return number === HISTOGRAM_TIMESTAMP || number === HISTOGRAM_START_TIMESTAMP;
 }
 
 /** The two parts of a canonical histogram. @throws DecodeError */
@@ -67,6 +96,21 @@ export function splitHistogram(bytes: Uint8Array): { layout: Uint8Array; counts:
       fields.filter(({ number }) => !LAYOUT_FIELDS.has(number)),
     ),
   };
+}
+
+/**
+ * Whether a part of a histogram is one that a message can be made of, without the times, which are
+ * not in it.
+ *
+ * @throws DecodeError
+ */
+export function checkPart(bytes: Uint8Array): void {
+  const cursor = new FieldCursor(bytes);
+  while (cursor.at < cursor.end) {
+    const tag = cursor.tag();
+    if (isTime(tag >>> 3)) throw new DecodeError(`Histogram: field ${tag >>> 3} among the others`);
+    cursor.skip(tag);
+  }
 }
 
 /** The inverse of {@link splitHistogram}. @throws DecodeError */

@@ -1,8 +1,13 @@
 import { ByteReader, DecodeError } from '../bytes.ts';
 import type { RowObject, SampleColumns } from '../sample-columns.ts';
 import { countsAfter } from './counts.ts';
+import { readExemplar } from './exemplar.ts';
+import { checkPart, HISTOGRAM_BYTES_MAX } from './histogram.ts';
 import { EXEMPLARS, findRows, HISTOGRAMS, type RowsOfSeries, STARTS } from './section.ts';
 import { SeriesMemory } from './series-memory.ts';
+
+/** Agents take half as much; one that was reduced to a lower schema may have grown by a few bytes. */
+const OBJECT_BYTES_MAX = 2 * HISTOGRAM_BYTES_MAX;
 
 interface ExemplarRow {
   id: number;
@@ -67,7 +72,9 @@ export class ObjectsDecoder {
    */
   apply(head: SectionHead, into: SampleColumns, from: number): void {
     const to = into.count;
-    if (head.series.length > 0) into.objects.push(...histogramRows(head.series, into, from));
+    // Not all in one call: its arguments would have to fit on the stack.
+    const histograms = head.series.length === 0 ? [] : histogramRows(head.series, into, from);
+    for (const histogram of histograms) into.objects.push(histogram);
     if (head.changes.length > 0 || this.#memory.hasStarts) this.#applyStarts(head, into, from, to);
     for (const { id, timestamp, bytes } of head.exemplars) {
       into.pushObject('exemplar', id, timestamp, bytes);
@@ -80,7 +87,10 @@ export class ObjectsDecoder {
     return times(reader.varint(), () => {
       id = this.#known(id + reader.zigzag());
       const timestamp = reader.zigzag();
-      return { id, timestamp, bytes: reader.raw(reader.varint()) };
+      const bytes = reader.raw(reader.varint());
+      checkSize(bytes.length);
+      readExemplar(bytes, 0, bytes.length);
+      return { id, timestamp, bytes };
     });
   }
 
@@ -100,10 +110,16 @@ export class ObjectsDecoder {
 
   #readHistogram(reader: ByteReader, id: number): { layout: Uint8Array; bytes: Uint8Array } {
     const layoutWord = reader.varint();
-    if (layoutWord > 0) this.#memory.setLayout(id, reader.raw(layoutWord - 1).slice());
+    if (layoutWord > 0) {
+      const own = reader.raw(layoutWord - 1).slice();
+      checkPart(own);
+      this.#memory.setLayout(id, own);
+    }
     const layout = this.#memory.layoutOf(id);
     if (layout === undefined) throw new DecodeError(`samples: series ${id} has no layout before`);
     const bytes = this.#readCounts(reader, id);
+    checkPart(bytes);
+    checkSize(layout.length + bytes.length);
     this.#memory.setCounts(id, bytes);
     return { layout, bytes };
   }
@@ -127,15 +143,16 @@ export class ObjectsDecoder {
 
   #applyStarts({ changes }: SectionHead, into: SampleColumns, from: number, to: number): void {
     const places = new Map<number, number>();
-    const bySeries = Map.groupBy(changes, ({ id }) => id);
+    // The first of a series comes last: from the other end each would move all the others.
+    const bySeries = Map.groupBy(changes.toReversed(), ({ id }) => id);
     let applied = 0;
     for (let row = from; row < to; row++) {
       const id = into.ids[row]!;
       const place = places.get(id) ?? 0;
       places.set(id, place + 1);
       const own = bySeries.get(id);
-      if (own?.[0]?.place === place) {
-        this.#memory.setStart(id, own.shift()!.start);
+      if (own?.at(-1)?.place === place) {
+        this.#memory.setStart(id, own.pop()!.start);
         applied++;
       }
       into.setStart(row, this.#memory.startOf(id));
@@ -147,6 +164,11 @@ export class ObjectsDecoder {
     if (id < 0 || id >= this.#idsMax) throw new DecodeError(`samples: series id ${id} is unknown`);
     return id;
   }
+}
+
+/** One layout may be that of all the histograms that make a body: they become as large as they say. */
+function checkSize(bytes: number): void {
+  if (bytes > OBJECT_BYTES_MAX) throw new DecodeError(`samples: an object of ${bytes} bytes`);
 }
 
 const EMPTY = new Uint8Array(0);

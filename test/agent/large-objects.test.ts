@@ -1,7 +1,11 @@
 import { createCipheriv } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import { BATCH_BODY_BYTES_MAX, selectBatch } from '../../agent/buffer/batch-selection.ts';
+import {
+  BATCH_BODY_BYTES_MAX,
+  BATCH_CONTENT_BYTES_MAX,
+  selectBatch,
+} from '../../agent/buffer/batch-selection.ts';
 import { segmentRows } from '../../agent/buffer/segment-rows.ts';
 import type { SegmentRow } from '../../agent/buffer/segment-table.ts';
 import { PackMaker } from '../../agent/encode/pack-maker.ts';
@@ -68,6 +72,18 @@ describe('native histograms that are large', () => {
     const [first, second] = stored.map(({ body }) => body.length) as [number, number];
     expect(first + second).toBeGreaterThan(BATCH_BODY_BYTES_MAX);
     expect(selectBatch(stored, 50_000).segments).toHaveLength(1);
+  });
+
+  test('make batches of a bounded size where they are all alike', () => {
+    const alike = new SampleColumns();
+    const bytes = Uint8Array.from(field(30, new Uint8Array(MIB)));
+    for (let row = 0; row < 60; row++) alike.pushObject('histogram', row, row, bytes);
+    const stored = rowsOf(alike).map((row, id) => ({ ...row, id, isIntact: true }));
+    expect(stored.reduce((sum, { body }) => sum + body.length, 0)).toBeLessThan(MIB / 10);
+    const { segments } = selectBatch(stored, 50_000);
+    const samples = segments.reduce((sum, one) => sum + one.samples, 0);
+    expect(samples * MIB).toBeLessThanOrEqual(BATCH_CONTENT_BYTES_MAX);
+    expect(segments.length).toBeGreaterThan(1);
   });
 
   test('end a section of a pack, so that the pack can end', () => {

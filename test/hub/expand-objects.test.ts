@@ -200,3 +200,30 @@ describe('more exemplars behind one sample than a request may hold', () => {
     expect(requestsOf(columns).map(({ count }) => count)).toEqual([100, 100, 51]);
   });
 });
+
+describe('more exemplars than a request may hold, behind a sample that came after them', () => {
+  it('go behind it, and no series changes its order', () => {
+    const columns = new SampleColumns(0);
+    for (let at = 0; at < 250; at++) columns.pushObject('exemplar', 0, at, exemplarBytes('x'));
+    // On the same lane as series 0.
+    const other = [6, 9, 12, 15, 18, 21, 24, 27].find((id) => isOnLaneOf(0, id))!;
+    for (const [id, time] of [other, 0, other].entries().map(([at, id]) => [id, 1000 + at])) {
+      columns.push(id!, time!, 0, 0);
+    }
+    const times = requestsOf(columns)
+      .flatMap((request) =>
+        decodeWhole2(request.encode(new WriteRequest2Encoder(), 0, request.count)),
+      )
+      .flatMap(({ samples, exemplars }) =>
+        [...samples, ...exemplars].map(({ timestamp }) => Number(timestamp ?? 0)),
+      );
+    const exemplars = Array.from({ length: 250 }, (_, at) => at);
+    expect(times).toEqual([1000, 1001, ...exemplars, 1002]);
+  });
+
+  function isOnLaneOf(one: number, other: number): boolean {
+    const columns = new SampleColumns(0);
+    for (const id of [one, other]) columns.push(id, 1, 0, 0);
+    return requestsOf(columns).length === 1;
+  }
+});

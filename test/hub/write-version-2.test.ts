@@ -236,8 +236,8 @@ describe('what is refused of a 2.0 request', () => {
       {
         labels: ['__name__', 'latency'],
         histograms: [{ timestamp: '6', startTimestamp: '4', countInt: '9' }],
+        exemplars: [{ labels: ['trace_id', 'x'] }],
       },
-      { labels: ['__name__', 'latency'], exemplars: [{ labels: ['trace_id', 'x'] }] },
     ]);
   });
 });

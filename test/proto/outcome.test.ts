@@ -17,6 +17,7 @@ const ALL: DestinationKind[] = [
   'generic',
 ];
 const ELECTING: DestinationKind[] = ['cortex', 'mimir'];
+const ROLLING: DestinationKind[] = ['prometheus', 'victoriametrics', 'generic'];
 const OTHERS = ALL.filter((kind) => !ELECTING.includes(kind));
 
 const accepted: Outcome = { kind: 'accepted' };
@@ -53,6 +54,9 @@ const MIMIR_SIZE =
   'than the allowed limit of 8 bytes (err-mimir-distributor-max-write-message-size)';
 const VM_SIZE = "too big unpacked request; mustn't exceed `-maxInsertRequestSize=1` bytes; got 2";
 
+const DISABLED = 'native histograms are disabled';
+const OOO_DISABLED = 'out-of-order native histogram ingestion is disabled';
+
 const ROWS: [string, DestinationKind[], number, string, Outcome][] = [
   ['200 is stored', ALL, 200, '', accepted],
   ['204 is stored', ALL, 204, '', accepted],
@@ -73,6 +77,9 @@ const ROWS: [string, DestinationKind[], number, string, Outcome][] = [
   ['429 is retried with half as much', ALL, 429, BURST, retryHalved],
   ['500 is retried, and may be due to the request', ALL, 500, '', retryFailed],
   ['500 with the words of a refusal is retried', ALL, 500, OUT_OF_ORDER, retryFailed],
+  ['500 without histograms is atomic', ROLLING, 500, DISABLED, atomic('set_aside', DISABLED)],
+  ['likewise of late ones', ROLLING, 500, OOO_DISABLED, atomic('out_of_order', OOO_DISABLED)],
+  ['500 of what may store parts is retried', [...ELECTING, 'thanos'], 500, DISABLED, retryFailed],
   ['501 and whatever else is retried like 500', ALL, 501, '', retryFailed],
   ['502 of a gateway is retried', ALL, 502, '', retry],
   ['503 is retried', ALL, 503, INFLIGHT, retry],

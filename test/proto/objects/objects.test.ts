@@ -44,6 +44,22 @@ function columnsOf(rows: readonly (typeof row extends fc.Arbitrary<infer T> ? T 
 const manyRows = fc.array(row, { minLength: 1, maxLength: 30 });
 
 describe('a stream of sections', () => {
+  test('takes more histograms in one section than a call can have arguments', () => {
+    const columns = new SampleColumns(0);
+    for (let row = 0; row < 200_000; row++) {
+      columns.pushObject(
+        'histogram',
+        row % idsMax,
+        Math.floor(row / idsMax),
+        Uint8Array.of(0x20, 2),
+      );
+    }
+    const into = new SampleColumns(0);
+    const section = format.createEncoder(() => 0).encode(columns);
+    format.createDecoder(idsMax).decode(section, columns.count, into);
+    expect(into.objects).toHaveLength(columns.count);
+  });
+
   test('gives floats, histograms, exemplars and start timestamps back, in each series’ order', () => {
     fc.assert(
       fc.property(fc.array(manyRows, { minLength: 1, maxLength: 4 }), (sections) => {
