@@ -1,10 +1,10 @@
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { formatTime } from '../base/units.ts';
-import { SampleColumns } from '../proto/sample-columns.ts';
+import { ObjectCursor, SampleColumns } from '../proto/sample-columns.ts';
 import { sampleFormats } from '../proto/sample-format.ts';
 import { decodeSegment, encodeSegment } from '../proto/segment.ts';
-import { timeRange } from '../proto/time-range.ts';
+import { type TimeRange, timeRange } from '../proto/time-range.ts';
 import type { Buffer } from './buffer/buffer.ts';
 import type { PackHead, PackPart } from './buffer/pack-table.ts';
 import type { SegmentHead } from './buffer/segment-table.ts';
@@ -13,6 +13,7 @@ import type { TimeWindow } from './ship/contracts.ts';
 import type { TargetKeys } from './target-keys.ts';
 
 const RELEASE_EVERY_MS = 1000;
+const SAMPLE_TIMES_MAX = 10_000;
 
 type SegmentTimes = Pick<SegmentHead, 'id' | 'oldest' | 'newest'>;
 
@@ -26,6 +27,12 @@ export interface ParkingDeps {
 /** Parks samples that the destination would refuse, and releases them when it would not any more. */
 export class Parking {
   readonly #deps: ParkingDeps;
+  /**
+   * When the samples were of what seemed to be outside of the window for its exemplars only. Nobody
+   * refuses exemplars for their age, and a series may show the same one for days: they are not
+   * parked.
+   */
+  readonly #sampleTimes = new Map<string, TimeRange>();
 
   constructor(deps: ParkingDeps) {
     this.#deps = deps;
@@ -33,15 +40,19 @@ export class Parking {
 
   /** Parks what a tenant's segments hold outside of `window`; false: nothing, or it did not work. */
   parkSegments(segments: readonly SegmentTimes[], window: TimeWindow): boolean {
-    const outside = segments.filter((segment) => !isWithin(segment, window));
+    const outside = segments.filter((segment) => {
+      return !isWithin(this.#sampleTimes.get(segmentKey(segment)) ?? segment, window);
+    });
     return outside.map((segment) => this.#parkSegment(segment, window)).includes(true);
   }
 
   /** The same for a pack. */
   parkPack(pack: PackHead, window: TimeWindow): boolean {
     const { buffer } = this.#deps;
-    const columns = isWithin(pack, window) ? undefined : readPackColumns(pack, buffer);
-    if (columns === undefined) return false;
+    const key = `pack ${pack.key}`;
+    if (isWithin(this.#sampleTimes.get(key) ?? pack, window)) return false;
+    const columns = readPackColumns(pack, buffer);
+    if (columns === undefined || this.#isForExemplars(key, columns, window)) return false;
     const parts = partBy(columns, window);
     const encode = (part: SampleColumns): PackPart => this.#encode(part, pack);
     const inside = parts.inside && encode(parts.inside);
@@ -76,6 +87,7 @@ export class Parking {
     if (segment === undefined) return false;
     const columns = new SampleColumns(segment.samples);
     decodeSegment(segment.body, segment.samples, columns);
+    if (this.#isForExemplars(segmentKey(head), columns, window)) return false;
     const parts = partBy(columns, window);
     const { inside } = parts;
     const isParked = buffer.parkSegment(segment, {
@@ -88,6 +100,16 @@ export class Parking {
     });
     if (isParked) this.#say(segment.tenant, parts.outside);
     return isParked;
+  }
+
+  /** Whether only exemplars are outside of the window; remembered, not to be decoded again. */
+  #isForExemplars(key: string, columns: SampleColumns, window: TimeWindow): boolean {
+    const samples = columns.withoutExemplars();
+    const times = timeRange(samples);
+    if (samples === columns || !isWithin(times, window)) return false;
+    if (this.#sampleTimes.size === SAMPLE_TIMES_MAX) this.#sampleTimes.clear();
+    this.#sampleTimes.set(key, times);
+    return true;
   }
 
   #encode(part: SampleColumns, { epoch }: { epoch: number }): PackPart {
@@ -116,15 +138,21 @@ export function isWithin(
   return oldest >= window.oldest && newest <= window.newest;
 }
 
-/** Samples inside of the window, and those before and behind it, in their order. */
+function segmentKey({ id }: SegmentTimes): string {
+  return `segment ${id}`;
+}
+
+/** Exemplars, samples inside of the window, and samples before and behind it, in their order. */
 function partBy(
   columns: SampleColumns,
   window: TimeWindow,
 ): { inside: SampleColumns | undefined; outside: SampleColumns[] } {
   const parts = [new SampleColumns(), new SampleColumns(), new SampleColumns()];
+  const objects = new ObjectCursor(columns.objects);
   for (let row = 0; row < columns.count; row++) {
     const timestamp = columns.timestamps[row]!;
-    const part = timestamp < window.oldest ? 0 : timestamp > window.newest ? 2 : 1;
+    const isKept = objects.at(row)?.kind === 'exemplar';
+    const part = isKept ? 1 : timestamp < window.oldest ? 0 : timestamp > window.newest ? 2 : 1;
     parts[part]!.appendRows(columns, row, row + 1);
   }
   const [before, inside, behind] = parts as [SampleColumns, SampleColumns, SampleColumns];

@@ -126,6 +126,20 @@ export class SampleColumns {
     this.#appendBeside(other, from, to, row - from);
   }
 
+  /** The rows that are no exemplars; these columns themselves where there are no others. */
+  withoutExemplars(): SampleColumns {
+    const exemplars = this.objects.filter(({ kind }) => kind === 'exemplar');
+    if (exemplars.length === 0) return this;
+    const rest = new SampleColumns(this.count);
+    let from = 0;
+    for (const { row } of exemplars) {
+      rest.appendRows(this, from, row);
+      from = row + 1;
+    }
+    rest.appendRows(this, from);
+    return rest;
+  }
+
   /** Takes back the rows from `count` on. */
   truncate(count: number): void {
     assert(count <= this.count, 'columns cannot be truncated to more');

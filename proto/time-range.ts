@@ -1,10 +1,13 @@
 import type { SampleColumns } from './sample-columns.ts';
 
-/** Oldest and newest timestamp in columns that are not empty, in ms since the Unix epoch. */
-export function timeRange({ timestamps, count }: SampleColumns): {
+/** In ms since the Unix epoch, both included; of nothing ∞ and -∞. */
+export interface TimeRange {
   oldest: number;
   newest: number;
-} {
+}
+
+/** Oldest and newest timestamp in columns. */
+export function timeRange({ timestamps, count }: SampleColumns): TimeRange {
   let oldest = Number.POSITIVE_INFINITY;
   let newest = Number.NEGATIVE_INFINITY;
   for (let row = 0; row < count; row++) {
@@ -20,14 +23,6 @@ export function timeRange({ timestamps, count }: SampleColumns): {
  * destination. Of exemplars alone, their newest.
  */
 export function newestSample(columns: SampleColumns): number {
-  const { timestamps, count } = columns;
-  const exemplars = columns.objects.filter(({ kind }) => kind === 'exemplar');
-  if (exemplars.length === count) return timeRange(columns).newest;
-  let newest = Number.NEGATIVE_INFINITY;
-  let next = 0;
-  for (let row = 0; row < count; row++) {
-    if (exemplars[next]?.row === row) next++;
-    else newest = Math.max(newest, timestamps[row]!);
-  }
-  return newest;
+  const samples = columns.withoutExemplars();
+  return timeRange(samples.count === 0 ? columns : samples).newest;
 }

@@ -8,6 +8,9 @@ export interface BucketOptions {
   separateReplicas: boolean;
 }
 
+/** Of native histograms and exemplars in a request: floats of any number it may have are less. */
+export const REQUEST_OBJECT_BYTES_MAX = 4 * 2 ** 20;
+
 export interface Slice {
   lane: number;
   /** Rows of the batch, in the order in which they are written. */
@@ -74,16 +77,23 @@ export class Buckets {
 
   /** Where the slice from `from` on ends: not between a sample and its exemplars, if that can be. */
   #cut(rows: Uint32Array, from: number): number {
-    const toMax = this.#cutBeforeFall(rows, from);
+    const toMax = this.#cutWhereNeeded(rows, from);
     let to = toMax;
     while (to > from && to < rows.length && this.#order.isJoined(rows[to]!)) to--;
     return to > from ? to : toMax;
   }
 
-  /** As many rows as a request may hold, but none that must not be with another of them. */
-  #cutBeforeFall(rows: Uint32Array, from: number): number {
+  /**
+   * As many rows as a request may hold, by number and by bytes, but none that must not be with
+   * another of them.
+   */
+  #cutWhereNeeded(rows: Uint32Array, from: number): number {
     const toMax = Math.min(from + this.#options.samplesPerRequestMax, rows.length);
+    if (!this.#order.hasObjects) return toMax;
+    let bytes = this.#order.bytesOf(rows[from]!);
     for (let at = from + 1; at < toMax; at++) {
+      bytes += this.#order.bytesOf(rows[at]!);
+      if (bytes > REQUEST_OBJECT_BYTES_MAX) return at;
       const other = this.#order.notWith(rows[at]!);
       if (other !== undefined && rows.subarray(from, at).includes(other)) return at;
     }

@@ -14,10 +14,15 @@ export class WritingOrder {
   readonly #alone = new Set<number>();
   /** Rows in which a series falls in rank (storageRank), with the row of it before. */
   readonly #falls: ReadonlyMap<number, number>;
+  /** Bytes of the rows that are no floats. */
+  readonly #bytes: ReadonlyMap<number, number>;
 
   constructor(columns: SampleColumns) {
     const { count, ids, objects } = columns;
     this.#falls = falls(columns);
+    this.#bytes = new Map(
+      objects.map(({ row, bytes, layout }) => [row, bytes.length + (layout?.length ?? 0)]),
+    );
     const exemplars = objects.filter(({ kind }) => kind === 'exemplar').map(({ row }) => row);
     const hosts = lastSamples(columns, exemplars);
     const behind = new Map<number, number[]>();
@@ -39,6 +44,16 @@ export class WritingOrder {
       this.rows[at++] = row;
       for (const exemplar of behind.get(row) ?? []) this.rows[at++] = exemplar;
     }
+  }
+
+  /** Whether there is anything but floats. */
+  get hasObjects(): boolean {
+    return this.#bytes.size > 0;
+  }
+
+  /** What a row takes in a body besides what a float does. */
+  bytesOf(row: number): number {
+    return this.#bytes.get(row) ?? 0;
   }
 
   /** The row that `row` must not share a request with, if there is one. */

@@ -1,6 +1,5 @@
-import { assert } from '../../base/assert.ts';
 import { ByteWriter } from '../bytes.ts';
-import { type RowObject, SampleColumns } from '../sample-columns.ts';
+import type { RowObject, SampleColumns } from '../sample-columns.ts';
 import { countsDifference } from './counts.ts';
 import { splitHistogram } from './histogram.ts';
 import { EXEMPLARS, findRows, HISTOGRAMS, type RowsOfSeries, STARTS } from './section.ts';
@@ -19,7 +18,7 @@ export class ObjectsEncoder {
     this.#memory.begin();
     const { objects } = columns;
     const exemplars = objects.filter(({ kind }) => kind === 'exemplar');
-    const rest = exemplars.length === 0 ? columns : withoutRows(columns, exemplars);
+    const rest = columns.withoutExemplars();
     const histograms = rest.objects;
     const writer = this.#writer;
     writer.clear();
@@ -140,16 +139,4 @@ function headOf(flags: number, parts: ByteWriter): Uint8Array {
   head.varint(parts.length);
   head.raw(parts.bytes, 0, parts.length);
   return head.finish();
-}
-
-function withoutRows(columns: SampleColumns, left: readonly RowObject[]): SampleColumns {
-  const rest = new SampleColumns(columns.count);
-  let from = 0;
-  for (const { row } of left) {
-    rest.appendRows(columns, from, row);
-    from = row + 1;
-  }
-  rest.appendRows(columns, from);
-  assert(rest.count + left.length === columns.count, 'rows that are left out twice');
-  return rest;
 }

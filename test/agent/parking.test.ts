@@ -3,6 +3,7 @@ import { Parking } from '../../agent/parking.ts';
 import type { TimeWindow } from '../../agent/ship/contracts.ts';
 import { TimeWindows } from '../../agent/ship/time-windows.ts';
 import { TargetKeys } from '../../agent/target-keys.ts';
+import { exemplarBytes } from '../proto/objects/columns-fixture.ts';
 import { memoryLog } from '../tools/memory-log.ts';
 import { Workspace } from '../tools/workspace.ts';
 import {
@@ -251,3 +252,36 @@ describe('the window of a tenant', () => {
 });
 
 const state = { tenants: [] } as unknown as Parameters<TimeWindows['adopt']>[0];
+
+describe('exemplars', () => {
+  /** A segment with an exemplar of long ago behind the samples of seconds 0 and 10. */
+  function withOldExemplar() {
+    const columns = samplesOf(0, T0, T0 + 10_000);
+    columns.pushObject('exemplar', 0, T0 - 86_400_000, exemplarBytes('old'));
+    buffer.append([{ tenant: '', columns }]);
+    return second();
+  }
+
+  /** It spans too long for a batch with the one before. */
+  const second = () => buffer.read('', 10, buffer.read('', 10)[0]!.id + 1)[0]!;
+
+  test('do not make their segment wait, however old they are, nor have it read again', () => {
+    const segment = withOldExemplar();
+    const { parking: it } = parking();
+    const read = vi.spyOn(buffer, 'readSegment');
+    for (let look = 0; look < 3; look++) {
+      expect(it.parkSegments([segment], between(0, 60))).toBe(false);
+    }
+    expect(read).toHaveBeenCalledTimes(1);
+    expect(parked()).toEqual([]);
+  });
+
+  test('stay where they are when samples of their segment are parked', () => {
+    const segment = withOldExemplar();
+    const { parking: it } = parking();
+    expect(it.parkSegments([segment], between(5, 60))).toBe(true);
+    expect(parked()).toEqual([[0, 0]]);
+    expect(second().samples).toBe(2);
+    expect(it.parkSegments([second()], between(5, 60))).toBe(false);
+  });
+});

@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import { REQUEST_OBJECT_BYTES_MAX } from '../../hub/expand/buckets.ts';
 import { expandBatch } from '../../hub/expand/expansion.ts';
 import { WriteRequest2Encoder } from '../../proto/remote-write-2-out.ts';
 import { type OutgoingRequest, WriteRequestEncoder } from '../../proto/remote-write-out.ts';
 import { SampleColumns } from '../../proto/sample-columns.ts';
 import { exemplarBytes, histogramBytes } from '../proto/objects/columns-fixture.ts';
+import { field } from '../proto/wire-fixture.ts';
 import { seededRandom } from '../tools/seeded-random.ts';
 import { decodeWhole1, decodeWhole2, type WholeSeries } from '../tools/whole-remote-write.ts';
 import { appendSeries, newDictionary, pick } from './series-fixture.ts';
@@ -226,4 +228,21 @@ describe('more exemplars than a request may hold, behind a sample that came afte
     for (const id of [one, other]) columns.push(id, 1, 0, 0);
     return requestsOf(columns).length === 1;
   }
+});
+
+describe('requests with large histograms', () => {
+  it('are cut by bytes as well, each histogram once and in order', () => {
+    const columns = new SampleColumns(0);
+    const large = Uint8Array.from(field(30, new Uint8Array(600_000)));
+    for (let row = 0; row < 20; row++) columns.pushObject('histogram', 1, row + 1, large);
+    const requests = requestsOf(columns);
+    const times = requests.map((request) =>
+      decodeWhole1(request.encode(new WriteRequestEncoder(), 0, request.count)).flatMap(
+        ({ histograms }) => histograms.map(({ timestamp }) => Number(timestamp)),
+      ),
+    );
+    expect(times.flat()).toEqual(Array.from({ length: 20 }, (_, row) => row + 1));
+    const most = Math.floor(REQUEST_OBJECT_BYTES_MAX / large.length);
+    expect(Math.max(...times.map(({ length }) => length))).toBe(most);
+  });
 });
