@@ -1,5 +1,5 @@
 import { forEachLabel } from '../proto/label-set.ts';
-import { WriteRequestWalker } from '../proto/remote-write-in.ts';
+import { WriteRequestWalker } from '../proto/remote-write/walker-1.ts';
 import { SampleColumns } from '../proto/sample-columns.ts';
 import { decodeSnappy, snappyDeclaredBytes } from '../proto/snappy.ts';
 import type { CapturedRequest } from './capture.ts';

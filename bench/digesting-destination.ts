@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { readBody } from '../base/http-body.ts';
-import { WriteRequestWalker } from '../proto/remote-write-in.ts';
+import { WriteRequestWalker } from '../proto/remote-write/walker-1.ts';
 import { decodeSnappy, snappyDeclaredBytes } from '../proto/snappy.ts';
 import type { SeriesDigests } from './series-digests.ts';
 

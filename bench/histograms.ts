@@ -1,8 +1,8 @@
 import type { Flag } from '../cli/flags.ts';
-import { WriteRequest2Encoder } from '../proto/remote-write-2-out.ts';
-import { WriteRequestEncoder } from '../proto/remote-write-out.ts';
-import type { WriteEncoder } from '../proto/write-encoder.ts';
-import { encodeRows } from '../proto/written-rows.ts';
+import { WriteRequestEncoder } from '../proto/remote-write/encoder-1.ts';
+import { WriteRequest2Encoder } from '../proto/remote-write/encoder-2.ts';
+import type { WriteEncoder } from '../proto/remote-write/write-encoder.ts';
+import { encodeRows } from '../proto/remote-write/written-rows.ts';
 import { decodeWhole1, decodeWhole2, type WholeSeries } from '../test/tools/whole-remote-write.ts';
 import { Workspace } from '../test/tools/workspace.ts';
 import { type BorderBudget, borderBudget, totalBytes } from './border-budget.ts';

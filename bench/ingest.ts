@@ -1,7 +1,7 @@
 import { ParsedRequest } from '../agent/ingest/parsed-request.ts';
 import { SeriesTable } from '../agent/series/series-table.ts';
 import { SeriesRules } from '../agent/series-rules.ts';
-import { WriteRequestWalker } from '../proto/remote-write-in.ts';
+import { WriteRequestWalker } from '../proto/remote-write/walker-1.ts';
 import { decodeSnappy, snappyDeclaredBytes } from '../proto/snappy.ts';
 import { type CapturedRequest, nodeMix15s, readCapture } from './capture.ts';
 import { numberFlag, readFlags } from './flags.ts';

@@ -1,5 +1,5 @@
 import { systemClock } from '../base/clock.ts';
-import { WriteRequestEncoder } from '../proto/remote-write-out.ts';
+import { WriteRequestEncoder } from '../proto/remote-write/encoder-1.ts';
 import { labelBytes } from '../test/hub/series-fixture.ts';
 import { push } from './push.ts';
 import type { SeriesDigests } from './series-digests.ts';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { systemClock } from '../base/clock.ts';
 import type { Flag } from '../cli/flags.ts';
 import { fetchMetrics } from '../demo/metrics-page.ts';
-import { WriteRequestEncoder } from '../proto/remote-write-out.ts';
+import { WriteRequestEncoder } from '../proto/remote-write/encoder-1.ts';
 import {
   type StarferryProcess,
   startAgentProcess,

@@ -1,9 +1,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { encodeMetadataRequest } from '../proto/metadata-out.ts';
-import { WriteRequestEncoder } from '../proto/remote-write-out.ts';
+import { WriteRequestEncoder } from '../proto/remote-write/encoder-1.ts';
+import { encodeMetadataRequest } from '../proto/remote-write/metadata-out.ts';
+import { storageRank } from '../proto/remote-write/written-rows.ts';
 import type { RowObject } from '../proto/sample-columns.ts';
-import { storageRank } from '../proto/written-rows.ts';
 import { tenantName } from './buffer-names.ts';
 import type { ExportedRow, SampleFiles } from './sample-files.ts';
 
@@ -68,7 +68,7 @@ export class RemoteWriteFiles implements SampleFiles {
     const open = this.#open(tenant);
     const kind = object?.kind ?? 'sample';
     if (kind !== 'exemplar') this.#noteRank(tenant, open, labels, storageRank(object));
-    // As encodeRows does (proto/written-rows.ts), for the same reasons.
+    // As encodeRows does (proto/remote-write/written-rows.ts), for the same reasons.
     const isMixed =
       kind === 'exemplar'
         ? open.holds === 'histogram' && !open.encoder.joinsExemplarsToHistograms

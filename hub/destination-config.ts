@@ -10,7 +10,7 @@ import {
   tokenFile,
 } from '../base/settings.ts';
 import type { DestinationKind } from '../proto/outcome.ts';
-import type { WriteProtocol } from '../proto/write-encoder.ts';
+import type { WriteProtocol } from '../proto/remote-write/write-encoder.ts';
 
 export interface DestinationConfig {
   kind: DestinationKind;

@@ -1,8 +1,8 @@
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import { type DestinationKind, judgeAnswer } from '../proto/outcome.ts';
+import type { WriteProtocol } from '../proto/remote-write/write-encoder.ts';
 import type { Settlement } from '../proto/settlement.ts';
-import type { WriteProtocol } from '../proto/write-encoder.ts';
 import { describeRequest } from './refused/description.ts';
 import { outgoingAgain } from './refused/outgoing-again.ts';
 import type { KeptRequest, RefusedRequest } from './refused-request.ts';

@@ -1,7 +1,7 @@
 import { unreachable } from '../base/assert.ts';
 import { refusalReason } from './refusal-reason.ts';
+import type { WriteProtocol } from './remote-write/write-encoder.ts';
 import type { RefusalReason } from './settlement.ts';
-import type { WriteProtocol } from './write-encoder.ts';
 
 /** What stands at `destination.url`; decides what a 400 means. `generic`: anything else. */
 export type DestinationKind =

@@ -7,7 +7,7 @@ import {
 } from '../../proto/objects/histogram.ts';
 import { HistogramCheck } from '../../proto/objects/histogram-check.ts';
 import { reduceHistogram } from '../../proto/objects/histogram-reduction.ts';
-import type { PartialWriteSink } from '../../proto/remote-write-2-in.ts';
+import type { PartialWriteSink } from '../../proto/remote-write/walker-2.ts';
 import { type RowObject, SampleColumns } from '../../proto/sample-columns.ts';
 import { DROPPED, FULL, REFUSED, type SeriesLookup } from '../../proto/series-lookup.ts';
 import type { Received } from './answers.ts';

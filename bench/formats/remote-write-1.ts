@@ -1,6 +1,6 @@
 import { uncompress } from 'snappyjs';
-import { WriteRequestWalker } from '../../proto/remote-write-in.ts';
-import { WriteRequestEncoder } from '../../proto/remote-write-out.ts';
+import { WriteRequestEncoder } from '../../proto/remote-write/encoder-1.ts';
+import { WriteRequestWalker } from '../../proto/remote-write/walker-1.ts';
 import { type LabelTexts, labelTexts } from '../captured-samples.ts';
 import type { Compression } from './compression.ts';
 import type { WireFormat } from './wire-format.ts';

@@ -1,6 +1,6 @@
 import { uncompress } from 'snappyjs';
 import { FieldCursor } from '../../proto/field-cursor.ts';
-import { WriteRequest2Encoder } from '../../proto/remote-write-2-out.ts';
+import { WriteRequest2Encoder } from '../../proto/remote-write/encoder-2.ts';
 import { latin1 } from '../captured-samples.ts';
 import type { Compression } from './compression.ts';
 import type { Visit, WireFormat } from './wire-format.ts';

@@ -1,6 +1,6 @@
-import type { OutgoingRequest } from '../../proto/remote-write-out.ts';
+import type { OutgoingRequest } from '../../proto/remote-write/encoder-1.ts';
+import { encodeRows } from '../../proto/remote-write/written-rows.ts';
 import type { SampleColumns } from '../../proto/sample-columns.ts';
-import { encodeRows } from '../../proto/written-rows.ts';
 import { type BucketOptions, Buckets } from './buckets.ts';
 import type { SeriesSource } from './series-source.ts';
 import { WritingOrder } from './writing-order.ts';

@@ -1,5 +1,5 @@
+import { storageRank } from '../../proto/remote-write/written-rows.ts';
 import { ObjectCursor, type SampleColumns } from '../../proto/sample-columns.ts';
-import { storageRank } from '../../proto/written-rows.ts';
 
 /**
  * The order in which the rows of a batch are written: that of their arrival, except that exemplars

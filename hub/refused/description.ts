@@ -1,4 +1,4 @@
-import { WrittenSamples } from '../../proto/written-samples.ts';
+import { WrittenSamples } from '../../proto/remote-write/written-samples.ts';
 import type { DescribedRequest, RefusedRequest } from '../refused-request.ts';
 import { messageGroup } from './message-group.ts';
 

@@ -1,5 +1,5 @@
-import type { OutgoingRequest } from '../../proto/remote-write-out.ts';
-import { WrittenSamples } from '../../proto/written-samples.ts';
+import type { OutgoingRequest } from '../../proto/remote-write/encoder-1.ts';
+import { WrittenSamples } from '../../proto/remote-write/written-samples.ts';
 import type { KeptRequest } from '../refused-request.ts';
 
 /** A kept request as it can be delivered again, in any version of remote write. */

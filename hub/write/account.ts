@@ -1,6 +1,6 @@
 import type { BoundedLog } from '../../base/log.ts';
 import { type Outcome, STORED_BEFORE } from '../../proto/outcome.ts';
-import type { OutgoingRequest } from '../../proto/remote-write-out.ts';
+import type { OutgoingRequest } from '../../proto/remote-write/encoder-1.ts';
 import { emptySettlement, type RefusalReason } from '../../proto/settlement.ts';
 import type { RefusedRequest } from '../refused-request.ts';
 import { type RefusedPart, RefusedParts } from './refused-parts.ts';

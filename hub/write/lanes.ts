@@ -1,4 +1,4 @@
-import type { OutgoingRequest } from '../../proto/remote-write-out.ts';
+import type { OutgoingRequest } from '../../proto/remote-write/encoder-1.ts';
 import { addSettlement, emptySettlement, type Settlement } from '../../proto/settlement.ts';
 
 /** `cancelled`: the fate of some samples is unknown; they have to be written again. */

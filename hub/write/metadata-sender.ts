@@ -1,6 +1,6 @@
 import type { Clock } from '../../base/clock.ts';
 import type { BoundedLog } from '../../base/log.ts';
-import { encodeMetadataRequest } from '../../proto/metadata-out.ts';
+import { encodeMetadataRequest } from '../../proto/remote-write/metadata-out.ts';
 import type { Post } from './post.ts';
 
 /** What is known of the metric families of one tenant. */

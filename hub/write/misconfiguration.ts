@@ -1,4 +1,4 @@
-import type { WriteProtocol } from '../../proto/write-encoder.ts';
+import type { WriteProtocol } from '../../proto/remote-write/write-encoder.ts';
 
 /** What an operator should look at when the destination answers with `status`. */
 export function misconfigurationAdvice(status: number, protocol: WriteProtocol): string {

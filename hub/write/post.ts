@@ -1,4 +1,4 @@
-import type { WriteProtocol } from '../../proto/write-encoder.ts';
+import type { WriteProtocol } from '../../proto/remote-write/write-encoder.ts';
 
 /** One attempt to write a body. */
 export interface PostRequest {

@@ -1,4 +1,4 @@
-import type { OutgoingRequest } from '../../proto/remote-write-out.ts';
+import type { OutgoingRequest } from '../../proto/remote-write/encoder-1.ts';
 import type { RefusalReason } from '../../proto/settlement.ts';
 import type { RefusedRequest } from '../refused-request.ts';
 import type { RequestBodies } from './request-bodies.ts';

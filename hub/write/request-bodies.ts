@@ -1,6 +1,6 @@
-import { WriteRequest2Encoder } from '../../proto/remote-write-2-out.ts';
-import { type OutgoingRequest, WriteRequestEncoder } from '../../proto/remote-write-out.ts';
-import type { WriteEncoder, WriteProtocol } from '../../proto/write-encoder.ts';
+import { type OutgoingRequest, WriteRequestEncoder } from '../../proto/remote-write/encoder-1.ts';
+import { WriteRequest2Encoder } from '../../proto/remote-write/encoder-2.ts';
+import type { WriteEncoder, WriteProtocol } from '../../proto/remote-write/write-encoder.ts';
 
 /** Makes the bodies of requests, in the form that is posted and in the one that is kept. */
 export class RequestBodies {

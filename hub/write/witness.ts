@@ -1,6 +1,6 @@
 import { type Outcome, STORED_BEFORE } from '../../proto/outcome.ts';
-import type { OutgoingRequest } from '../../proto/remote-write-out.ts';
-import { WrittenSamples } from '../../proto/written-samples.ts';
+import type { OutgoingRequest } from '../../proto/remote-write/encoder-1.ts';
+import { WrittenSamples } from '../../proto/remote-write/written-samples.ts';
 import type { RequestBodies } from './request-bodies.ts';
 
 /**

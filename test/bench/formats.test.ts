@@ -7,7 +7,7 @@ import { remoteWrite1 } from '../../bench/formats/remote-write-1.ts';
 import { remoteWrite2 } from '../../bench/formats/remote-write-2.ts';
 import { measure, type WireFormat } from '../../bench/formats/wire-format.ts';
 import { canonicalLabelSet } from '../../proto/label-set.ts';
-import { WriteRequestEncoder } from '../../proto/remote-write-out.ts';
+import { WriteRequestEncoder } from '../../proto/remote-write/encoder-1.ts';
 
 const formats = [remoteWrite1(snappy), remoteWrite1(zstd3), remoteWrite2(snappy)];
 formats.push(batchColumns(zstd3));

@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startStore } from '../../demo/store/server.ts';
 import { encodeWriteRequest, type WrittenSeries } from '../../demo/write-request.ts';
-import { WriteRequestEncoder } from '../../proto/remote-write-out.ts';
+import { WriteRequestEncoder } from '../../proto/remote-write/encoder-1.ts';
 import { labelBytes } from '../hub/series-fixture.ts';
 import { exemplarBytes, histogramBytes } from '../proto/objects/columns-fixture.ts';
 

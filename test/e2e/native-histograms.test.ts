@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { WriteRequestEncoder } from '../../proto/remote-write-out.ts';
+import { WriteRequestEncoder } from '../../proto/remote-write/encoder-1.ts';
 import { labelBytes } from '../hub/series-fixture.ts';
 import { exemplarBytes } from '../proto/objects/columns-fixture.ts';
 import { type Prometheus, startPrometheus } from '../tools/prometheus.ts';

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { REQUEST_OBJECT_BYTES_MAX } from '../../hub/expand/buckets.ts';
 import { expandBatch } from '../../hub/expand/expansion.ts';
-import { WriteRequest2Encoder } from '../../proto/remote-write-2-out.ts';
-import { type OutgoingRequest, WriteRequestEncoder } from '../../proto/remote-write-out.ts';
+import { type OutgoingRequest, WriteRequestEncoder } from '../../proto/remote-write/encoder-1.ts';
+import { WriteRequest2Encoder } from '../../proto/remote-write/encoder-2.ts';
 import { SampleColumns } from '../../proto/sample-columns.ts';
 import { exemplarBytes, histogramBytes } from '../proto/objects/columns-fixture.ts';
 import { field } from '../proto/wire-fixture.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type ExpandableBatch, type Expansion, expandBatch } from '../../hub/expand/expansion.ts';
 import { encodeMetadataEntry, encodeSeriesEntry } from '../../proto/dictionary-entry.ts';
-import { type OutgoingRequest, WriteRequestEncoder } from '../../proto/remote-write-out.ts';
+import { type OutgoingRequest, WriteRequestEncoder } from '../../proto/remote-write/encoder-1.ts';
 import type { SampleColumns } from '../../proto/sample-columns.ts';
 import { decodeExactly, type ExactSeries, labelNotation } from '../tools/exact-remote-write.ts';
 import { seededRandom } from '../tools/seeded-random.ts';

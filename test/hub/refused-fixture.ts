@@ -1,5 +1,5 @@
 import type { RefusedRequest } from '../../hub/refused-request.ts';
-import { WriteRequestEncoder } from '../../proto/remote-write-out.ts';
+import { WriteRequestEncoder } from '../../proto/remote-write/encoder-1.ts';
 import { labelBytes } from './series-fixture.ts';
 
 /** Series name, timestamp and the value's bits of a sample. */

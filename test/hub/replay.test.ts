@@ -7,8 +7,8 @@ import { openRefusedStore, type RefusedStore, refusedFile } from '../../hub/stor
 import { Destination } from '../../hub/write/destination.ts';
 import type { Post, PostResult } from '../../hub/write/post.ts';
 import type { DestinationKind } from '../../proto/outcome.ts';
-import { WriteRequestEncoder } from '../../proto/remote-write-out.ts';
-import type { WriteProtocol } from '../../proto/write-encoder.ts';
+import { WriteRequestEncoder } from '../../proto/remote-write/encoder-1.ts';
+import type { WriteProtocol } from '../../proto/remote-write/write-encoder.ts';
 import { exemplarBytes, histogramBytes } from '../proto/objects/columns-fixture.ts';
 import {
   type CheckingDestination,

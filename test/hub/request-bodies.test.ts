@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { outgoingAgain } from '../../hub/refused/outgoing-again.ts';
 import type { KeptRequest } from '../../hub/refused-request.ts';
 import { RequestBodies } from '../../hub/write/request-bodies.ts';
-import type { OutgoingRequest } from '../../proto/remote-write-out.ts';
+import type { OutgoingRequest } from '../../proto/remote-write/encoder-1.ts';
 import { SampleColumns } from '../../proto/sample-columns.ts';
 import { exemplarBytes, histogramBytes } from '../proto/objects/columns-fixture.ts';
 import { decodeWhole1, decodeWhole2 } from '../tools/whole-remote-write.ts';

@@ -3,7 +3,7 @@ import type { Random } from '../../base/random.ts';
 import { Destination } from '../../hub/write/destination.ts';
 import type { DeliveryResult } from '../../hub/write/lanes.ts';
 import type { Post, PostResult } from '../../hub/write/post.ts';
-import type { OutgoingRequest } from '../../proto/remote-write-out.ts';
+import type { OutgoingRequest } from '../../proto/remote-write/encoder-1.ts';
 import { emptySettlement, type Settlement } from '../../proto/settlement.ts';
 import { startCheckingDestination } from '../tools/checking-destination.ts';
 import { decodeExactly } from '../tools/exact-remote-write.ts';

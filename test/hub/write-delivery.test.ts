@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { DeliveryResult } from '../../hub/write/lanes.ts';
 import type { Post, PostRequest, PostResult } from '../../hub/write/post.ts';
 import type { DestinationKind } from '../../proto/outcome.ts';
-import type { OutgoingRequest } from '../../proto/remote-write-out.ts';
+import type { OutgoingRequest } from '../../proto/remote-write/encoder-1.ts';
 import { emptySettlement, type RefusalReason, type Settlement } from '../../proto/settlement.ts';
 import { decodeExactly } from '../tools/exact-remote-write.ts';
 import { appendSeries, columnsOf, newDictionary } from './series-fixture.ts';

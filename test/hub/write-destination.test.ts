@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Destination, type DestinationOptions } from '../../hub/write/destination.ts';
 import type { PostResult } from '../../hub/write/post.ts';
-import type { WriteProtocol } from '../../proto/write-encoder.ts';
+import type { WriteProtocol } from '../../proto/remote-write/write-encoder.ts';
 
 const open: (() => Promise<unknown>)[] = [];
 

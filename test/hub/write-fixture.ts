@@ -9,9 +9,9 @@ import type { Post } from '../../hub/write/post.ts';
 import { RequestBodies } from '../../hub/write/request-bodies.ts';
 import { SetAside } from '../../hub/write/set-aside.ts';
 import type { DestinationKind } from '../../proto/outcome.ts';
-import type { OutgoingRequest } from '../../proto/remote-write-out.ts';
+import type { OutgoingRequest } from '../../proto/remote-write/encoder-1.ts';
+import type { WriteProtocol } from '../../proto/remote-write/write-encoder.ts';
 import type { SampleColumns } from '../../proto/sample-columns.ts';
-import type { WriteProtocol } from '../../proto/write-encoder.ts';
 import { seededRandom } from '../tools/seeded-random.ts';
 
 /** A clock on which every wait is over at once; it remembers them. */

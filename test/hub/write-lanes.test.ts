@@ -3,7 +3,7 @@ import type { Random } from '../../base/random.ts';
 import { Destination } from '../../hub/write/destination.ts';
 import { type Deliver, type DeliveryResult, Lanes } from '../../hub/write/lanes.ts';
 import type { DestinationKind } from '../../proto/outcome.ts';
-import type { OutgoingRequest } from '../../proto/remote-write-out.ts';
+import type { OutgoingRequest } from '../../proto/remote-write/encoder-1.ts';
 import { emptySettlement, settledCount } from '../../proto/settlement.ts';
 import {
   type CheckingDestination,

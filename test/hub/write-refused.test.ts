@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Destination } from '../../hub/write/destination.ts';
 import type { Post } from '../../hub/write/post.ts';
-import type { OutgoingRequest } from '../../proto/remote-write-out.ts';
+import type { OutgoingRequest } from '../../proto/remote-write/encoder-1.ts';
 import type { Refuse } from '../tools/checked-samples.ts';
 import {
   type CheckingDestinationOptions,

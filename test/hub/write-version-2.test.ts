@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readBody } from '../../base/http-body.ts';
 import { Destination } from '../../hub/write/destination.ts';
 import type { DestinationKind } from '../../proto/outcome.ts';
-import type { OutgoingRequest } from '../../proto/remote-write-out.ts';
+import type { OutgoingRequest } from '../../proto/remote-write/encoder-1.ts';
 import { emptySettlement, type RefusalReason, type Settlement } from '../../proto/settlement.ts';
 import { exemplarBytes, histogramBytes } from '../proto/objects/columns-fixture.ts';
 import { decodeWhole1, decodeWhole2, type WholeSeries } from '../tools/whole-remote-write.ts';

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import snappy from 'snappyjs';
 import { describe, expect, it } from 'vitest';
-import { WriteRequest2Encoder } from '../../proto/remote-write-2-out.ts';
-import { WriteRequestEncoder } from '../../proto/remote-write-out.ts';
-import type { WriteEncoder } from '../../proto/write-encoder.ts';
+import { WriteRequestEncoder } from '../../proto/remote-write/encoder-1.ts';
+import { WriteRequest2Encoder } from '../../proto/remote-write/encoder-2.ts';
+import type { WriteEncoder } from '../../proto/remote-write/write-encoder.ts';
 import { labelBytes } from '../hub/series-fixture.ts';
 import { decodeWhole1, decodeWhole2, type WholeSeries } from '../tools/whole-remote-write.ts';
 import { exemplarBytes, histogramBytes } from './objects/columns-fixture.ts';

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { nodeMix15s, readCapture } from '../../bench/capture.ts';
 import { DecodeError } from '../../proto/bytes.ts';
 import { forEachLabel } from '../../proto/label-set.ts';
-import { type WriteRequestSink, WriteRequestWalker } from '../../proto/remote-write-in.ts';
+import { type WriteRequestSink, WriteRequestWalker } from '../../proto/remote-write/walker-1.ts';
 import {
   exactWriteRequestType,
   field,

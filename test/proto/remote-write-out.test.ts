@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import protobuf from 'protobufjs';
 import snappy from 'snappyjs';
 import { describe, expect, it } from 'vitest';
-import { WriteRequestEncoder } from '../../proto/remote-write-out.ts';
+import { WriteRequestEncoder } from '../../proto/remote-write/encoder-1.ts';
 import { labelBytes } from '../hub/series-fixture.ts';
 
 const STALE = 0x7ff0_0000_0000_0002n;

@@ -53,9 +53,9 @@ export function metadata2(type: number, help: number, unit: number): number[] {
   return field(5, [0x08, ...varint(type), 0x18, ...varint(help), 0x20, ...varint(unit)]);
 }
 
-/** remote-write-2.proto; as exactWriteRequestType does it, doubles are fixed64 and texts bytes. */
+/** version-2.proto; as exactWriteRequestType does it, doubles are fixed64 and texts bytes. */
 export function exactRequest2Type(): protobuf.Type {
-  const file = new URL('../../proto/remote-write-2.proto', import.meta.url);
+  const file = new URL('../../proto/remote-write/version-2.proto', import.meta.url);
   const text = readFileSync(file, 'utf8').replaceAll('double ', 'fixed64 ');
   return protobuf
     .parse(text.replaceAll('string ', 'bytes '))

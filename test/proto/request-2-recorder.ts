@@ -2,7 +2,7 @@ import { forEachLabel } from '../../proto/label-set.ts';
 import { decodeMetadata } from '../../proto/metric-metadata.ts';
 import { readExemplar } from '../../proto/objects/exemplar.ts';
 import { fieldsByNumber } from '../../proto/objects/fields.ts';
-import { type PartialWriteSink, PartialWriteWalker } from '../../proto/remote-write-2-in.ts';
+import { type PartialWriteSink, PartialWriteWalker } from '../../proto/remote-write/walker-2.ts';
 
 export const walker = new PartialWriteWalker();
 

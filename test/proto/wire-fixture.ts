@@ -46,11 +46,11 @@ export function writeRequest(...series: Iterable<number>[]): Uint8Array {
 }
 
 /**
- * remote-write.proto with two changes that keep everything exact: a double is read as fixed64,
+ * version-1.proto with two changes that keep everything exact: a double is read as fixed64,
  * which is the same eight bytes on the wire, and texts are read as bytes.
  */
 export function exactWriteRequestType(): protobuf.Type {
-  const file = new URL('../../proto/remote-write.proto', import.meta.url);
+  const file = new URL('../../proto/remote-write/version-1.proto', import.meta.url);
   const text = readFileSync(file, 'utf8').replaceAll('double ', 'fixed64 ');
   return protobuf
     .parse(text.replaceAll('string ', 'bytes '))

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { DecodeError } from '../../proto/bytes.ts';
-import { WriteRequestEncoder } from '../../proto/remote-write-out.ts';
-import { WrittenSamples } from '../../proto/written-samples.ts';
+import { WriteRequestEncoder } from '../../proto/remote-write/encoder-1.ts';
+import { WrittenSamples } from '../../proto/remote-write/written-samples.ts';
 import { bodyOf, NEGATIVE_ZERO, type Row, STALE } from '../hub/refused-fixture.ts';
 import { labelBytes } from '../hub/series-fixture.ts';
 import { decodeExactly } from '../tools/exact-remote-write.ts';

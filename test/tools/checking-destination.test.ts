@@ -1,6 +1,6 @@
 import { compress } from 'snappyjs';
 import { afterEach, describe, expect, it } from 'vitest';
-import { WriteRequestEncoder } from '../../proto/remote-write-out.ts';
+import { WriteRequestEncoder } from '../../proto/remote-write/encoder-1.ts';
 import { labelBytes } from '../hub/series-fixture.ts';
 import {
   type CheckingDestination,

@@ -3,7 +3,7 @@ import { nodeMix15s, readCapture } from '../../../bench/capture.ts';
 import { encodeMetadataEntry, encodeSeriesEntry } from '../../../proto/dictionary-entry.ts';
 import { canonicalLabelSet } from '../../../proto/label-set.ts';
 import { canonicalMetadata } from '../../../proto/metric-metadata.ts';
-import { WriteRequestWalker } from '../../../proto/remote-write-in.ts';
+import { WriteRequestWalker } from '../../../proto/remote-write/walker-1.ts';
 import { decodeSnappy, snappyDeclaredBytes } from '../../../proto/snappy.ts';
 import { field, labels } from '../wire-fixture.ts';
 

@@ -1,7 +1,7 @@
 import { compress } from 'snappyjs';
-import { ByteWriter } from './bytes.ts';
-import { FieldCursor } from './field-cursor.ts';
-import { HISTOGRAM_START_TIMESTAMP, HISTOGRAM_TIMESTAMP } from './objects/histogram.ts';
+import { ByteWriter } from '../bytes.ts';
+import { FieldCursor } from '../field-cursor.ts';
+import { HISTOGRAM_START_TIMESTAMP, HISTOGRAM_TIMESTAMP } from '../objects/histogram.ts';
 import { SeriesWriter } from './series-writer.ts';
 import { SymbolTable } from './symbol-table.ts';
 import type { WriteEncoder } from './write-encoder.ts';

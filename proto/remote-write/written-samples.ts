@@ -1,10 +1,10 @@
-import { assert } from '../base/assert.ts';
-import { formatLabelSet } from './label-set.ts';
-import { readExemplar } from './objects/exemplar.ts';
-import { readHistogram } from './objects/histogram.ts';
-import { type WriteRequestSink, WriteRequestWalker } from './remote-write-in.ts';
-import { ObjectCursor, SampleColumns } from './sample-columns.ts';
-import { decodeSnappy, snappyDeclaredBytes } from './snappy.ts';
+import { assert } from '../../base/assert.ts';
+import { formatLabelSet } from '../label-set.ts';
+import { readExemplar } from '../objects/exemplar.ts';
+import { readHistogram } from '../objects/histogram.ts';
+import { ObjectCursor, SampleColumns } from '../sample-columns.ts';
+import { decodeSnappy, snappyDeclaredBytes } from '../snappy.ts';
+import { type WriteRequestSink, WriteRequestWalker } from './walker-1.ts';
 import type { WriteEncoder } from './write-encoder.ts';
 import { encodeRows } from './written-rows.ts';
 

@@ -1,7 +1,7 @@
-import { ByteWriter, DecodeError } from './bytes.ts';
-import { FIXED64, FieldCursor, LEN, VARINT } from './field-cursor.ts';
+import { ByteWriter, DecodeError } from '../bytes.ts';
+import { FIXED64, FieldCursor, LEN, VARINT } from '../field-cursor.ts';
 
-// Walks a remote write 1.0 request without building an object per message. remote-write.proto says:
+// Walks a remote write 1.0 request without building an object per message. version-1.proto says:
 //
 //   message WriteRequest {
 //     repeated TimeSeries timeseries = 1;

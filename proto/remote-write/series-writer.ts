@@ -1,4 +1,4 @@
-import { assert } from '../base/assert.ts';
+import { assert } from '../../base/assert.ts';
 
 const SAMPLE_TAG = 0x12;
 const VALUE_TAG = 0x09;

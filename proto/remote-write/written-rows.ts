@@ -1,6 +1,6 @@
-import { assert } from '../base/assert.ts';
-import { wholeObject } from './objects/histogram.ts';
-import { ObjectCursor, type RowObject, type SampleColumns } from './sample-columns.ts';
+import { assert } from '../../base/assert.ts';
+import { wholeObject } from '../objects/histogram.ts';
+import { ObjectCursor, type RowObject, type SampleColumns } from '../sample-columns.ts';
 import type { WriteEncoder } from './write-encoder.ts';
 
 /** Field `count_float` of a Histogram, the first one of a canonical histogram of floats. */

@@ -1,6 +1,6 @@
-import { type ByteWriter, DecodeError } from './bytes.ts';
-import { type FieldCursor, LEN, VARINT } from './field-cursor.ts';
-import { LABEL_SET_BYTES_MAX } from './label-set.ts';
+import { type ByteWriter, DecodeError } from '../bytes.ts';
+import { type FieldCursor, LEN, VARINT } from '../field-cursor.ts';
+import { LABEL_SET_BYTES_MAX } from '../label-set.ts';
 
 const LABEL_TAG = 0x0a;
 const NAME_TAG = 0x0a;

@@ -2,7 +2,8 @@
 export type WriteProtocol = 'v1' | 'v2';
 
 /**
- * Writes the bodies of write requests, of either version, from label bytes that are encoded already.
+ * Writes the bodies of write requests, of either version, from label bytes that are encoded
+ * already.
  *
  * Samples keep the order in which they are added: those of one series that follow one another
  * share a TimeSeries, a series that comes again gets another one. They are not gathered by series
@@ -15,7 +16,7 @@ export interface WriteEncoder {
    * exemplars first, and drops them silently where the histogram was to begin the series.
    */
   readonly joinsExemplarsToHistograms: boolean;
-  /** Begins a TimeSeries with the `labels` fields of version 1.0 in bytes [from, to) of `source`. */
+  /** Begins a TimeSeries with the `labels` fields of 1.0 in bytes [from, to) of `source`. */
   series(source: Uint8Array, from: number, to: number): void;
   /**
    * Adds a sample to the open TimeSeries.

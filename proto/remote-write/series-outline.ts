@@ -1,6 +1,6 @@
-import { type FieldCursor, LEN, VARINT } from './field-cursor.ts';
-import { skipUnknown } from './remote-write-in.ts';
+import { type FieldCursor, LEN, VARINT } from '../field-cursor.ts';
 import { References } from './request-symbols.ts';
+import { skipUnknown } from './walker-1.ts';
 
 // A TimeSeries of remote write 2.0:
 //

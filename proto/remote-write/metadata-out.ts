@@ -1,6 +1,6 @@
 import { compress } from 'snappyjs';
-import { ByteWriter } from './bytes.ts';
-import { writeBytesField } from './field-writer.ts';
+import { ByteWriter } from '../bytes.ts';
+import { writeBytesField } from '../field-writer.ts';
 
 /** message WriteRequest { repeated MetricMetadata metadata = 3; } */
 const METADATA_TAG = 0x1a;

@@ -1,5 +1,5 @@
 import { compress } from 'snappyjs';
-import { HISTOGRAM_START_TIMESTAMP, HISTOGRAM_TIMESTAMP } from './objects/histogram.ts';
+import { HISTOGRAM_START_TIMESTAMP, HISTOGRAM_TIMESTAMP } from '../objects/histogram.ts';
 import { SeriesWriter } from './series-writer.ts';
 import type { WriteEncoder } from './write-encoder.ts';
 
@@ -27,7 +27,7 @@ const HISTOGRAM_TAG = 0x22;
 const EXEMPLAR_TIMESTAMP = 3;
 
 /**
- * Writes remote-write 1.0 bodies (proto/remote-write.proto):
+ * Writes remote-write 1.0 bodies (proto/remote-write/version-1.proto):
  *
  *     message WriteRequest { repeated TimeSeries timeseries = 1; }
  *     message TimeSeries {

@@ -1,7 +1,6 @@
-import { ByteWriter, DecodeError } from './bytes.ts';
-import { FIXED64, FieldCursor, LEN, VARINT } from './field-cursor.ts';
-import { formatLabelSet } from './label-set.ts';
-import { skipUnknown, type WriteRequestSink, walkSample } from './remote-write-in.ts';
+import { ByteWriter, DecodeError } from '../bytes.ts';
+import { FIXED64, FieldCursor, LEN, VARINT } from '../field-cursor.ts';
+import { formatLabelSet } from '../label-set.ts';
 import { References, RequestSymbols } from './request-symbols.ts';
 import {
   EXEMPLARS_TAG,
@@ -10,9 +9,9 @@ import {
   SAMPLES_TAG,
   SeriesOutline,
 } from './series-outline.ts';
+import { skipUnknown, type WriteRequestSink, walkSample } from './walker-1.ts';
 
-// Walks a remote write 2.0 request without building an object per message. remote-write-2.proto
-// says:
+// Walks a remote write 2.0 request without building an object per message. version-2.proto says:
 //
 //   message Request {
 //     repeated string symbols = 4;

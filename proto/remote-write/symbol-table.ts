@@ -1,4 +1,4 @@
-import { ByteWriter } from './bytes.ts';
+import { ByteWriter } from '../bytes.ts';
 
 /** Field `symbols` of io.prometheus.write.v2.Request. */
 const SYMBOLS_TAG = 0x22;
