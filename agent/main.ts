@@ -43,20 +43,8 @@ export async function runAgent(
   for (const warning of agentWarnings(config)) log.warn(warning);
   const metrics: AgentMetrics = new AgentMetrics(() => buffer.stats());
   const rules = new SeriesRules(config, (rule) => metrics.filteredSeries(rule));
-  const series = new SeriesTable({
-    seriesMax: config.buffer.seriesMax,
-    gate: rules.gate,
-    limits: config.limits.series,
-    onShared: reportShared(log),
-  });
-  const buffer = await BufferWorker.start(config, {
-    onEntry: (entry, id) => series.restore(entry, id),
-    onReset: () => series.reset(),
-    onFailure: (error) => {
-      log.fatal({ err: error }, 'the buffer’s worker has ended: the agent must be restarted');
-      process.exit(1);
-    },
-  });
+  const series = createSeries(config, rules, log);
+  const buffer = await startBuffer(config, series, log);
   let servers: HttpServer[] = [];
   const live = new LiveConfig(config, {
     load,
@@ -87,19 +75,9 @@ export async function runAgent(
     stats: () => buffer.stats(),
     isReady: () => buffer.unavailable === undefined,
   });
-  const isPrivate = isLoopback(config.listen.host);
+  const intake = ['/api/v1/write', '/api/v1/push'].map((path) => ({ method: '*', path, handle }));
   const admin = [...adminRoutes(status), reloadRoute(async () => live.reload())];
-  servers = await serve(
-    config,
-    [
-      { method: '*', path: '/api/v1/write', handle },
-      { method: '*', path: '/api/v1/push', handle },
-      ...probeRoutes(status),
-      ...(isPrivate ? admin : []),
-    ],
-    [...probeRoutes(status), ...admin],
-    log,
-  );
+  servers = await serve(config, { intake, probes: probeRoutes(status), admin }, log);
   const ending = new AbortController();
   const epochs = changeEpochs({ series, buffer, clock: systemClock, log }, ending.signal);
   log.info({ listen: servers[0]!.url, hubs: config.hub.urls }, 'the agent is ready');
@@ -138,10 +116,30 @@ function reportShared(log: Log): (shared: SharedSeries) => void {
   };
 }
 
+function createSeries({ buffer, limits }: AgentConfig, rules: SeriesRules, log: Log): SeriesTable {
+  return new SeriesTable({
+    seriesMax: buffer.seriesMax,
+    gate: rules.gate,
+    limits: limits.series,
+    onShared: reportShared(log),
+  });
+}
+
+function startBuffer(config: AgentConfig, series: SeriesTable, log: Log): Promise<BufferWorker> {
+  return BufferWorker.start(config, {
+    onEntry: (entry, id) => series.restore(entry, id),
+    onReset: () => series.reset(),
+    onFailure: (error) => {
+      log.fatal({ err: error }, 'the buffer’s worker has ended: the agent must be restarted');
+      process.exit(1);
+    },
+  });
+}
+
+/** While `listen` is loopback, every route is served there. */
 async function serve(
   { listen, adminListen, ingest }: AgentConfig,
-  routes: Route[],
-  adminOnly: Route[],
+  { intake, probes, admin }: Record<'intake' | 'probes' | 'admin', Route[]>,
   log: Log,
 ): Promise<HttpServer[]> {
   const limits = {
@@ -151,9 +149,11 @@ async function serve(
     connectionAgeMaxMs: ingest.connectionAgeMaxMs,
     connectionsMax: CONNECTIONS_MAX,
   };
-  const servers = [await startHttpServer({ ...limits, listen, routes })];
+  const open = [...intake, ...probes, ...(isLoopback(listen.host) ? admin : [])];
+  const servers = [await startHttpServer({ ...limits, listen, routes: open })];
   if (adminListen !== undefined) {
-    servers.push(await startHttpServer({ ...limits, listen: adminListen, routes: adminOnly }));
+    const routes = [...probes, ...admin];
+    servers.push(await startHttpServer({ ...limits, listen: adminListen, routes }));
   }
   return servers;
 }
