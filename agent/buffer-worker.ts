@@ -35,6 +35,8 @@ export interface BufferWorkerEvents {
 
 /** The main thread's end of agent/worker.ts. */
 export class BufferWorker {
+  /** How far the hub's clock is ahead of ours, in ms; 0: not by a second, or nobody knows. */
+  hubAheadMs = 0;
   readonly #worker: Worker;
   readonly #events: BufferWorkerEvents;
   readonly #appends = new Map<number, (outcome: AppendOutcome) => void>();
@@ -152,6 +154,9 @@ export class BufferWorker {
         break;
       case 'appended':
         this.#resolve(this.#appends, message.id, outcomeOf(message.unavailable));
+        break;
+      case 'hub clock':
+        this.hubAheadMs = message.aheadMs;
         break;
       default:
         unreachable(message);

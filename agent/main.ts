@@ -65,7 +65,8 @@ export async function runAgent(
       return live.current.ingest.senders;
     },
     get limits() {
-      return { ...live.current.ingest, aheadMaxMs: live.current.limits.aheadMaxMs };
+      const { ingest, limits } = live.current;
+      return { ...ingest, aheadMaxMs: aheadMax(limits.aheadMaxMs, buffer.hubAheadMs) };
     },
     metrics: countedBy(metrics, rules),
     log,
@@ -94,6 +95,11 @@ export async function runAgent(
       log.info('the agent has stopped');
     },
   };
+}
+
+/** What our clock is behind is no fault of the samples: the sender would drop all of them. */
+function aheadMax(limitMs: number, hubAheadMs: number): number {
+  return limitMs === 0 ? 0 : limitMs + Math.max(0, hubAheadMs);
 }
 
 /** Rules have numbers in ingest and names everywhere else. */

@@ -33,6 +33,8 @@ export type FromWorker =
   | { kind: 'entries'; firstId: number; entries: Uint8Array[] }
   | { kind: 'ready'; run: string }
   | { kind: 'appended'; id: number; unavailable?: string }
+  /** How far the hub's clock is ahead of the agent's, in ms: said when it has changed. */
+  | { kind: 'hub clock'; aheadMs: number }
   | { kind: 'stats'; id: number; stats: WorkerStats }
   /** The worker cannot go on; the message says what to do. */
   | { kind: 'failed'; message: string };

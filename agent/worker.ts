@@ -11,6 +11,7 @@ import { lockDataDir } from './buffer/data-dir-lock.ts';
 import { GroupCommit } from './buffer/group-commit.ts';
 import { emptyLosses, type Losses } from './buffer/losses.ts';
 import type { AgentConfig } from './config.ts';
+import { houseKeeping } from './house-keeping.ts';
 import { Outbound } from './outbound.ts';
 import { PACKING } from './packing.ts';
 import { HubClient } from './ship/hub-client.ts';
@@ -28,7 +29,6 @@ import type { FromWorker, ToWorker, WorkerStart, WorkerStats } from './worker-me
  * of the agent, with what could be salvaged, and the counters go on.
  */
 
-const HOUSEKEEPING_MS = 1000;
 const ENTRIES_PER_MESSAGE = 10_000;
 /** A tenant has one live batch in flight, and up to eight packs; more than this take turns. */
 const CONNECTIONS_MAX = 8;
@@ -177,7 +177,12 @@ async function runLife(
   say({ kind: 'ready', run: buffer.run.toString(16) });
   const ending = new AbortController();
   const signal = AbortSignal.any([ending.signal, running.ending.signal]);
-  const loops = [outbound.run(signal), housekeep(buffer, running.pacer, signal)];
+  const { pacer } = running;
+  const onHubClock = (aheadMs: number): void => say({ kind: 'hub clock', aheadMs });
+  const loops = [
+    outbound.run(signal),
+    houseKeeping({ buffer, shipper, pacer, clock, onHubClock }, signal),
+  ];
   try {
     await Promise.all(loops);
     buffer.housekeep();
@@ -211,14 +216,6 @@ function handOverDictionary(buffer: Buffer): void {
     entries = [];
   }
   if (entries.length > 0) say({ kind: 'entries', firstId, entries });
-}
-
-async function housekeep(buffer: Buffer, pacer: LinkPacer, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    buffer.housekeep();
-    pacer.housekeep();
-    await clock.sleep(HOUSEKEEPING_MS, signal);
-  }
 }
 
 function listen(running: Running): void {

@@ -74,6 +74,11 @@ export class Shipper {
       : this.#tools.session.windows.of(tenant);
   }
 
+  /** How far the hub's clock is ahead of ours, in ms; 0 before it has said anything. */
+  get hubAheadMs(): number {
+    return this.#tools.session.windows.hubAheadMs;
+  }
+
   /** Samples were appended or packed. */
   wake(): void {
     for (const { live, packs } of this.#loops.values()) {

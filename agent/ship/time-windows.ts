@@ -27,6 +27,13 @@ export class TimeWindows {
     };
   }
 
+  /** How far the hub's clock is ahead of ours, in ms; 0 before its first word. */
+  get hubAheadMs(): number {
+    if (this.#hub === undefined) return 0;
+    const elapsedMs = this.#clock.elapsedMs() - this.#hub.atMs;
+    return this.#hub.clockMs + elapsedMs - this.#clock.now();
+  }
+
   /** The answer to a batch of a tenant. */
   hear(tenant: string, { hubClockMs, oldestAcceptedMs }: Answer): void {
     this.#hearClock(hubClockMs);
