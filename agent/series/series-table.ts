@@ -56,6 +56,8 @@ export class SeriesTable implements SeriesLookup {
   #gate: SeriesGate | undefined;
   #entries = new ByteStrings();
   #incoming: IncomingSets;
+  /** Of incoming sets that are refused. */
+  readonly #refusals = new Map<number, Refusal>();
   readonly #owners = new Owners();
   readonly #counts: SeriesCounts;
   /** Per id, the hour in which it was met last, counted from the Unix epoch. */
@@ -115,6 +117,7 @@ export class SeriesTable implements SeriesLookup {
   reset(): void {
     this.#entries = new ByteStrings();
     this.#incoming = new IncomingSets(this.#entries, this.#entriesMax);
+    this.#refusals.clear();
     this.#owners.clear();
     this.#counts.clear();
     this.#seenHours = new Uint32Array(256);
@@ -154,6 +157,7 @@ export class SeriesTable implements SeriesLookup {
       if (set < 0) return set;
     }
     const id = this.#incoming.verdict(set);
+    if (id === REFUSED) this.#refusal = this.#refusals.get(this.#incoming.origin(set))!;
     if (id < 0) return id;
     this.#seenHours[id] = this.#hour;
     const origin = this.#incoming.origin(set);
@@ -205,16 +209,24 @@ export class SeriesTable implements SeriesLookup {
     const verdict = this.#gate?.(labels) ?? { kind: 'kept', labels };
     switch (verdict.kind) {
       case 'refused':
-        return this.#refuse(verdict.refusal);
+        return this.#remember(space, labels, verdict.refusal);
       case 'dropped':
         return this.#incoming.add(space, labels, DROPPED - verdict.rule);
       case 'kept': {
         const id = this.#seriesOf(tenant, verdict.labels);
+        if (id === REFUSED) return this.#remember(space, labels, this.#refusal);
         if (id < 0) return id;
         const isSame = this.#entries.matches(id, space, bytes, from, to);
         return isSame ? this.#incoming.borrow(id, id) : this.#incoming.add(space, labels, id);
       }
     }
+  }
+
+  /** A refusal by the configuration holds as long as that does, and costs a filter each time. */
+  #remember(space: number, labels: Uint8Array, refusal: Refusal): number {
+    const set = this.#incoming.add(space, labels, REFUSED);
+    this.#refusals.set(set, refusal);
+    return set;
   }
 
   #refuse(refusal: Refusal): typeof REFUSED {
@@ -255,6 +267,7 @@ export class SeriesTable implements SeriesLookup {
 
   #forgetIncoming(): void {
     this.#incoming.clear();
+    this.#refusals.clear();
     this.#owners.clear();
   }
 

@@ -6,7 +6,7 @@ import { SeriesTable, type SharedSeries } from '../../agent/series/series-table.
 import { SeriesRules } from '../../agent/series-rules.ts';
 import { decodeEntry } from '../../proto/dictionary-entry.ts';
 import { formatLabelSet } from '../../proto/label-set.ts';
-import { DROPPED, REFUSED } from '../../proto/series-lookup.ts';
+import { DROPPED, REFUSED, type SeriesGate } from '../../proto/series-lookup.ts';
 import { labels } from '../proto/wire-fixture.ts';
 
 const NO_FILTER: FilterConfig = {
@@ -170,6 +170,34 @@ describe('limits', () => {
       ['c', '1'],
     ] as const;
     expect(resolve(metric('a:b'), ...three, ['d', ''])).toBe(0);
+  });
+
+  it('are asked once for a series that they refuse, and say the same each time', () => {
+    const config = { filter: NO_FILTER, limits: LIMITS };
+    const rules = new SeriesRules(config, () => {});
+    let asked = 0;
+    const gate: SeriesGate = (one) => {
+      asked++;
+      return rules.gate(one);
+    };
+    const table = new SeriesTable({ seriesMax: 10, gate });
+    const forms = [
+      labels(metric('up'), ['a', '1234567']),
+      labels(['a', '1234567'], metric('up')),
+      labels(metric('a.b')),
+    ];
+    for (const form of [...forms, ...forms, ...forms]) {
+      table.resolve(table.tenant('t'), labels(metric('up')), 0, labels(metric('up')).length);
+      expect(table.resolve(table.tenant('t'), form, 0, form.length)).toBe(REFUSED);
+      expect(table.lastRefusal.reason).toBe(
+        form === forms[2] ? 'name_scheme' : 'label_value_too_long',
+      );
+    }
+    expect(asked).toBe(3);
+    const without = { ...LIMITS, labels: { ...LIMITS.labels, labelValueBytesMax: 0 } };
+    rules.change({ ...config, limits: without });
+    table.changeGate(gate, LIMITS.series);
+    expect(table.resolve(table.tenant('t'), forms[1]!, 0, forms[1]!.length)).toBe(1);
   });
 
   it('judge what the filters have made of a series', () => {
