@@ -41,6 +41,7 @@ export interface AgentConfig {
     token: string;
     caPem?: string | undefined;
     requestTimeoutMs: number;
+    connectTimeoutMs: number;
   };
   batch: { maxDelayMs: number; samplesMax: number };
   order: 'oldest_first' | 'live_first';
@@ -87,8 +88,9 @@ function agentId({ hostName, inKubernetes }: AgentHost) {
 
 const hubSection = (folder: string) =>
   section({
-    urls: list(httpUrl(), { min: 1 }).describe(
-      'Where the hub listens. Several are tried in turn when one does not answer.',
+    urls: list(httpUrl({ query: false }), { min: 1 }).describe(
+      'Where the hub listens, with a path if a proxy has it under one. Several are tried in turn ' +
+        'when one does not answer.',
     ),
     token_file: tokenFile(folder)
       .optional()
@@ -102,8 +104,14 @@ const hubSection = (folder: string) =>
     request_timeout: duration({ min: 1000, max: 600_000 })
       .prefault('60s')
       .describe(
-        'How long the hub may take for one exchange, the answer of the destination included. ' +
-          'With limits in `link` it counts from the last part of the body that was let go.',
+        'How long a request may last without a byte that moves: the upload of a batch may take any ' +
+          'time as long as it goes on, its answer so long after that.',
+      ),
+    connect_timeout: duration({ min: 100, max: 60_000 })
+      .prefault('5s')
+      .describe(
+        'How long each address of the hub may take to accept a connection. Once round trips of ' +
+          'the link are known they decide, so that attempts while it is down are frequent.',
       ),
   });
 
@@ -236,6 +244,7 @@ function toConfig(file: AgentFile): AgentConfig {
       token: hub.token_file ?? '',
       caPem: hub.ca_file,
       requestTimeoutMs: hub.request_timeout,
+      connectTimeoutMs: hub.connect_timeout,
     },
     batch: { maxDelayMs: batch.max_delay, samplesMax: batch.max_samples },
     order: file.order,

@@ -30,8 +30,8 @@ import type { FromWorker, ToWorker, WorkerStart, WorkerStats } from './worker-me
  */
 
 const ENTRIES_PER_MESSAGE = 10_000;
-/** A tenant has one live batch in flight, and up to eight packs; more than this take turns. */
-const CONNECTIONS_MAX = 8;
+/** A tenant has one live batch in flight, and up to eight packs: stuck ones hold up no others. */
+const CONNECTIONS_MAX = 256;
 /** Between attempts to set a buffer aside, and between short lives: every one leaves a copy. */
 const RECOVERY = { minMs: 1000, maxMs: 60_000 };
 const LONG_LIFE_MS = 600_000;
@@ -86,7 +86,7 @@ function start(config: AgentConfig, log: Log): void {
         agentId: config.agentId,
         connectionsMax: CONNECTIONS_MAX,
       },
-      { clock, linkBytes, pacer },
+      { clock, linkBytes, pacer, log },
     ),
     pacer,
     ship: emptyShipStats(),

@@ -126,14 +126,15 @@ export function choice<const T extends readonly string[]>(values: T) {
 export const flag = () => z.boolean({ error: 'true or false' }).meta({ type: 'true or false' });
 
 /** An http or https URL without credentials: those belong in files. */
-export const httpUrl = () =>
+export const httpUrl = ({ query }: { query: boolean } = { query: true }) =>
   setting(
     { type: 'URL' },
-    'an http:// or https:// URL without user name, password or fragment',
+    `an http:// or https:// URL without user name, password${query ? '' : ', query'} or fragment`,
     (text) => {
       if (!/^https?:\/\//.test(text) || !URL.canParse(text)) return undefined;
-      const { username, password, hash } = new URL(text);
-      return username + password + hash === '' ? text : undefined;
+      const { username, password, hash, search } = new URL(text);
+      const unwanted = username + password + hash + (query ? '' : search);
+      return unwanted === '' ? text : undefined;
     },
   );
 

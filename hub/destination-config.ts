@@ -21,6 +21,7 @@ export interface DestinationConfig {
   authorization?: string | undefined;
   samplesPerRequestMax: number;
   timeoutMs: number;
+  connectTimeoutMs: number;
   /** Of each agent and tenant: requests in flight at most. */
   lanes: number;
   /** Of the whole hub: requests in flight at most. */
@@ -73,7 +74,10 @@ export function destinationSection(folder: string) {
       .describe('Samples in one request; beyond its burst size Cortex refuses a request for ever.'),
     timeout: duration({ min: 100, max: 600_000 })
       .prefault('30s')
-      .describe('How long the destination may take for one request.'),
+      .describe('How long the destination may take for one request, once a connection stands.'),
+    connect_timeout: duration({ min: 100, max: 60_000 })
+      .prefault('5s')
+      .describe('How long each address of the destination may take to accept a connection.'),
     lanes: count({ min: 1, max: 64 })
       .prefault(4)
       .describe('Requests in flight for each agent and tenant; a series stays on its lane.'),
@@ -128,6 +132,7 @@ export function toDestination(destination: DestinationSection): DestinationConfi
     authorization: authorization(destination),
     samplesPerRequestMax: destination.max_samples_per_request,
     timeoutMs: destination.timeout,
+    connectTimeoutMs: destination.connect_timeout,
     lanes: destination.lanes,
     inFlightMax: destination.max_in_flight,
     haClusterLabel: destination.ha_cluster_label,

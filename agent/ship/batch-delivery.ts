@@ -15,6 +15,9 @@ export type Delivered =
   | { kind: 'misfit'; reply: HubReply }
   | { kind: 'given up' };
 
+/** What became of a batch: the hub's reply to it or to a question, or what the latter means. */
+type Found = HubReply | 'not there' | 'being written';
+
 export interface BatchDeliveryDeps {
   tenant: string;
   traffic: Traffic;
@@ -32,13 +35,13 @@ export class BatchDelivery {
   }
 
   async deliver(batch: EncodedBatch, signal: AbortSignal): Promise<Delivered> {
-    const { tools, replies, traffic } = this.#deps;
+    const { replies } = this.#deps;
     let isToBeAsked = false;
     let mayBeThere = false;
     while (!signal.aborted) {
-      const reply: HubReply | 'not there' | 'being written' = isToBeAsked
+      const reply = isToBeAsked
         ? await this.#askFor(batch, signal)
-        : await tools.link.postBatch(batch.frame, signal, traffic);
+        : await this.#post(batch, signal);
       mayBeThere = reply !== 'not there' && (mayBeThere || !isTurnedAway(reply));
       isToBeAsked = this.#isToBeAsked(batch, reply, mayBeThere);
       if (reply === 'not there') continue;
@@ -60,20 +63,31 @@ export class BatchDelivery {
    * was turned away: the hub may wait for one before it that it has forgotten, and that will not
    * come again.
    */
-  #isToBeAsked(
-    batch: EncodedBatch,
-    reply: HubReply | 'not there' | 'being written',
-    mayBeThere: boolean,
-  ): boolean {
+  #isToBeAsked(batch: EncodedBatch, reply: Found, mayBeThere: boolean): boolean {
     if (reply === 'not there') return false;
     return this.#deps.traffic === 'backlog' || (mayBeThere && isWorthAsking(batch));
   }
 
+  /**
+   * Sends a batch. While nothing moves the hub is asked for it, over another connection: this one
+   * may be dead, or wait for minutes until it tries again. What was found is the reply then.
+   */
+  async #post(batch: EncodedBatch, signal: AbortSignal): Promise<Found> {
+    const { tools, traffic } = this.#deps;
+    let found: Found | undefined;
+    const reply = await tools.link.postBatch(batch.frame, signal, traffic, async () => {
+      const asked = await this.#askFor(batch, signal);
+      if (asked === 'being written') return 'wait';
+      if (asked !== 'not there' && isNoWord(asked)) return 'unheard';
+      found = asked;
+      return 'over';
+    });
+    const isOver = reply.kind === 'unreachable' && reply.isOver === true;
+    return isOver && found !== undefined ? found : reply;
+  }
+
   /** What became of a batch whose answer did not arrive. */
-  async #askFor(
-    batch: EncodedBatch,
-    signal: AbortSignal,
-  ): Promise<HubReply | 'not there' | 'being written'> {
+  async #askFor(batch: EncodedBatch, signal: AbortSignal): Promise<Found> {
     const { tools, tenant, find } = this.#deps;
     const reply = await tools.link.askPositions(signal);
     if (reply.kind !== 'state') return reply;
@@ -91,6 +105,11 @@ export class BatchDelivery {
  */
 function isWorthAsking({ sequence, frame }: EncodedBatch): boolean {
   return sequence === 0 || frame.length > LARGE_FRAME_BYTES;
+}
+
+/** Whether a question was not answered by the hub. */
+function isNoWord({ kind }: HubReply): boolean {
+  return kind !== 'state' && kind !== 'answer';
 }
 
 /** Whether the same bytes will never do. */
@@ -113,6 +132,6 @@ function withoutFalseAnswer(reply: HubReply): HubReply {
 }
 
 /** A hub that names a time to come back has not taken the batch; a gateway that timed out may. */
-function isTurnedAway(reply: HubReply | 'being written'): boolean {
+function isTurnedAway(reply: Exclude<Found, 'not there'>): boolean {
   return reply !== 'being written' && reply.kind === 'busy' && reply.retryAfterMs !== undefined;
 }

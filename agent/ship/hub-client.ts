@@ -1,14 +1,17 @@
-import type { Readable } from 'node:stream';
-import { type Dispatcher, Pool } from 'undici';
 import type { Clock } from '../../base/clock.ts';
+import { createConnector } from '../../base/connector.ts';
+import type { Log } from '../../base/log.ts';
 import { parseRetryAfter } from '../../base/retry-after.ts';
 import { type Answer, decodeAnswer, decodeHubState, type HubState } from '../../proto/answer.ts';
 import { DecodeError } from '../../proto/bytes.ts';
+import { Exchange, type Kind, type Request, type Suspicion } from './exchange.ts';
+import { HubConnections } from './hub-connections.ts';
+import { HubUrls } from './hub-urls.ts';
 import type { LinkBytes } from './link-bytes.ts';
+import { LinkGauge } from './link-gauge.ts';
 import type { LinkPacer } from './link-pacer.ts';
-import type { LinkPass } from './link-pass.ts';
 import type { Traffic } from './link-turns.ts';
-import { PeerLimit } from './peer-limit.ts';
+import { OverError } from './peer-limit.ts';
 
 /** What a hub, or whatever stands in front of it, made of a request. */
 export type HubReply =
@@ -21,8 +24,12 @@ export type HubReply =
   | { kind: 'unreadable'; message: string }
   /** Not now; the data stays here. */
   | { kind: 'busy'; retryAfterMs: number | undefined; message: string }
-  /** No answer came: the hub may or may not have received the request. */
-  | { kind: 'unreachable'; message: string }
+  /**
+   * No answer came: the hub may or may not have received the request. `isOver`: it was given up
+   * because of what was found elsewhere. `isSilent`: the link looks dead, and another attempt costs
+   * next to nothing.
+   */
+  | { kind: 'unreachable'; message: string; isOver?: boolean; isSilent?: boolean }
   /** The agent may not write into the tenant; into others it may. */
   | { kind: 'forbidden'; message: string }
   /** Repeating it will not help until somebody changes a configuration. */
@@ -30,10 +37,20 @@ export type HubReply =
 
 /** The link to the hub, an argument of the shipping loop so that faults can be injected. */
 export interface HubLink {
-  /** Waits for its turn where the link is limited; what is `live` goes before `backlog`. */
-  postBatch(frame: Uint8Array, signal: AbortSignal, traffic: Traffic): Promise<HubReply>;
+  /**
+   * Waits for its turn where the link is limited; `live` and `prompt` go before `backlog`. While
+   * nothing moves, `suspect` is asked from time to time whether that is the end of it.
+   */
+  postBatch(
+    frame: Uint8Array,
+    signal: AbortSignal,
+    kind: Kind,
+    suspect?: Suspicion,
+  ): Promise<HubReply>;
   /** Waits for nothing. */
   askPositions(signal: AbortSignal): Promise<HubReply>;
+  /** What a body may have so that it lasts about ten seconds on the link as it is now. */
+  bodyBytes(traffic: Traffic): number;
 }
 
 export interface HubClientOptions {
@@ -42,8 +59,11 @@ export interface HubClientOptions {
   agentId: string;
   token: string;
   caPem?: string | undefined;
+  /** For silence: nothing moves, and no answer comes. */
   requestTimeoutMs: number;
-  /** Of each traffic: one for each tenant that may have a batch in flight, and one for questions. */
+  /** For one address to accept a connection, while nothing is known of the link. */
+  connectTimeoutMs: number;
+  /** Of each traffic: a tenant has one live batch in flight, and several packs. */
   connectionsMax: number;
 }
 
@@ -51,58 +71,60 @@ export interface HubClientTools {
   clock: Clock;
   linkBytes: LinkBytes;
   pacer: LinkPacer;
+  log: Log;
 }
 
-/** What a request takes along, if anything. */
-interface Request {
-  method: 'GET' | 'POST';
+/** One of the URLs. */
+interface Hub {
+  /** Of the URL, without a slash at the end. */
   path: string;
-  traffic: Traffic;
-  frame?: Uint8Array;
-  /** Where the link is limited. */
-  pass?: LinkPass;
+  gauge: LinkGauge;
+  connections: Record<Kind, HubConnections>;
 }
 
-const ANSWER_BYTES_MAX = 16 * 2 ** 20;
-
+/** A question that is asked while another one is under way needs one more. */
+const PROMPT_CONNECTIONS_MAX = 16;
 /** The hub over HTTP. Credentials travel as Basic: the agent's id and its token in one header. */
 export class HubClient implements HubLink {
   readonly linkBytes: LinkBytes;
   readonly #options: HubClientOptions;
   readonly #tools: HubClientTools;
-  /** By URL. Apart, or a live batch would wait for one of the many packs to be written. */
-  readonly #pools: Record<Traffic, Pool>[];
+  readonly #urls: HubUrls;
+  /** By URL. */
+  readonly #hubs: Hub[];
   readonly #authorization: string;
-  #current = 0;
+  readonly #closing = new AbortController();
+  /** That is not written yet. */
+  #question: Promise<HubReply> | undefined;
 
   constructor(options: HubClientOptions, tools: HubClientTools) {
     this.#options = options;
     this.#tools = tools;
     this.linkBytes = tools.linkBytes;
+    this.#urls = new HubUrls(options.urls, tools.log);
     const credentials = Buffer.from(`${options.agentId}:${options.token}`).toString('base64');
     this.#authorization = `Basic ${credentials}`;
-    const tls = options.caPem === undefined ? {} : { ca: options.caPem };
-    const pool = (url: string): Pool =>
-      new Pool(url, {
-        connections: options.connectionsMax,
-        connect: tools.linkBytes.connector(tls),
-        // PeerLimit knows when the hub has something to do, these do not.
-        headersTimeout: 0,
-        bodyTimeout: 0,
-        maxResponseSize: ANSWER_BYTES_MAX,
-      });
-    this.#pools = options.urls.map((url) => ({ live: pool(url), backlog: pool(url) }));
+    this.#hubs = options.urls.map((url) => this.#hub(new URL(url)));
   }
 
   get url(): string {
-    return this.#options.urls[this.#current]!;
+    return this.#urls.current;
   }
 
-  async postBatch(frame: Uint8Array, signal: AbortSignal, traffic: Traffic): Promise<HubReply> {
-    const request = { method: 'POST', path: '/v1/batch', traffic, frame } as const;
+  bodyBytes(traffic: Traffic): number {
+    return this.#hubs[this.#urls.index]!.gauge.bodyBytes(traffic);
+  }
+
+  async postBatch(
+    frame: Uint8Array,
+    signal: AbortSignal,
+    kind: Kind,
+    suspect?: Suspicion,
+  ): Promise<HubReply> {
+    const request = { method: 'POST', path: '/v1/batch', kind, frame, suspect } as const;
     const { pacer } = this.#tools;
     if (!pacer.isLimited) return await this.#exchange(request, signal);
-    const pass = await pacer.begin(frame, traffic, signal);
+    const pass = await pacer.begin(frame, kind === 'prompt' ? 'live' : kind, signal);
     if (pass === undefined) return { kind: 'unreachable', message: 'given up before it began' };
     try {
       return await this.#exchange({ ...request, pass }, signal);
@@ -111,21 +133,69 @@ export class HubClient implements HubLink {
     }
   }
 
-  askPositions(signal: AbortSignal): Promise<HubReply> {
-    return this.#exchange({ method: 'GET', path: '/v1/positions', traffic: 'live' }, signal);
+  async askPositions(signal: AbortSignal): Promise<HubReply> {
+    const given = Promise.withResolvers<HubReply>();
+    const giveUp = (): void => given.resolve({ kind: 'unreachable', message: 'given up' });
+    if (signal.aborted) giveUp();
+    signal.addEventListener('abort', giveUp, { once: true });
+    this.#question ??= this.#ask();
+    const reply = await Promise.race([given.promise, this.#question]);
+    signal.removeEventListener('abort', giveUp);
+    return reply;
   }
 
   async close(): Promise<void> {
-    const pools = this.#pools.flatMap(({ live, backlog }) => [live, backlog]);
-    await Promise.all(pools.map((pool) => pool.destroy()));
+    this.#closing.abort();
+    const all = this.#hubs.flatMap(({ connections }) => Object.values(connections));
+    await Promise.all(all.map((connections) => connections.close()));
+  }
+
+  #hub({ origin, pathname }: URL): Hub {
+    const { caPem, connectTimeoutMs, connectionsMax } = this.#options;
+    const { linkBytes } = this;
+    const gauge = new LinkGauge(connectTimeoutMs);
+    const connector = createConnector({ caPem, attemptLimitMs: () => gauge.promptLimitMs() });
+    const common = { origin, connector, linkBytes, gauge, idle: [] };
+    const open = (max: number): HubConnections =>
+      new HubConnections({ ...common, connectionsMax: max });
+    return {
+      path: pathname.replace(/\/$/, ''),
+      gauge,
+      connections: {
+        live: open(connectionsMax),
+        backlog: open(connectionsMax),
+        prompt: open(PROMPT_CONNECTIONS_MAX),
+      },
+    };
+  }
+
+  /**
+   * Whoever asks before the question is written shares it: while the link is down all tenants ask
+   * again and again.
+   */
+  #ask(): Promise<HubReply> {
+    const onBegin = (): void => {
+      this.#question = undefined;
+    };
+    const question = { method: 'GET', path: '/v1/positions', kind: 'prompt', onBegin } as const;
+    return this.#exchange(question, this.#closing.signal).finally(onBegin);
   }
 
   async #exchange(request: Request, signal: AbortSignal): Promise<HubReply> {
-    const tried = this.#current;
-    const limit = new PeerLimit(this.#options.requestTimeoutMs);
+    const index = this.#urls.index;
+    const hub = this.#hubs[index]!;
+    const connections = hub.connections[request.kind];
+    const connection = await connections.take(signal);
+    if (connection === undefined) {
+      return { kind: 'unreachable', message: 'given up before it began' };
+    }
+    const exchange = new Exchange(request, hub.gauge, connection, this.#options.requestTimeoutMs);
     try {
-      const response = await this.#send(request, tried, limit, signal);
+      const headers = { authorization: this.#authorization };
+      const response = await exchange.send(hub.path, headers, signal);
       const bytes = new Uint8Array(await response.body.arrayBuffer());
+      exchange.answered();
+      this.#urls.reached();
       const retryAfter = response.headers['retry-after'];
       return readReply(response.statusCode, bytes, {
         question: request.method === 'GET',
@@ -135,34 +205,17 @@ export class HubClient implements HubLink {
         ),
       });
     } catch (error) {
-      // Only once for all requests that fail together: two steps could lead back to the dead hub.
-      // And not because the agent has given a request up itself.
-      const isStep = this.#current === tried && !signal.aborted;
-      if (isStep) this.#current = (tried + 1) % this.#options.urls.length;
-      return { kind: 'unreachable', message: describe(error) };
+      const isOver = error instanceof OverError;
+      // What the kernel still holds would compete with whatever is sent instead.
+      connection.reset();
+      const isSilent = exchange.failed(error);
+      // Not because the agent has given a request up itself.
+      if (!signal.aborted && !isOver) this.#urls.failed(index, exchange, error);
+      return { kind: 'unreachable', message: describe(error), isOver, isSilent };
     } finally {
-      limit.end();
+      exchange.end();
+      connections.release(connection);
     }
-  }
-
-  #send(
-    { method, path, traffic, frame, pass }: Request,
-    hub: number,
-    limit: PeerLimit,
-    signal: AbortSignal,
-  ): Promise<Dispatcher.ResponseData> {
-    const base = new URL(this.#options.urls[hub]!).pathname.replace(/\/$/, '');
-    const headers = { authorization: this.#authorization };
-    // With a pass it counts when the body is asked for: connecting has a limit of its own.
-    if (pass === undefined) limit.start();
-    return this.#pools[hub]![traffic].request({
-      method,
-      path: base + path,
-      headers: pass === undefined ? headers : { ...headers, 'content-length': `${pass.bytesLeft}` },
-      // undici takes whatever can be iterated; its types do not say so.
-      body: (pass?.parts(limit) as unknown as Readable | undefined) ?? frame ?? null,
-      signal: AbortSignal.any([signal, limit.signal]),
-    });
   }
 }
 

@@ -1,5 +1,10 @@
 import type { Traffic } from './link-turns.ts';
-import type { PeerLimit } from './peer-limit.ts';
+
+/** Counts the time of the other end, see PeerLimit. */
+export interface Counting {
+  start(): void;
+  stop(): void;
+}
 
 /** What a pass asks of the pacer that gave it. */
 export interface PassIssuer {
@@ -35,7 +40,7 @@ export class LinkPass {
    * The body as it may go; it ends early when the pass is ended. `limit` is told to count only
    * while the other end has something to do: take a part, or answer the last one.
    */
-  async *parts(limit: PeerLimit): AsyncGenerator<Uint8Array> {
+  async *parts(limit: Counting): AsyncGenerator<Uint8Array> {
     while (this.bytesLeft > 0) {
       if (this.partBytes === 0) {
         limit.stop();

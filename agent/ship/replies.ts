@@ -5,6 +5,8 @@ import type { HubReply } from './hub-client.ts';
 import { countOne } from './ship-stats.ts';
 
 const BACKOFF = { minMs: 250, maxMs: 10_000 };
+/** Nobody hears attempts on a dead link: they may be frequent, and samples are fresh when it is back. */
+const SILENT_MS = 1000;
 /** A wrong token or URL does not mend by itself; asking again is only for the day it is mended. */
 const MISCONFIGURED_RETRY_MS = 30_000;
 /** Rarer, as the whole batch crosses each time, over a link that other tenants need. */
@@ -61,10 +63,12 @@ export class Replies {
         this.#noteTrouble(reply);
         await clock.sleep(this.#backoff.next(reply.retryAfterMs), signal);
         return 'again';
-      case 'unreachable':
+      case 'unreachable': {
         this.#noteTrouble(reply);
-        await this.pause(signal);
+        const waitMs = this.#backoff.next();
+        await clock.sleep(reply.isSilent === true ? Math.min(waitMs, SILENT_MS) : waitMs, signal);
         return 'again';
+      }
       case 'unreadable':
         this.#noteTrouble(reply);
         this.#sayLoudly(

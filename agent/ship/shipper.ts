@@ -148,7 +148,7 @@ export class Shipper {
     const { clock, link, encoding, samples } = this.#deps;
     const heardAtMs = this.stats.lastAnswerAtMs ?? Number.NEGATIVE_INFINITY;
     if (signal.aborted || Math.abs(clock.now() - heardAtMs) < HEARTBEAT_MS) return;
-    const reply = await link.postBatch(encoding.heartbeat(), signal, 'live');
+    const reply = await link.postBatch(encoding.heartbeat(), signal, 'prompt');
     if (reply.kind !== 'answer') return;
     this.stats.lastAnswerAtMs = clock.now();
     // No batch may be on its way whose answer would say that parked samples are welcome by now.

@@ -1,4 +1,6 @@
+import type { Readable } from 'node:stream';
 import { type Dispatcher, Pool } from 'undici';
+import { createConnector, NeverConnectedError } from '../../base/connector.ts';
 import { Permits } from './permits.ts';
 import type { AnswerHeaders, Post, PostRequest, PostResult } from './post.ts';
 
@@ -10,6 +12,8 @@ export interface DestinationOptions {
   authorization?: string;
   /** From the first byte sent to the last byte of the answer. */
   timeoutMs: number;
+  /** For each of its addresses to accept a connection. */
+  connectTimeoutMs: number;
   /** Requests, and so connections, at one time over all agents. */
   inFlightMax: number;
   /** Version of this program, for User-Agent. */
@@ -33,15 +37,8 @@ const WRITTEN_HEADERS = ['samples', 'histograms', 'exemplars'].map(
   (what) => `x-prometheus-remote-write-${what}-written`,
 );
 
-/** Failures before a connection stands. All others may have come after the body was stored. */
-const NEVER_CONNECTED = new Set([
-  'ECONNREFUSED',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'UND_ERR_CONNECT_TIMEOUT',
-]);
+/** Older connections are replaced, so that changes of DNS are seen, and new replicas found. */
+const CONNECTION_AGE_MAX_MS = 300_000;
 
 /** The destination that all agents share: connections, headers, time limits; it judges nothing. */
 export class Destination {
@@ -58,9 +55,9 @@ export class Destination {
     this.#permits = new Permits(options.inFlightMax);
     this.#pool = new Pool(origin, {
       connections: options.inFlightMax,
-      // Half the limit, so that an address where nobody answers is told from a lost answer.
-      connect: { timeout: options.timeoutMs / 2 },
-      // #attempt has one time limit for everything; these would only shadow it.
+      connect: createConnector({ attemptLimitMs: () => options.connectTimeoutMs }),
+      clientTtl: CONNECTION_AGE_MAX_MS,
+      // #attempt has one time limit for all of it; these would only shadow it.
       headersTimeout: 0,
       bodyTimeout: 0,
     });
@@ -85,29 +82,38 @@ export class Destination {
     const controller = new AbortController();
     const abort = () => controller.abort();
     let timedOut = false;
-    const timer = setTimeout(() => {
-      timedOut = true;
-      abort();
-    }, this.#options.timeoutMs);
+    let timer: NodeJS.Timeout | undefined;
+    // Before that nothing can have been stored, and connecting has a limit of its own.
+    const began = (): void => {
+      timer = setTimeout(() => {
+        timedOut = true;
+        abort();
+      }, this.#options.timeoutMs);
+    };
     request.signal.addEventListener('abort', abort, { once: true });
     try {
-      return await this.#exchange(request, controller.signal);
+      return await this.#exchange(request, controller.signal, began);
     } catch (error) {
       if (timedOut) return failed(`no answer in ${this.#options.timeoutMs} ms`, true, true);
-      const { code, message } = error as NodeJS.ErrnoException;
-      return failed(message, false, !NEVER_CONNECTED.has(code ?? ''));
+      // All other failures may have come after the body was stored.
+      return failed((error as Error).message, false, !(error instanceof NeverConnectedError));
     } finally {
       clearTimeout(timer);
       request.signal.removeEventListener('abort', abort);
     }
   }
 
-  async #exchange(request: PostRequest, signal: AbortSignal): Promise<PostResult> {
+  async #exchange(
+    request: PostRequest,
+    signal: AbortSignal,
+    began: () => void,
+  ): Promise<PostResult> {
     const answer = await this.#pool.request({
       method: 'POST',
       path: this.#path,
       headers: this.#headers(request),
-      body: request.body,
+      // undici takes whatever can be iterated; its types do not say so.
+      body: bodyOf(request, began) as unknown as Readable,
       signal,
     });
     return {
@@ -118,10 +124,11 @@ export class Destination {
     };
   }
 
-  #headers({ tenant, protocol, attempt }: PostRequest): Record<string, string> {
+  #headers({ tenant, protocol, attempt, body }: PostRequest): Record<string, string> {
     const { tenantHeader, authorization, version } = this.#options;
     return {
       'content-encoding': 'snappy',
+      'content-length': String(body.length),
       ...VERSION_HEADERS[protocol],
       'user-agent': `starferry/${version}`,
       [tenantHeader]: tenant,
@@ -129,6 +136,12 @@ export class Destination {
       ...(attempt === 0 ? {} : { 'retry-attempt': String(attempt) }),
     };
   }
+}
+
+/** The body in one piece; `began` is called when it is asked for, with the connection standing. */
+async function* bodyOf({ body }: PostRequest, began: () => void): AsyncGenerator<Uint8Array> {
+  began();
+  yield body;
 }
 
 function headersOf(headers: Dispatcher.ResponseData['headers']): AnswerHeaders {

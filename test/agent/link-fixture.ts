@@ -110,13 +110,14 @@ export interface ClientOptions {
   config?: Partial<LinkConfig>;
   caPem?: string | undefined;
   requestTimeoutMs?: number;
+  connectTimeoutMs?: number;
 }
 
 /** A client as the agent makes it. */
 export function connectTo(
   workspace: Workspace,
   url: string,
-  { config = {}, caPem, requestTimeoutMs = 5000 }: ClientOptions = {},
+  { config = {}, caPem, requestTimeoutMs = 5000, connectTimeoutMs = 5000 }: ClientOptions = {},
 ): HubClient {
   const clock = systemClock;
   const linkBytes = new LinkBytes();
@@ -124,8 +125,16 @@ export function connectTo(
   const dataDir = workspace.folder;
   const pacer = new LinkPacer(limits(config), { linkBytes, dataDir, clock, log });
   const client = new HubClient(
-    { urls: [url], agentId: 'sg', token: 'x', caPem, requestTimeoutMs, connectionsMax: 8 },
-    { clock, linkBytes, pacer },
+    {
+      urls: [url],
+      agentId: 'sg',
+      token: 'x',
+      caPem,
+      requestTimeoutMs,
+      connectTimeoutMs,
+      connectionsMax: 8,
+    },
+    { clock, linkBytes, pacer, log },
   );
   workspace.onClose(() => client.close());
   return client;

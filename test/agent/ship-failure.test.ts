@@ -23,6 +23,10 @@ class BreakingLink implements HubLink {
     this.waiting--;
     return stopped;
   }
+
+  bodyBytes(): number {
+    return Number.POSITIVE_INFINITY;
+  }
 }
 
 test('when one tenant finds the buffer damaged, the loops of the others end as well', async () => {

@@ -2,6 +2,7 @@ import { Buffer as SampleBuffer } from '../../agent/buffer/buffer.ts';
 import { Outbound } from '../../agent/outbound.ts';
 import { PACKING, type PackingOptions } from '../../agent/packing.ts';
 import type { ShipOptions } from '../../agent/ship/contracts.ts';
+import type { Kind } from '../../agent/ship/exchange.ts';
 import {
   HubClient,
   type HubClientOptions,
@@ -10,10 +11,10 @@ import {
 } from '../../agent/ship/hub-client.ts';
 import { LinkBytes } from '../../agent/ship/link-bytes.ts';
 import { LinkPacer } from '../../agent/ship/link-pacer.ts';
-import type { Traffic } from '../../agent/ship/link-turns.ts';
 import type { Shipper } from '../../agent/ship/shipper.ts';
 import { type Clock, systemClock } from '../../base/clock.ts';
 import { type HttpServer, startHttpServer } from '../../base/http-server.ts';
+import type { Log } from '../../base/log.ts';
 import { Agents } from '../../hub/agents.ts';
 import type { ReceiveLimits } from '../../hub/receive/contracts.ts';
 import { receiveRoutes } from '../../hub/receive/routes.ts';
@@ -113,16 +114,27 @@ export async function startHub(
 
 /** A client as the agent makes it. */
 export function connect(url: string, clock: Clock, token = TOKEN): HubClient {
-  const options = { urls: [url], agentId: 'sg', token, requestTimeoutMs: 5000, connectionsMax: 4 };
-  return unlimitedClient(options, clock);
+  return unlimitedClient({ urls: [url], token }, clock);
 }
 
 /** A client on a link without limits. */
-export function unlimitedClient(options: HubClientOptions, clock: Clock): HubClient {
+export function unlimitedClient(
+  some: Partial<HubClientOptions> & Pick<HubClientOptions, 'urls'>,
+  clock: Clock,
+  log: Log = memoryLog().log,
+): HubClient {
+  const options: HubClientOptions = {
+    agentId: 'sg',
+    token: TOKEN,
+    requestTimeoutMs: 5000,
+    connectTimeoutMs: 5000,
+    connectionsMax: 4,
+    ...some,
+  };
   const linkBytes = new LinkBytes();
   const limits = { bytesPerSecondMax: 0, timeZone: 'UTC', schedule: [], quotas: [] };
-  const pacer = new LinkPacer(limits, { linkBytes, dataDir: '', clock, log: memoryLog().log });
-  return new HubClient(options, { clock, linkBytes, pacer });
+  const pacer = new LinkPacer(limits, { linkBytes, dataDir: '', clock, log });
+  return new HubClient(options, { clock, linkBytes, pacer, log });
 }
 
 export type Fate = 'delivered' | 'request lost' | 'answer lost' | 'sent twice';
@@ -140,9 +152,13 @@ export class FickleLink implements HubLink {
     this.client = client;
   }
 
-  postBatch(frame: Uint8Array, signal: AbortSignal, traffic: Traffic): Promise<HubReply> {
+  postBatch(frame: Uint8Array, signal: AbortSignal, kind: Kind): Promise<HubReply> {
     this.frameBytes.push(frame.length);
-    return this.#exchange(() => this.client.postBatch(frame, signal, traffic));
+    return this.#exchange(() => this.client.postBatch(frame, signal, kind));
+  }
+
+  bodyBytes(): number {
+    return Number.POSITIVE_INFINITY;
   }
 
   askPositions(signal: AbortSignal): Promise<HubReply> {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Kind } from '../../agent/ship/exchange.ts';
 import type { HubClient, HubLink, HubReply } from '../../agent/ship/hub-client.ts';
-import type { Traffic } from '../../agent/ship/link-turns.ts';
 import { type Batch, decodeBatch } from '../../proto/batch.ts';
 import { decompressFrame } from '../../proto/zstd.ts';
 import { RecordingDestination } from '../hub/receive-fixture.ts';
@@ -36,12 +36,12 @@ class BalancedLink implements HubLink {
     return this.batches.filter((batch) => batch.lane === 'live');
   }
 
-  async postBatch(frame: Uint8Array, signal: AbortSignal, traffic: Traffic): Promise<HubReply> {
+  async postBatch(frame: Uint8Array, signal: AbortSignal, kind: Kind): Promise<HubReply> {
     const batch = decodeBatch(decompressFrame(frame, 2 ** 26));
     this.batches.push(batch);
     const reply = batch.lane === 'live' ? this.scripted : undefined;
     if (reply !== undefined) this.scripted = undefined;
-    return reply ?? (await this.#next().postBatch(frame, signal, traffic));
+    return reply ?? (await this.#next().postBatch(frame, signal, kind));
   }
 
   async askPositions(signal: AbortSignal): Promise<HubReply> {
@@ -50,6 +50,10 @@ class BalancedLink implements HubLink {
 
   #next(): HubClient {
     return this.clients[this.#turn++ % this.clients.length]!;
+  }
+
+  bodyBytes(): number {
+    return Number.POSITIVE_INFINITY;
   }
 }
 

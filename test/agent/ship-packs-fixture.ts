@@ -1,7 +1,7 @@
 import type { PackingOptions } from '../../agent/packing.ts';
 import type { ShipOptions } from '../../agent/ship/contracts.ts';
+import type { Kind } from '../../agent/ship/exchange.ts';
 import type { HubClient, HubLink, HubReply } from '../../agent/ship/hub-client.ts';
-import type { Traffic } from '../../agent/ship/link-turns.ts';
 import { type Batch, decodeBatch } from '../../proto/batch.ts';
 import { decompressFrame } from '../../proto/zstd.ts';
 import { RecordingDestination } from '../hub/receive-fixture.ts';
@@ -47,11 +47,11 @@ export class LanedLink implements HubLink {
     return this.batches.filter((batch) => batch.lane === 'live');
   }
 
-  async postBatch(frame: Uint8Array, signal: AbortSignal, traffic: Traffic): Promise<HubReply> {
+  async postBatch(frame: Uint8Array, signal: AbortSignal, kind: Kind): Promise<HubReply> {
     if (this.isDown) return { kind: 'unreachable', message: 'down' };
     const batch = decodeBatch(decompressFrame(frame, 2 ** 26));
     this.batches.push(batch);
-    const post = () => this.client.postBatch(frame, signal, traffic);
+    const post = () => this.client.postBatch(frame, signal, kind);
     if (batch.lane !== 'live' && batch.lane !== 'pack') return await post();
     if (batch.lane === 'pack') this.frames.push(frame);
     if (batch.lane === 'pack') this.#underWay++;
@@ -66,6 +66,10 @@ export class LanedLink implements HubLink {
   async askPositions(signal: AbortSignal): Promise<HubReply> {
     if (this.isDown) return { kind: 'unreachable', message: 'down' };
     return await this.client.askPositions(signal);
+  }
+
+  bodyBytes(): number {
+    return Number.POSITIVE_INFINITY;
   }
 }
 

@@ -1,6 +1,7 @@
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Kind } from '../../agent/ship/exchange.ts';
 import type { HubClient, HubLink, HubReply } from '../../agent/ship/hub-client.ts';
 import type { Traffic } from '../../agent/ship/link-turns.ts';
 import { type Batch, decodeBatch } from '../../proto/batch.ts';
@@ -39,19 +40,23 @@ class WatchedLink implements HubLink {
     return this.batches.filter((batch) => batch.lane === 'live');
   }
 
-  async postBatch(frame: Uint8Array, signal: AbortSignal, traffic: Traffic): Promise<HubReply> {
+  async postBatch(frame: Uint8Array, signal: AbortSignal, kind: Kind): Promise<HubReply> {
     const batch = decodeBatch(decompressFrame(frame, 2 ** 26));
     this.batches.push(batch);
     if (batch.lane === 'live') this.frames.push(frame);
     const reply = batch.lane === 'live' ? this.scripted.shift() : undefined;
     if (reply !== undefined && reply !== 'answer lost') return reply;
-    const answer = await this.client.postBatch(frame, signal, traffic);
+    const answer = await this.client.postBatch(frame, signal, kind);
     return reply === undefined ? answer : { kind: 'unreachable', message: reply };
   }
 
   async askPositions(signal: AbortSignal): Promise<HubReply> {
     this.questions++;
     return await this.client.askPositions(signal);
+  }
+
+  bodyBytes(): number {
+    return Number.POSITIVE_INFINITY;
   }
 }
 
@@ -287,8 +292,7 @@ describe('the hub’s client', () => {
 
   test('goes on to the next hub once, however many requests fail together', async () => {
     const urls = ['http://127.0.0.1:9', hub.url];
-    const options = { agentId: 'sg', token: 'secret', requestTimeoutMs: 5000, connectionsMax: 4 };
-    const client = unlimitedClient({ urls, ...options }, clock);
+    const client = unlimitedClient({ urls }, clock);
     const { signal } = new AbortController();
     const ask = () => client.askPositions(signal);
     const failed = await Promise.all([ask(), ask()]);
@@ -299,8 +303,7 @@ describe('the hub’s client', () => {
 
   test('stays with the hub when it is the agent that has given a request up', async () => {
     const urls = [hub.url, 'http://127.0.0.1:9'];
-    const options = { agentId: 'sg', token: 'secret', requestTimeoutMs: 5000, connectionsMax: 4 };
-    const client = unlimitedClient({ urls, ...options }, clock);
+    const client = unlimitedClient({ urls }, clock);
     const givingUp = new AbortController();
     const asked = client.askPositions(givingUp.signal);
     givingUp.abort();

@@ -58,6 +58,7 @@ async function rig(
     url: checking.url,
     tenantHeader: 'X-Scope-OrgID',
     timeoutMs: 200,
+    connectTimeoutMs: 5000,
     inFlightMax: 1,
     version: '0.0.0',
   });

@@ -315,6 +315,7 @@ describe('a real destination', () => {
       url: checking.url,
       tenantHeader: 'X-Scope-OrgID',
       timeoutMs: 5000,
+      connectTimeoutMs: 5000,
       inFlightMax: 4,
       version: '0.0.0',
     });

@@ -28,6 +28,7 @@ function destinationAt(url: string, options: Partial<DestinationOptions> = {}): 
     url: `${url}/api/v1/push?x=1`,
     tenantHeader: 'X-Scope-OrgID',
     timeoutMs: 5000,
+    connectTimeoutMs: 5000,
     inFlightMax: 2,
     version: '1.2.3',
     ...options,

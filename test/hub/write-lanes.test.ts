@@ -184,6 +184,7 @@ async function run(
     url: destination.url,
     tenantHeader: 'X-Scope-OrgID',
     timeoutMs: 150,
+    connectTimeoutMs: 5000,
     inFlightMax: LANES,
     version: '0.0.0',
   });

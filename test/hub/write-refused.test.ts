@@ -38,6 +38,7 @@ async function chain(options: CheckingDestinationOptions = {}) {
     url: checking.url,
     tenantHeader: 'X-Scope-OrgID',
     timeoutMs: 5000,
+    connectTimeoutMs: 5000,
     inFlightMax: 4,
     version: '0.0.0',
   });

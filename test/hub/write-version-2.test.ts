@@ -55,6 +55,7 @@ async function chain(answer: (received: Received, at: number) => Answer, kind: D
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/api/v1/write`,
     tenantHeader: 'X-Scope-OrgID',
     timeoutMs: 5000,
+    connectTimeoutMs: 5000,
     inFlightMax: 1,
     version: '0.0.0',
   });

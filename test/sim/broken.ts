@@ -180,6 +180,7 @@ const ignoreHashChain: Mistake = {
       return {
         postBatch: async (...request) => believe(await link.postBatch(...request)),
         askPositions: async (signal) => believe(await link.askPositions(signal)),
+        bodyBytes: (traffic) => link.bodyBytes(traffic),
       };
     },
   },

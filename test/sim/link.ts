@@ -129,6 +129,10 @@ export class FaultyLink implements HubLink {
   #latencyMs(): number {
     return this.#deps.chance.between(1, LATENCY_MS_MAX);
   }
+
+  bodyBytes(): number {
+    return Number.POSITIVE_INFINITY;
+  }
 }
 
 function unreachable(message: string): HubReply {

@@ -1,0 +1,105 @@
+import type { Traffic } from './link-turns.ts';
+import { RoundTrips } from './round-trips.ts';
+
+/** Nobody is suspected sooner: a packet that is lost takes a second to be sent again. */
+const PATIENCE_MIN_MS = 1500;
+const PATIENCE_MAX_MS = 20_000;
+/** Until a batch was answered. */
+const PATIENCE_FIRST_MS = 5000;
+/** The link counts as moving for so long after the last byte. */
+const MOVING_MS = 5000;
+/** How far limits grow that were reached, while the link moves and while it does not. */
+const GROWTH_MAX = { moving: 16, silent: 2 };
+/** The same beyond the configured limit: queues of a slow link hold several seconds. */
+const BEYOND_MOVING = 4;
+
+/** A body is to last about so long. */
+const BODY_MS = 10_000;
+/** A smaller body costs more in heads and answers than it brings. */
+const BODY_BYTES_MIN = 8 * 1024;
+/** Less says nothing of the rate: it fits into the first packets of a connection. */
+const MEASURED_BYTES_MIN = 4 * 1024;
+/** Of the newest measurement in the rate, where it is higher than the rate. */
+const RISE = 0.5;
+/** While nothing is known: 32 kbit/s. */
+const RATE_FIRST = 4000;
+
+/**
+ * What the link to one hub gives, as far as requests show: round trips, the rate of bodies, and
+ * whether anything moves. All times are real ones, whatever clock the shipping goes by.
+ */
+export class LinkGauge {
+  readonly #connectTimeoutMs: number;
+  readonly #prompt = new RoundTrips();
+  readonly #answers = { live: new RoundTrips(), backlog: new RoundTrips() };
+  /** Of one body, in bytes a second. */
+  readonly #rates: Record<Traffic, number | undefined> = { live: undefined, backlog: undefined };
+  /** Limits that were reached since the last answer. */
+  #reached = 0;
+  #movedAtMs = Number.NEGATIVE_INFINITY;
+
+  /** @param connectTimeoutMs for what must be answered at once, while nothing is measured */
+  constructor(connectTimeoutMs: number) {
+    this.#connectTimeoutMs = connectTimeoutMs;
+  }
+
+  /** Bytes have crossed the link. */
+  moved(): void {
+    this.#movedAtMs = performance.now();
+  }
+
+  /** What the other end answers at once was answered: a handshake or a question. */
+  answeredAtOnce(ms: number): void {
+    this.#prompt.add(ms);
+    this.#reached = 0;
+    this.moved();
+  }
+
+  /** `promptLimitMs` was reached. */
+  notAnsweredAtOnce(): void {
+    this.#reached++;
+  }
+
+  /** A batch was answered `ms` after it began. */
+  answered(traffic: Traffic, ms: number): void {
+    this.#answers[traffic].add(ms);
+    this.moved();
+  }
+
+  /** A body has crossed the link in `ms`, or is not through after that. */
+  crossed(traffic: Traffic, bytes: number, ms: number, isThrough: boolean): void {
+    const rate = (bytes * 1000) / Math.max(1, ms);
+    const before = this.#rates[traffic];
+    const isTooSlow = ms > BODY_MS;
+    if (!isThrough && !(isTooSlow && (before === undefined || rate < before))) return;
+    if (isThrough && bytes < MEASURED_BYTES_MIN && !isTooSlow) return;
+    const isRise = before !== undefined && rate > before;
+    this.#rates[traffic] = isRise ? before + RISE * (rate - before) : rate;
+  }
+
+  /** What a body may have so that it lasts about ten seconds; without limit while unmeasured. */
+  bodyBytes(traffic: Traffic): number {
+    const rate = this.#rates[traffic] ?? Number.POSITIVE_INFINITY;
+    return Math.max(BODY_BYTES_MIN, (rate * BODY_MS) / 1000);
+  }
+
+  /** For what the other end does at once, in ms: longer while a busy link makes everybody wait. */
+  promptLimitMs(): number {
+    const isMoving = performance.now() - this.#movedAtMs < MOVING_MS;
+    const growth = Math.min(2 ** this.#reached, isMoving ? GROWTH_MAX.moving : GROWTH_MAX.silent);
+    const max = this.#connectTimeoutMs * (isMoving ? BEYOND_MOVING : 1);
+    const usualMs = this.#prompt.limitMs;
+    if (usualMs === undefined) return this.#connectTimeoutMs;
+    return Math.ceil(Math.min(max, Math.max(PATIENCE_MIN_MS, 2 * usualMs) * growth));
+  }
+
+  /**
+   * When to ask for a batch of `bytes`, in ms since anything moved. Where the kernel tells what of
+   * it was acknowledged, `bytes` is 0: its own time does not count then.
+   */
+  patienceMs(traffic: Traffic, bytes: number): number {
+    const usualMs = this.#answers[traffic].limitMs ?? PATIENCE_FIRST_MS;
+    const patience = Math.min(PATIENCE_MAX_MS, Math.max(PATIENCE_MIN_MS, 1.5 * usualMs));
+    return patience + (2000 * bytes) / (this.#rates[traffic] ?? RATE_FIRST);
+  }
+}
