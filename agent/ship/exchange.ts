@@ -40,6 +40,7 @@ export class Exchange {
   readonly #gauge: LinkGauge;
   readonly #connection: HubConnection;
   readonly #limit: PeerLimit;
+  readonly #ended = new AbortController();
   #isThrough = false;
 
   constructor(
@@ -77,6 +78,10 @@ export class Exchange {
     signal: AbortSignal,
   ): Promise<Dispatcher.ResponseData> {
     const { method, path, frame, pass } = this.#request;
+    const over = AbortSignal.any([signal, this.#limit.signal]);
+    // Before undici hears of it: with an orderly end the kernel would go on to send what it holds,
+    // in competition with whatever is sent instead.
+    over.addEventListener('abort', () => this.#connection.reset(), { signal: this.#ended.signal });
     return this.#connection.request(
       {
         method,
@@ -85,7 +90,7 @@ export class Exchange {
           pass === undefined ? headers : { ...headers, 'content-length': `${pass.bytesLeft}` },
         // undici takes whatever can be iterated; its types do not say so.
         body: (pass?.parts(this.#limit) as unknown as Readable | undefined) ?? frame ?? null,
-        signal: AbortSignal.any([signal, this.#limit.signal]),
+        signal: over,
       },
       () => {
         this.beganAtMs = performance.now();
@@ -113,6 +118,7 @@ export class Exchange {
   }
 
   end(): void {
+    this.#ended.abort();
     this.#limit.end();
   }
 

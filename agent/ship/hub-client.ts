@@ -206,8 +206,6 @@ export class HubClient implements HubLink {
       });
     } catch (error) {
       const isOver = error instanceof OverError;
-      // What the kernel still holds would compete with whatever is sent instead.
-      connection.reset();
       const isSilent = exchange.failed(error);
       // Not because the agent has given a request up itself.
       if (!signal.aborted && !isOver) this.#urls.failed(index, exchange, error);

@@ -1,7 +1,6 @@
 import { NeverConnectedError } from '../../base/connector.ts';
 import type { Log } from '../../base/log.ts';
 import { formatDuration } from '../../base/units.ts';
-import type { Exchange } from './exchange.ts';
 import { SilenceError } from './peer-limit.ts';
 
 /** A link that stalls for less is no reason to go to another hub. */
@@ -9,6 +8,14 @@ const SILENCE_MIN_MS = 10_000;
 /** Shorter outages are not worth a line. */
 const OUTAGE_MIN_MS = 5000;
 const SECOND_MS = 1000;
+
+/** A request, as far as its failure says something of the hub. */
+export interface FailedRequest {
+  /** On the clock of `performance.now()`. */
+  beganAtMs: number;
+  /** Whether its connection was there before. */
+  isReused: boolean;
+}
 
 /** Which of the hubs requests go to, and since when none has answered. */
 export class HubUrls {
@@ -52,7 +59,7 @@ export class HubUrls {
    * next URL: two steps could lead back to the dead hub. A hub that has answered others since
    * the request began is not dead.
    */
-  failed(index: number, { beganAtMs, isReused }: Exchange, error: unknown): void {
+  failed(index: number, { beganAtMs, isReused }: FailedRequest, error: unknown): void {
     if (index !== this.index || this.#heardAtMs > beganAtMs) return;
     const nowMs = performance.now();
     this.#outageBeganAtMs ??= Math.min(beganAtMs, nowMs);

@@ -8,10 +8,11 @@ const PATIENCE_MAX_MS = 20_000;
 const PATIENCE_FIRST_MS = 5000;
 /** The link counts as moving for so long after the last byte. */
 const MOVING_MS = 5000;
-/** How far limits grow that were reached, while the link moves and while it does not. */
-const GROWTH_MAX = { moving: 16, silent: 2 };
-/** The same beyond the configured limit: queues of a slow link hold several seconds. */
-const BEYOND_MOVING = 4;
+/** On a busy link limits that were reached grow, up to so far: its queues hold several seconds. */
+const GROWTH_MAX = 16;
+const BEYOND_CONNECT_TIMEOUT = 4;
+/** Of attempts on a silent link one in so many takes its time: round trips may have become long. */
+const PATIENT_EVERY = 4;
 
 /** A body is to last about so long. */
 const BODY_MS = 10_000;
@@ -83,14 +84,20 @@ export class LinkGauge {
     return Math.max(BODY_BYTES_MIN, (rate * BODY_MS) / 1000);
   }
 
-  /** For what the other end does at once, in ms: longer while a busy link makes everybody wait. */
+  /**
+   * For what the other end does at once, in ms. On a busy link everybody waits for others, and the
+   * limit grows; attempts on a silent one are short, so that its return is noticed soon.
+   */
   promptLimitMs(): number {
-    const isMoving = performance.now() - this.#movedAtMs < MOVING_MS;
-    const growth = Math.min(2 ** this.#reached, isMoving ? GROWTH_MAX.moving : GROWTH_MAX.silent);
-    const max = this.#connectTimeoutMs * (isMoving ? BEYOND_MOVING : 1);
     const usualMs = this.#prompt.limitMs;
     if (usualMs === undefined) return this.#connectTimeoutMs;
-    return Math.ceil(Math.min(max, Math.max(PATIENCE_MIN_MS, 2 * usualMs) * growth));
+    const limitMs = Math.ceil(Math.max(PATIENCE_MIN_MS, 2 * usualMs));
+    if (performance.now() - this.#movedAtMs < MOVING_MS) {
+      const maxMs = BEYOND_CONNECT_TIMEOUT * this.#connectTimeoutMs;
+      return Math.min(maxMs, limitMs * Math.min(2 ** this.#reached, GROWTH_MAX));
+    }
+    const isPatient = this.#reached % PATIENT_EVERY === PATIENT_EVERY - 1;
+    return isPatient ? this.#connectTimeoutMs : Math.min(this.#connectTimeoutMs, limitMs);
   }
 
   /**
@@ -98,8 +105,9 @@ export class LinkGauge {
    * it was acknowledged, `bytes` is 0: its own time does not count then.
    */
   patienceMs(traffic: Traffic, bytes: number): number {
-    const usualMs = this.#answers[traffic].limitMs ?? PATIENCE_FIRST_MS;
-    const patience = Math.min(PATIENCE_MAX_MS, Math.max(PATIENCE_MIN_MS, 1.5 * usualMs));
-    return patience + (2000 * bytes) / (this.#rates[traffic] ?? RATE_FIRST);
+    const usualMs = this.#answers[traffic].limitMs;
+    const patienceMs = usualMs === undefined ? PATIENCE_FIRST_MS : 1.5 * usualMs;
+    const boundedMs = Math.min(PATIENCE_MAX_MS, Math.max(PATIENCE_MIN_MS, patienceMs));
+    return boundedMs + (2000 * bytes) / (this.#rates[traffic] ?? RATE_FIRST);
   }
 }

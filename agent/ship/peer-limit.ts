@@ -22,7 +22,7 @@ export interface PeerWatch {
 /** How often to look whether something moves. */
 const LOOK_EVERY_MS = 1000;
 /** Between two questions while nobody answers; they have a time limit of their own. */
-const UNHEARD_MS = { min: 250, max: 1250 };
+const UNHEARD_MS = { min: 100, max: 600 };
 
 /**
  * Ends an exchange when nothing moves for too long; it can stand still while it is not its turn.
