@@ -6,7 +6,7 @@ import type { PackHead } from './buffer/pack-table.ts';
 import { encodePackBatch } from './encode/pack-maker.ts';
 import { encodeDictionaryBatch, encodeHeartbeat, StreamEncoder } from './encode/stream-encoder.ts';
 import { recodePack, splitPack } from './pack-split.ts';
-import { type PackingOptions, packBacklog } from './packing.ts';
+import { type PackingOptions, packBacklog, packSegment } from './packing.ts';
 import { Parking } from './parking.ts';
 import type { SampleLog, ShipOptions } from './ship/contracts.ts';
 import type { HubLink } from './ship/hub-client.ts';
@@ -51,6 +51,7 @@ export class Outbound {
         const pack = findPack(tenant, key);
         return pack !== undefined && splitPack(pack, packParts);
       },
+      packSegment: (tenant, id) => packSegment(tenant, id, packParts),
       recodePack: (tenant, key, format) => {
         const pack = findPack(tenant, key);
         return pack !== undefined && recodePack(pack, format, packParts);

@@ -12,7 +12,7 @@ export interface SplitDeps {
 }
 
 /**
- * Splits a pack that a hub refuses as too large into two. The samples of a series keep their order:
+ * Splits a pack that is too large, for the hub or for the link, into two. The samples of a series keep their order:
  * the first half of the rows goes first.
  */
 export function splitPack(pack: PackHead, deps: SplitDeps): boolean {
@@ -25,7 +25,7 @@ export function splitPack(pack: PackHead, deps: SplitDeps): boolean {
   halves[1].appendRows(columns, middle, samples);
   const parts = halves.map((half) => encodePackPart(half, pack, deps));
   if (!deps.buffer.replacePack(pack, parts)) return false;
-  deps.log.info({ tenant, samples }, 'split a pack that the hub refuses as too large');
+  deps.log.info({ tenant, samples }, 'split a pack that is too large for the hub or for the link');
   return true;
 }
 

@@ -117,6 +117,26 @@ async function pack(
   return 'stored';
 }
 
+/**
+ * Makes a pack of one segment at once, because it is too large to be sent as it is and only packs
+ * can be split. False when it is gone, pinned or cannot be stored.
+ */
+export function packSegment(
+  tenant: string,
+  id: number,
+  { buffer, targets, log }: Pick<PackingDeps, 'buffer' | 'targets' | 'log'>,
+): boolean {
+  const head = buffer.segmentHead(tenant, id);
+  const segment = head && buffer.readSegment(head);
+  if (head === undefined || segment === undefined) return false;
+  const maker = new PackMaker(targets.keysOf(buffer.dictionaryOfEpoch(segment.epoch).epoch));
+  maker.add(segment);
+  const made = maker.finish();
+  if (!buffer.storePack([head], { ...made, ...placeOf([head]) })) return false;
+  log.info({ tenant, samples: made.samples }, 'made a pack of a segment that is too large to send');
+  return true;
+}
+
 /** What a pack takes over from its segments. */
 function placeOf(
   segments: readonly SegmentHead[],

@@ -19,6 +19,13 @@ export class PackingStore extends SampleStore {
     return selectPack(stored, around, limits);
   }
 
+  /** One segment of a tenant; undefined when it is gone. */
+  segmentHead(tenant: string, id: number): SegmentHead | undefined {
+    if (!this.isUpToDate()) return undefined;
+    const [head] = this.db.segments.heads(tenant, id, 'ASC');
+    return head?.id === id ? head : undefined;
+  }
+
   /**
    * Puts a pack in the place of the segments whose samples it holds. Not when one of them is gone
    * or about to be sent meanwhile: then nothing has changed.

@@ -6,6 +6,7 @@ import type { PositionRange } from '../../proto/position-ranges.ts';
 import type { HubLink } from './hub-client.ts';
 import type { DictionaryLog, HubSession } from './hub-session.ts';
 import type { ShipStats } from './ship-stats.ts';
+import type { SizeLimit } from './size-limit.ts';
 
 // What shipping needs of the other rooms; agent/worker.ts joins them.
 
@@ -133,6 +134,8 @@ export interface ShipTools {
   samples: SampleLog;
   /** Puts two packs in the place of one; false when there is no way. */
   splitPack(tenant: string, key: number): boolean;
+  /** Puts a pack in the place of one segment that is not pinned; false when there is no way. */
+  packSegment(tenant: string, id: number): boolean;
   /** Writes a pack anew in another samples format; false when there is no way. */
   recodePack(tenant: string, key: number, format: number): boolean;
   /** Parks what lies outside of `window`; false when that is nothing, or does not work. */
@@ -141,6 +144,7 @@ export interface ShipTools {
   session: HubSession;
   encoding: BatchEncoding;
   link: HubLink;
+  sizes: SizeLimit;
   stats: ShipStats;
   clock: Clock;
   random: Random;

@@ -2,19 +2,27 @@ import type { DictionaryPart } from '../../proto/batch.ts';
 import type { ShipTools } from './contracts.ts';
 import type { DictionaryLog } from './hub-session.ts';
 import type { Replies } from './replies.ts';
+import { SizeLimit } from './size-limit.ts';
 
 /** More of the dictionary than this goes ahead in batches of its own. */
 const PART_BYTES_MAX = 1 << 20;
+
+/** At the least; label sets are much alike. */
+const PACKED_RATIO = 4;
 
 /** What has to be so before samples can be sent: the hub is known, and knows the dictionary. */
 export class Groundwork {
   readonly #tools: ShipTools;
   readonly #replies: Replies;
-  #partBytesMax = PART_BYTES_MAX;
+  /** Of parts, before they are packed. */
+  readonly #sizes: SizeLimit;
+  /** Of the last part. */
+  #partBytes = 0;
 
   constructor(tools: ShipTools, replies: Replies) {
     this.#tools = tools;
     this.#replies = replies;
+    this.#sizes = new SizeLimit(tools.clock);
   }
 
   /** Whether the hub has said what it holds and reads; if not, asks it, and waits where it must. */
@@ -36,7 +44,10 @@ export class Groundwork {
     signal: AbortSignal,
   ): Promise<{ part: DictionaryPart; end: number } | undefined> {
     const { session, encoding, link } = this.#tools;
-    const { part, end } = session.part(log, from, this.#partBytesMax);
+    const onLink = PACKED_RATIO * link.bodyBytes('live');
+    const bytesMax = Math.min(PART_BYTES_MAX, this.#sizes.bytesMax, onLink);
+    const { part, end, bytes } = session.part(log, from, bytesMax);
+    this.#partBytes = bytes;
     if (end === log.length) return { part, end };
     const frame = encoding.dictionaryBatch(log.epoch, session.epochsInUse, part);
     const reply = await link.postBatch(frame, signal, 'live');
@@ -48,8 +59,8 @@ export class Groundwork {
     return undefined;
   }
 
-  /** Parts of the dictionary were too large: smaller ones from now on. */
+  /** The last part of the dictionary was too large: smaller ones from now on. */
   shrink(): void {
-    this.#partBytesMax = Math.max(1, Math.floor(this.#partBytesMax / 2));
+    this.#sizes.refused(this.#partBytes);
   }
 }

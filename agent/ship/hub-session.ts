@@ -165,9 +165,13 @@ export class HubSession {
 
   /**
    * A log from entry `from` on: entries of about `bytesMax` in all before they are packed, one at
-   * least. `end` is the entry behind the part.
+   * least. `end` is the entry behind the part, `bytes` what its entries have.
    */
-  part(log: DictionaryLog, from: number, bytesMax: number): { part: DictionaryPart; end: number } {
+  part(
+    log: DictionaryLog,
+    from: number,
+    bytesMax: number,
+  ): { part: DictionaryPart; end: number; bytes: number } {
     this.#shownLengths.set(log, log.length);
     const entries: Uint8Array[] = [];
     let bytes = 0;
@@ -179,6 +183,6 @@ export class HubSession {
     const hash = log.chainHash(from);
     assert(hash !== undefined, 'a part of the dictionary beyond its end');
     const part = { offset: from, hash, entries: encodeEntries(entries) };
-    return { part, end: from + entries.length };
+    return { part, end: from + entries.length, bytes };
   }
 }

@@ -6,13 +6,14 @@ import { HubSession } from './hub-session.ts';
 import { PackLoop } from './pack-loop.ts';
 import { SentSegments } from './sent-segments.ts';
 import { emptyShipStats, type ShipStats } from './ship-stats.ts';
+import { SizeLimit } from './size-limit.ts';
 import { TenantLoop } from './tenant-loop.ts';
 
 /** Silence longer than this means to the hub that the link, not the source, is gone. */
 const HEARTBEAT_MS = 15_000;
 const TROUBLE_LINES_PER_MINUTE = 4;
 
-export interface ShipperDeps extends Omit<ShipTools, 'session' | 'stats' | 'log'> {
+export interface ShipperDeps extends Omit<ShipTools, 'session' | 'sizes' | 'stats' | 'log'> {
   /** Highest segment that an earlier run stored. */
   storedBefore: number;
   /** Counted on from here. */
@@ -57,7 +58,7 @@ export class Shipper {
       clock,
       log,
     });
-    this.#tools = { ...deps, stats: this.stats, session, log };
+    this.#tools = { ...deps, stats: this.stats, session, sizes: new SizeLimit(clock), log };
   }
 
   /** Segments of the tenant with lower ids wait for packs to take them. */

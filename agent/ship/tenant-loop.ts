@@ -49,7 +49,10 @@ export class TenantLoop {
   readonly #delivery: BatchDelivery;
   readonly #wakeup = new Wakeup();
   #stream: OpenStream | undefined;
-  #samplesMax: number;
+  /** On the link, of late. */
+  #bytesPerSample = 0;
+  /** The one that was refused although it went alone. */
+  #tooLarge: ShippableSegment | undefined;
   #sentAtMs = Number.NEGATIVE_INFINITY;
   /** The first segment that is not left to packs. */
   #from: number;
@@ -65,7 +68,6 @@ export class TenantLoop {
     this.#groundwork = new Groundwork(tools, this.#replies);
     const replies = this.#replies;
     this.#delivery = new BatchDelivery({ tenant, traffic: 'live', find: findLive, tools, replies });
-    this.#samplesMax = options.samplesMax;
     this.#from = options.order === 'live_first' ? storedBefore + 1 : 0;
   }
 
@@ -106,7 +108,7 @@ export class TenantLoop {
   /** Whether a batch is full. What is left to packs does not count, and nobody counts the rest. */
   #isFull(): boolean {
     const { tools, tenant } = this.#deps;
-    if (this.#waiting() < this.#samplesMax) return false;
+    if (this.#waiting() < this.#deps.options.samplesMax) return false;
     return !tools.samples.hasSegmentBefore(tenant, this.#from);
   }
 
@@ -132,10 +134,12 @@ export class TenantLoop {
     if (missing !== undefined) {
       const batch = this.#build(segments, log, missing);
       this.#due = batch.positions;
-      await this.#deliver(log, batch, signal);
+      const entryBytes = missing.part.entries.length;
+      await this.#deliver(log, { batch, segments, entryBytes }, signal);
       this.#due = [];
     }
     samples.unpin(tenant);
+    this.#packTooLarge();
   }
 
   /** All there is waits for packs to take it, or the disk does not let go of what was answered. */
@@ -162,16 +166,26 @@ export class TenantLoop {
       mayBeRedelivered: sent.mayHold(first.id, last.id),
     });
     stream.dictionaryEnd = end;
+    this.#bytesPerSample = batch.frame.length / batch.samples;
     sent.add(first.id, last.id);
     this.#sentAtMs = nowMs;
     return batch;
+  }
+
+  /** Of one batch: so that it lasts some seconds on the link, and the hub does not refuse it. */
+  #samplesMax(): number {
+    const { options, tools } = this.#deps;
+    const bytesMax = Math.min(tools.sizes.bytesMax, tools.link.bodyBytes('live'));
+    if (this.#bytesPerSample === 0) return options.samplesMax;
+    return Math.max(1, Math.min(options.samplesMax, Math.floor(bytesMax / this.#bytesPerSample)));
   }
 
   /** The segments of the next batch, of one epoch, and whether there are more; they are pinned. */
   #read(): ShippableSegment[] {
     const { options, tools, tenant } = this.#deps;
     const { samples } = tools;
-    const read = (): ShippableSegment[] => samples.read(tenant, this.#samplesMax, this.#from);
+    const samplesMax = this.#samplesMax();
+    const read = (): ShippableSegment[] => samples.read(tenant, samplesMax, this.#from);
     // All there is may lie behind a pack: then nothing was read.
     const isBehind = (segments: readonly ShippableSegment[]): boolean =>
       samples.hasSegmentBehind(tenant, segments.at(-1)?.id ?? this.#from - 1);
@@ -216,13 +230,14 @@ export class TenantLoop {
   }
 
   /** Sends one batch until it is answered or turns out not to fit what the hub holds. */
-  async #deliver(log: DictionaryLog, batch: EncodedBatch, signal: AbortSignal): Promise<void> {
+  async #deliver(log: DictionaryLog, sent: SentBatch, signal: AbortSignal): Promise<void> {
+    const { batch } = sent;
     const delivered = await this.#delivery.deliver(batch, signal);
     if (delivered.kind === 'answered') return this.#accept(log, batch, delivered.answer);
     this.#stream = undefined;
     if (delivered.kind === 'given up') return;
     const { reply } = delivered;
-    if (reply.kind === 'too_large') this.#shrink(batch.samples, reply.message);
+    if (reply.kind === 'too_large') this.#shrink(sent, reply.message);
     // A state that does not fit the batch says itself what was answered for.
     if (reply.kind === 'state' || reply.kind === 'unreadable_format') this.#due = [];
     await this.#replies.settle(reply, signal);
@@ -238,16 +253,37 @@ export class TenantLoop {
     countOne(stats.replies, 'answer');
   }
 
-  /** @param samples of the batch that was refused; it may also be its dictionary that is large */
-  #shrink(samples: number, message: string): void {
-    this.#groundwork.shrink();
-    this.#samplesMax = Math.max(1, Math.floor(Math.min(this.#samplesMax, samples) / 2));
-    this.#deps.tools.log.warn(
+  /** A batch was refused as too large: what makes most of it is cut, entries or samples. */
+  #shrink({ batch, segments, entryBytes }: SentBatch, message: string): void {
+    const { sizes, log } = this.#deps.tools;
+    const { frame, samples } = batch;
+    if (entryBytes > 0) this.#groundwork.shrink();
+    if (entryBytes <= frame.length / 2) {
+      sizes.refused(frame.length);
+      if (segments.length === 1) this.#tooLarge = segments[0];
+    }
+    log.warn(
       'too large',
-      { samples, samplesMax: this.#samplesMax, answer: message },
-      'the hub refuses a batch as too large: smaller ones from now on',
+      { samples, bytes: frame.length, answer: message },
+      'a batch is refused as too large: smaller ones from now on',
     );
   }
+
+  /** A segment is the least that a batch can have: what is larger becomes a pack, and is split. */
+  #packTooLarge(): void {
+    const segment = this.#tooLarge;
+    this.#tooLarge = undefined;
+    if (segment === undefined || segment.samples < 2) return;
+    const { tools, tenant, packs } = this.#deps;
+    if (tools.packSegment(tenant, segment.id)) packs.splitRefused(segment.id);
+  }
+}
+
+interface SentBatch {
+  batch: EncodedBatch;
+  segments: readonly ShippableSegment[];
+  /** Of the dictionary, packed. */
+  entryBytes: number;
 }
 
 interface OpenStream {

@@ -143,6 +143,8 @@ export type Fate = 'delivered' | 'request lost' | 'answer lost' | 'sent twice';
 export class FickleLink implements HubLink {
   client: HubClient;
   fate: () => Fate = () => 'delivered';
+  /** What a body may have. */
+  bytesMax = Number.POSITIVE_INFINITY;
   readonly frameBytes: number[] = [];
   questions = 0;
   /** Requests whose answer nobody waits for. */
@@ -158,7 +160,7 @@ export class FickleLink implements HubLink {
   }
 
   bodyBytes(): number {
-    return Number.POSITIVE_INFINITY;
+    return this.bytesMax;
   }
 
   askPositions(signal: AbortSignal): Promise<HubReply> {

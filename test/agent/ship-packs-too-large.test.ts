@@ -46,7 +46,7 @@ describe('a pack that is refused as too large', () => {
     await until('the backlog to be packed', PATIENCE_MS, () => rig.packCount >= 7);
     rig.link.isDown = false;
     await rig.delivered();
-    expect(rig.agent.shipper.stats.replies.get('too_large')).toBeGreaterThan(10);
+    expect(rig.agent.shipper.stats.replies.get('too_large')).toBeGreaterThan(0);
     rmSync(rig.workspace.subfolder('hub'), { recursive: true });
     await rig.restartHub();
     rig.link.isDown = true;

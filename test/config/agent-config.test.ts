@@ -41,6 +41,7 @@ test('a hub on this machine is all an agent needs to be told', () => {
       token: '',
       caPem: undefined,
       requestTimeoutMs: 60_000,
+      connectTimeoutMs: 5000,
     },
     batch: { maxDelayMs: 5000, samplesMax: 100_000 },
     order: 'oldest_first',
@@ -105,7 +106,8 @@ listen: 0.0.0.0:9201
 admin_listen: 127.0.0.1:9301
 data_dir: /var/lib/agent
 log_level: debug
-hub: {urls: ["https://hub.example:9202"], token_file: token, request_timeout: 10s}
+hub: {urls: ["https://hub.example:9202"], token_file: token, request_timeout: 10s,
+  connect_timeout: 3s}
 batch: {max_delay: 500ms, max_samples: 10}
 order: live_first
 buffer: {max_bytes: 1GiB, max_age: 2d, when_full: drop_oldest, min_free_disk: 0, max_series: 7}
@@ -142,6 +144,7 @@ drop_labels: [id*]`;
       token: 's3cret',
       caPem: undefined,
       requestTimeoutMs: 10_000,
+      connectTimeoutMs: 3000,
     },
     batch: { maxDelayMs: 500, samplesMax: 10 },
     order: 'live_first',
@@ -242,4 +245,12 @@ test('a file of certificates that holds none is refused', () => {
   expect(errorsOf('hub: {urls: [https://127.0.0.1:1], ca_file: token}')).toEqual([
     'hub.ca_file: "token": expected the path of a PEM file; it holds no PEM certificate',
   ]);
+});
+
+test('a hub URL may have a path and no query: the paths of its routes are put behind it', () => {
+  const hub = (url: string) => `hub: {urls: ['${url}']}`;
+  expect(configOf(hub('http://127.0.0.1:9202/edge/')).hub.urls).toHaveLength(1);
+  const [line] = errorsOf(hub('http://127.0.0.1:9202/?k=v'));
+  expect(line).toContain('hub.urls');
+  expect(line).toContain('query');
 });

@@ -49,6 +49,7 @@ test('agents and a destination are all a hub on loopback needs to be told', () =
       authorization: undefined,
       samplesPerRequestMax: 2000,
       timeoutMs: 30_000,
+      connectTimeoutMs: 5000,
       lanes: 4,
       inFlightMax: 64,
       haClusterLabel: 'cluster',
@@ -79,7 +80,7 @@ agents:
   - {id: a, token_file: token, tenants: [overseas, other]}
   - {id: b, token_file: other-token}
 destination: {kind: prometheus, protocol: v2, url: "https://prometheus/api/v1/write", tenant_header: X-Tenant,
-  bearer_token_file: token, max_samples_per_request: 10, timeout: 5s, lanes: 2, max_in_flight: 3,
+  bearer_token_file: token, max_samples_per_request: 10, timeout: 5s, connect_timeout: 2s, lanes: 2, max_in_flight: 3,
   ha_cluster_label: c, ha_replica_label: r, out_of_order_time_window: 2h,
   max_sample_age: 30m, max_sample_ahead: 1m, set_aside_after: 10m}
 limits: {max_batch: 1MiB, max_decoded_batch: 2MiB, max_held: 3MiB, max_series_per_agent: 4}
@@ -104,6 +105,7 @@ refused: {max_bytes: 5MiB, max_age: 1d}`);
       authorization: 'Bearer s3cret',
       samplesPerRequestMax: 10,
       timeoutMs: 5000,
+      connectTimeoutMs: 2000,
       lanes: 2,
       inFlightMax: 3,
       haClusterLabel: 'c',

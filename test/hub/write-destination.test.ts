@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { Destination, type DestinationOptions } from '../../hub/write/destination.ts';
 import type { PostResult } from '../../hub/write/post.ts';
 import type { WriteProtocol } from '../../proto/remote-write/write-encoder.ts';
+import { startDeafListener } from '../tools/deaf-listener.ts';
 
 const open: (() => Promise<unknown>)[] = [];
 
@@ -177,6 +178,15 @@ describe('the destination', () => {
     await new Promise((resolve) => server.close(resolve));
     const result = await post(destinationAt(url));
     expect(kindOf(result)).toBe('failed, timed out: false, may have arrived: false');
+  });
+
+  it('cannot have stored anything where no connection stands, whatever the request may take', async () => {
+    const deaf = await startDeafListener('127.0.0.2');
+    open.push(() => deaf.close());
+    const url = `http://127.0.0.2:${deaf.port}`;
+    const result = await post(destinationAt(url, { timeoutMs: 50, connectTimeoutMs: 200 }));
+    expect(kindOf(result)).toBe('failed, timed out: false, may have arrived: false');
+    expect(result).toMatchObject({ message: expect.stringContaining('within 200 ms') });
   });
 
   it('has at most inFlightMax in flight; the time limit starts after the wait', async () => {
