@@ -129,6 +129,7 @@ export class TenantLoop {
     const segments = this.#read();
     const [first] = segments;
     if (first === undefined) return await this.#waitForSegments(signal);
+    if (segments.length === 1 && this.#packInAdvance(first)) return;
     const log = samples.dictionaryOfEpoch(first.epoch);
     const missing = await this.#groundwork.dictionary(log, this.#dictionaryFrom(log), signal);
     if (missing !== undefined) {
@@ -269,13 +270,25 @@ export class TenantLoop {
     );
   }
 
+  /** Whether a segment has become a pack because it would be refused as others were. */
+  #packInAdvance(segment: ShippableSegment): boolean {
+    const { tools, tenant, sent } = this.#deps;
+    const bytes = segment.samples * this.#bytesPerSample;
+    if (bytes <= tools.sizes.bytesMax || sent.mayHold(segment.id, segment.id)) return false;
+    tools.samples.unpin(tenant);
+    this.#tooLarge = segment;
+    return this.#packTooLarge();
+  }
+
   /** A segment is the least that a batch can have: what is larger becomes a pack, and is split. */
-  #packTooLarge(): void {
+  #packTooLarge(): boolean {
     const segment = this.#tooLarge;
     this.#tooLarge = undefined;
-    if (segment === undefined || segment.samples < 2) return;
+    if (segment === undefined || segment.samples < 2) return false;
     const { tools, tenant, packs } = this.#deps;
-    if (tools.packSegment(tenant, segment.id)) packs.splitRefused(segment.id);
+    if (!tools.packSegment(tenant, segment.id)) return false;
+    packs.splitRefused(segment.id);
+    return true;
   }
 }
 

@@ -1,3 +1,4 @@
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import type { LinkConfig } from '../../agent/link-config.ts';
 import { HubClient } from '../../agent/ship/hub-client.ts';
 import { LinkBytes } from '../../agent/ship/link-bytes.ts';
@@ -9,7 +10,7 @@ import { type Handler, sendBytes, startHttpServer } from '../../base/http-server
 import { encodeAnswer } from '../../proto/answer.ts';
 import { emptySettlement } from '../../proto/settlement.ts';
 import { memoryLog } from '../tools/memory-log.ts';
-import { startTcpProxy, type TcpProxy } from '../tools/tcp-proxy.ts';
+import { type Direction, startTcpProxy, type TcpProxy } from '../tools/tcp-proxy.ts';
 import type { Workspace } from '../tools/workspace.ts';
 
 /** A link without limits, but for those given. */
@@ -104,6 +105,40 @@ export async function startTinyHub(
   workspace.onClose(() => proxy.close());
   const scheme = tls === undefined ? 'http' : 'https';
   return { url: `${scheme}://127.0.0.1:${proxy.port}`, proxy, bodies };
+}
+
+/** Carries connections to a port, some of which stand and are dead. */
+export interface Switch {
+  url: string;
+  /** Both ends of each connection so far: towards the client, and towards the port. */
+  links: [near: Socket, far: Socket][];
+  /** Those that there are never carry anything again in a direction. */
+  stall(direction: Direction): void;
+}
+
+export async function startSwitch(workspace: Workspace, port: number): Promise<Switch> {
+  const links: Switch['links'] = [];
+  const server = createServer((near) => {
+    const far = connect({ port, host: '127.0.0.1' });
+    near.pipe(far).pipe(near);
+    for (const socket of [near, far]) socket.on('error', () => {});
+    links.push([near, far]);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  workspace.onClose(() => {
+    for (const socket of links.flat()) socket.destroy();
+    server.close();
+  });
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    links,
+    stall(direction) {
+      for (const [near, far] of links) {
+        if (direction === 'up') near.unpipe(far).resume();
+        else far.unpipe(near).resume();
+      }
+    },
+  };
 }
 
 export interface ClientOptions {

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Kind } from '../../agent/ship/exchange.ts';
 import type { HubClient } from '../../agent/ship/hub-client.ts';
@@ -7,7 +7,7 @@ import { encodeAnswer } from '../../proto/answer.ts';
 import { emptySettlement } from '../../proto/settlement.ts';
 import { until } from '../tools/until.ts';
 import { Workspace } from '../tools/workspace.ts';
-import { type ClientOptions, connectTo } from './link-fixture.ts';
+import { type ClientOptions, connectTo, startSwitch } from './link-fixture.ts';
 
 let workspace: Workspace;
 beforeEach(() => {
@@ -35,7 +35,11 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
 
 async function startServer(handle: Handle = answer): Promise<Server> {
   const sockets: Socket[] = [];
-  const server = createServer({ keepAliveTimeout: 120_000 }, handle);
+  const server = createServer({ keepAliveTimeout: 120_000 }, (request, response) => {
+    // As the hub: without a hint how long the connection is kept.
+    response.removeHeader('Connection');
+    handle(request, response);
+  });
   server.on('connection', (socket) => sockets.push(socket));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   workspace.onClose(() => {
@@ -190,32 +194,12 @@ describe('a body', () => {
 });
 
 describe('a connection that is dead although it stands', () => {
-  /** Carries connections to the server; those that `stall` finds never carry anything again. */
-  async function startSwitch(port: number) {
-    const links: [Socket, Socket][] = [];
-    const server = createTcpServer((near) => {
-      const far = connect({ port, host: '127.0.0.1' });
-      near.pipe(far).pipe(near);
-      for (const socket of [near, far]) socket.on('error', () => {});
-      links.push([near, far]);
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    workspace.onClose(() => {
-      for (const socket of links.flat()) socket.destroy();
-      server.close();
-    });
-    const stall = (): void => {
-      for (const [near, far] of links) near.unpipe(far).resume();
-    };
-    return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, links, stall };
-  }
-
   test('is suspected long before the limit, and given up when the hub answers elsewhere', async () => {
     const { port } = await startServer();
-    const { url, links, stall } = await startSwitch(port);
+    const { url, links, stall } = await startSwitch(workspace, port);
     const link = client(url, { requestTimeoutMs: 60_000 });
     await post(link, 10);
-    stall();
+    stall('up');
     const startMs = performance.now();
     let questions = 0;
     const reply = await link.postBatch(Buffer.alloc(10), never, 'live', async () => {
@@ -250,10 +234,10 @@ describe('a connection that is dead although it stands', () => {
 
   test('costs a question no more than a moment: the next one goes elsewhere', async () => {
     const { port } = await startServer();
-    const { url, links, stall } = await startSwitch(port);
+    const { url, links, stall } = await startSwitch(workspace, port);
     const link = client(url, { requestTimeoutMs: 60_000 });
     await post(link, 10);
-    stall();
+    stall('up');
     const startMs = performance.now();
     expect(await post(link, 10, 'prompt')).toMatchObject({ kind: 'unreachable', isSilent: true });
     expect(await post(link, 10, 'prompt')).toMatchObject({ kind: 'answer' });
