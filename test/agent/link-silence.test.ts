@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Kind } from '../../agent/ship/exchange.ts';
 import type { HubClient } from '../../agent/ship/hub-client.ts';
 import { encodeAnswer } from '../../proto/answer.ts';
@@ -13,7 +13,10 @@ let workspace: Workspace;
 beforeEach(() => {
   workspace = new Workspace('link-silence');
 });
-afterEach(() => workspace.close());
+afterEach(async () => {
+  vi.useRealTimers();
+  await workspace.close();
+});
 
 const never = new AbortController().signal;
 const ANSWER = Buffer.from(
@@ -83,6 +86,21 @@ describe('connections', () => {
     expect(sockets).toHaveLength(2);
   });
 
+  test('are replaced after five minutes, so that other addresses of the hub are found', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    const { url, sockets } = await startServer();
+    const link = client(url);
+    for (const [passedMs, connections] of [
+      [0, 1],
+      [299_000, 1],
+      [2000, 2],
+    ] as const) {
+      vi.advanceTimersByTime(passedMs);
+      expect(await post(link, 10)).toMatchObject({ kind: 'answer' });
+      expect(sockets).toHaveLength(connections);
+    }
+  });
+
   test('that the other end has closed are replaced without a failure', async () => {
     const { url, sockets } = await startServer();
     const link = client(url);
@@ -133,7 +151,8 @@ describe('while all connections for batches are held', () => {
       if (request.headers['content-length'] === '7') held.push(response);
       else answer(request, response);
     });
-    const link = client(url);
+    // Nobody who is held makes room by running into the limit.
+    const link = client(url, { requestTimeoutMs: 60_000 });
     const batches = Array.from({ length: 8 }, () => post(link, 7));
     await until('the batches', 5000, () => held.length === 8);
     const giving = new AbortController();
