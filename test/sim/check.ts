@@ -3,7 +3,12 @@ import type { CheckedSamples } from '../tools/checked-samples.ts';
 import { isRefused } from './destination.ts';
 import { bitsOf, type Ledger, type SentSample, sampleKey } from './ledger.ts';
 import type { Plan } from './plan.ts';
-import { destinationTenant } from './surroundings.ts';
+import { destinationTenant, STARTS_AT_MS } from './surroundings.ts';
+
+/** Nobody can expect anything of an agent that goes by the clock of a hub that is more wrong. */
+const HUB_CLOCK_ERROR_MS_MAX = 1000;
+/** Answers are under way for a while, and clocks that are right differ by half a second. */
+const AGE_TOLERANCE_MS = 5000;
 
 export interface Evidence {
   plan: Plan;
@@ -11,6 +16,8 @@ export interface Evidence {
   samples: CheckedSamples;
   /** All that hubs have reported, whether an agent has heard it or not. */
   settled: Settlement;
+  /** How wrong the clock of a hub has been at the worst, in ms. */
+  hubClockErrorMs: number;
 }
 
 /**
@@ -25,6 +32,8 @@ export function check(evidence: Evidence): string[] {
     ...missing(evidence),
     ...outOfOrder(evidence),
     ...groundless(evidence),
+    ...refusedByClock(evidence),
+    ...evictedByClock(evidence),
   ];
 }
 
@@ -88,9 +97,29 @@ function outOfOrder({ plan, ledger, samples }: Evidence): string[] {
 
 /** Where nobody has touched the files of a buffer nothing may get lost in it. */
 function groundless({ plan, ledger }: Evidence): string[] {
-  if (hasAny(plan, ['damage'])) return [];
-  const lost = ledger.losses.filter(({ reason }) => reason === 'damaged' || reason === 'vanished');
+  if (hasAny(plan, ['damage', 'files emptied'])) return [];
+  const lost = ledger.losses.filter(
+    ({ reason, isExcused }) => !isExcused && (reason === 'damaged' || reason === 'vanished'),
+  );
   return shorten(lost.map(({ reason, tenant, samples }) => `${samples} of ${tenant} ${reason}`));
+}
+
+/** All samples are of the time at which they were sent: only a clock can find them too new. */
+function refusedByClock({ ledger, hubClockErrorMs }: Evidence): string[] {
+  if (hubClockErrorMs > HUB_CLOCK_ERROR_MS_MAX) return [];
+  return shorten(ledger.refused.map((sample) => `refused for a clock: ${describe(sample)}`));
+}
+
+/** By the clock of the hub no sample may be evicted for its age before it has that age. */
+function evictedByClock({ plan, ledger, hubClockErrorMs }: Evidence): string[] {
+  if (hubClockErrorMs > HUB_CLOCK_ERROR_MS_MAX) return [];
+  const found: string[] = [];
+  for (const { reason, tenant, samples, newest, elapsedMs } of ledger.losses) {
+    const ageMs = STARTS_AT_MS + elapsedMs - newest;
+    if (reason !== 'age' || ageMs > plan.buffer.ageMaxMs - AGE_TOLERANCE_MS) continue;
+    found.push(`${samples} of ${tenant} evicted for their age, ${Math.round(ageMs)} ms`);
+  }
+  return shorten(found);
 }
 
 function hasAny(plan: Plan, events: readonly Plan['events'][number][]): boolean {

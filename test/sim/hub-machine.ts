@@ -2,10 +2,12 @@ import { join } from 'node:path';
 import type { Post } from '../../hub/write/post.ts';
 import type { Settlement } from '../../proto/settlement.ts';
 import type { Chance } from './chance.ts';
-import { copyAsAfterPowerCut } from './data-folder.ts';
+import { damageHub } from './hub-damage.ts';
 import { HubProcess } from './hub-process.ts';
+import { copyAsAfterPowerCut } from './power-cut.ts';
 import { STARTS_AT_MS, type Surroundings } from './surroundings.ts';
 import { WallClock } from './virtual-time.ts';
+import { setAtStart } from './wrong-clock.ts';
 
 export interface HubMachineDeps {
   surroundings: Surroundings;
@@ -37,6 +39,9 @@ export class HubMachine {
     const { surroundings, post, settled } = this.#deps;
     if (this.process !== undefined) return;
     surroundings.note(`${this.name} starts`);
+    if (surroundings.plan.events.includes('wrong hub clock') && !surroundings.isCalm) {
+      setAtStart(this.clock, surroundings, this.#chance);
+    }
     const chance = this.#chance.part(`process ${this.#folders}`);
     this.process = new HubProcess(this.#dataDir, {
       surroundings,
@@ -54,7 +59,7 @@ export class HubMachine {
     if (process === undefined) return;
     this.#deps.surroundings.note(`${this.name} is dead`);
     this.#dataDir = this.#nextFolder();
-    copyAsAfterPowerCut(process.dataDir, this.#dataDir);
+    copyAsAfterPowerCut(process.dataDir, this.#dataDir, this.#chance);
     process.crash();
     this.process = undefined;
   }
@@ -63,6 +68,12 @@ export class HubMachine {
   deleteData(): void {
     this.#deps.surroundings.note(`${this.name} has lost its data_dir`);
     this.#dataDir = this.#nextFolder();
+  }
+
+  /** Flips bits in the database; the process must have ended. */
+  damage(): void {
+    const where = damageHub(this.#dataDir, this.#chance);
+    this.#deps.surroundings.note(`${this.name} damaged in ${where}`);
   }
 
   async stop(): Promise<void> {

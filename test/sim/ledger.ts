@@ -34,6 +34,10 @@ export interface ReportedLoss {
   samples: number;
   oldest: number;
   newest: number;
+  /** When it was reported. */
+  elapsedMs: number;
+  /** The power failed while the files in the folder were not those in use. */
+  isExcused: boolean;
 }
 
 /** Numbers that stand for nothing, quiet NaN, signalling NaN, infinity's neighbours, tiny ones. */
@@ -43,6 +47,8 @@ const HIGH_HALVES = [0x40000000, 0x7ff80000, 0x7ff00000, 0xfff00000, 0x80000000,
 export class Ledger {
   readonly samples = new Map<string, SentSample>();
   readonly losses: ReportedLoss[] = [];
+  /** The first sample of each request that an agent has refused as being of the future. */
+  readonly refused: SentSample[] = [];
   #lastTimestamp = 0;
   #acknowledged = 0;
 

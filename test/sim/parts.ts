@@ -22,6 +22,13 @@ export interface Parts {
   link(link: HubLink, buffer: SampleBuffer): HubLink;
   tenantWriter(create: () => TenantWriter<DictionaryCopy>): TenantWriter<DictionaryCopy>;
   post(post: Post): Post;
+  /**
+   * The newest timestamp that ingest takes, in ms since the Unix epoch.
+   *
+   * @param limitMs limits.creation_grace_period
+   * @param hubAheadMs how far the hub's clock is ahead
+   */
+  newestAccepted(clock: Clock, limitMs: number, hubAheadMs: number): number;
 }
 
 /** The parts as they are shipped. */
@@ -32,4 +39,5 @@ export const shippedParts: Parts = {
   link: (link) => link,
   tenantWriter: (create) => create(),
   post: (post) => post,
+  newestAccepted: (clock, limitMs, hubAheadMs) => clock.now() + limitMs + Math.max(0, hubAheadMs),
 };

@@ -15,6 +15,14 @@ export const EVENTS = [
   'damage',
   'new epoch',
   'two hubs',
+  /** The files of the agent are taken away while it has them open. */
+  'files taken',
+  /** One of them is cut short. */
+  'files emptied',
+  'hub damage',
+  /** Machines with such a clock may have another error after each start. */
+  'wrong clock',
+  'wrong hub clock',
 ] as const;
 export type EventName = (typeof EVENTS)[number];
 

@@ -42,10 +42,16 @@ export class Sender {
     }
   }
 
-  /** Whether the samples were acknowledged. */
+  /** Whether the samples were acknowledged, or refused for good. */
   async #write(samples: readonly SentSample[]): Promise<boolean> {
     const { process } = this.#machine;
-    if (process === undefined || (await process.append(samples)) !== 'stored') return false;
+    if (process === undefined) return false;
+    const result = await process.append(samples);
+    if (result === 'refused') {
+      this.#ledger.refused.push(samples[0]!);
+      return true;
+    }
+    if (result !== 'stored') return false;
     // The answer is under way: the agent may crash before it has left.
     await this.#surroundings.time.sleep(this.#chance.between(0, ANSWER_MS_MAX));
     if (process.isDead) return false;

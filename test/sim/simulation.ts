@@ -12,6 +12,7 @@ import { Ledger } from './ledger.ts';
 import { FaultyLink } from './link.ts';
 import { type Parts, shippedParts } from './parts.ts';
 import { drawPlan, type Plan } from './plan.ts';
+import { forgetConnections } from './power-cut.ts';
 import { Sender } from './sender.ts';
 import { Surroundings } from './surroundings.ts';
 
@@ -107,11 +108,18 @@ export class Simulation {
     try {
       await surroundings.time.run(this.#live());
       const { samples } = this.destination;
-      const evidence = { plan: surroundings.plan, ledger, samples, settled: this.settled };
+      const evidence = {
+        plan: surroundings.plan,
+        ledger,
+        samples,
+        settled: this.settled,
+        hubClockErrorMs: Math.max(...this.hubs.map(({ clock }) => clock.worstErrorMs)),
+      };
       surroundings.violations.push(...check(evidence));
     } catch (error) {
       surroundings.violation(error instanceof Error ? String(error.stack) : String(error));
     } finally {
+      forgetConnections(this.#folder);
       rmSync(this.#folder, { recursive: true, force: true });
     }
     return surroundings.violations;

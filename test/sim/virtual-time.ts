@@ -86,6 +86,7 @@ function nextTurn(): Promise<void> {
 export class WallClock implements Clock {
   readonly #rightOffsetMs: number;
   #offsetMs: number;
+  #worstErrorMs = 0;
   readonly #time: VirtualTime;
 
   constructor(time: VirtualTime, offsetMs: number) {
@@ -106,13 +107,29 @@ export class WallClock implements Clock {
     return this.#time.sleep(ms, signal);
   }
 
+  /** How wrong it has been at the worst, in ms. */
+  get worstErrorMs(): number {
+    return this.#worstErrorMs;
+  }
+
   /** Somebody has noticed that the clock is wrong. */
   setRight(): void {
-    this.#offsetMs = this.#rightOffsetMs;
+    this.#setOffset(this.#rightOffsetMs);
   }
 
   /** Sets the clock forward, or back where `ms` is negative. */
   step(ms: number): void {
-    this.#offsetMs += ms;
+    this.#setOffset(this.#offsetMs + ms);
+  }
+
+  /** Sets the clock to a time, in ms since the Unix epoch. */
+  set(ms: number): void {
+    this.#setOffset(ms - this.#time.elapsedMs);
+  }
+
+  #setOffset(ms: number): void {
+    this.#offsetMs = ms;
+    const errorMs = Math.abs(ms - this.#rightOffsetMs);
+    this.#worstErrorMs = Math.max(this.#worstErrorMs, errorMs);
   }
 }
