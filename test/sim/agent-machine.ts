@@ -204,10 +204,15 @@ export class AgentMachine {
     }
   }
 
+  /** Takes down what the process has said so far. */
+  noteLosses(): void {
+    if (this.process !== undefined) this.#readLosses(this.process);
+  }
+
   /** Losses are what the log says: the time range must be enough to know what is missing. */
   #readLosses({ lines }: AgentProcess): void {
-    for (const { reason, tenant, samples, oldest, newest, elapsedMs } of lines) {
-      if (oldest === undefined) continue;
+    for (const { reason, tenant, samples, oldest, newest, elapsedMs } of lines.splice(0)) {
+      if (reason === undefined || oldest === undefined) continue;
       this.#deps.surroundings.note(`${this.name} lost ${samples} of ${tenant}: ${reason}`);
       this.#deps.ledger.report({
         reason: String(reason),

@@ -37,8 +37,10 @@ export interface AgentProcessDeps {
   onDamaged(process: AgentProcess): void;
 }
 
-/** What became of the samples of one request; `gone`: the process has ended and nobody answers. */
-export type AppendResult = 'stored' | 'unavailable' | 'refused' | 'gone';
+/** What became of one request; `gone`: the process has ended and nobody answers. */
+export type AppendResult =
+  | { kind: 'stored'; samples: readonly SentSample[]; refused: readonly SentSample[] }
+  | { kind: 'unavailable' | 'gone' };
 
 /**
  * One life of an agent, from its start to its crash, its stop, or damage to its files: series,
@@ -160,6 +162,11 @@ export class AgentProcess {
     return this.buffer.backlog.values().reduce((sum, samples) => sum + samples, 0);
   }
 
+  /** Samples that are kept because the destination would refuse them. */
+  get parked(): number {
+    return this.buffer.parkedSamples;
+  }
+
   /** How far the hub's clock is ahead of this one, in ms, as ingest knows. */
   get hubAheadMs(): number {
     return this.#hubAheadMs;
@@ -173,21 +180,26 @@ export class AgentProcess {
   /** What ingest does with one request. */
   async append(samples: readonly SentSample[]): Promise<AppendResult> {
     const { clock, surroundings } = this.#deps;
-    const newestMs = surroundings.parts.newestAccepted(clock, AHEAD_MAX_MS, this.#hubAheadMs);
-    if (samples.some(({ timestamp }) => timestamp > newestMs)) return 'refused';
+    const { plan, parts } = surroundings;
+    const limitMs = plan.hub.aheadMaxMs === 0 ? 0 : AHEAD_MAX_MS;
+    const newestMs = parts.newestAccepted(clock, limitMs, this.#hubAheadMs);
+    const refused = samples.filter(({ timestamp }) => timestamp > newestMs);
+    const good = samples.filter(({ timestamp }) => timestamp <= newestMs);
+    if (good.length === 0) return { kind: 'stored', samples: good, refused };
     const { tenant } = samples[0]!.series;
     const number = this.#series.tenant(tenant);
-    const columns = new SampleColumns(samples.length);
-    for (const sample of samples) {
+    const columns = new SampleColumns(good.length);
+    for (const sample of good) {
       const { labels } = sample.series;
       pushSample(columns, this.#series.resolve(number, labels, 0, labels.length), sample);
     }
     const newEntries = this.#series.takeNewEntries();
     const append = newEntries === undefined ? { tenant, columns } : { tenant, columns, newEntries };
     const unavailable = await this.#commits.add(append);
-    if (this.isDead) return 'gone';
-    if (unavailable !== undefined) surroundings.note(`agent says ${unavailable}`);
-    return unavailable === undefined ? 'stored' : 'unavailable';
+    if (this.isDead) return { kind: 'gone' };
+    if (unavailable === undefined) return { kind: 'stored', samples: good, refused };
+    surroundings.note(`agent says ${unavailable}`);
+    return { kind: 'unavailable' };
   }
 
   /** Begins a new dictionary, as changeEpochs does once most series are gone. */

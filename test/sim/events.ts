@@ -11,6 +11,8 @@ const OUTAGE_MS_MAX = 60_000;
 const CLOCK_STEP_MS_MAX = 2 * 3_600_000;
 /** By a clock further behind all samples are from the future, and wait until it is set right. */
 const HUB_CLOCK_STEP_MS_MAX = 100_000;
+/** What is up to a minute old is an hour behind it. */
+const HEAD_AHEAD_MS = 3_600_000;
 /** If a moment to crash at has not come by then, the crash does not wait for it. */
 const MOMENT_MS_MAX = 10_000;
 
@@ -83,6 +85,9 @@ export class Events {
         return this.#touchFiles('empty');
       case 'hub damage':
         return this.#crashHub((hub) => hub.damage());
+      case 'head moved':
+        destination.moveHeads(HEAD_AHEAD_MS - this.#chance.between(0, OUTAGE_MS_MAX));
+        return Promise.resolve();
       case 'wrong clock':
         return this.#replace(() => {});
       case 'wrong hub clock':

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { RefusedRequest } from '../../hub/refused-request.ts';
 import type { Post } from '../../hub/write/post.ts';
 import type { Settlement } from '../../proto/settlement.ts';
 import type { Chance } from './chance.ts';
@@ -14,6 +15,8 @@ export interface HubMachineDeps {
   folder: string;
   post: Post;
   settled(settlement: Settlement): void;
+  /** What goes into the record of refused samples. */
+  refused(requests: readonly RefusedRequest[]): void;
 }
 
 /** A machine with a disk and a clock, on which one process of the hub after another runs. */
@@ -36,21 +39,26 @@ export class HubMachine {
   }
 
   start(): void {
-    const { surroundings, post, settled } = this.#deps;
+    const { surroundings, post, settled, refused } = this.#deps;
     if (this.process !== undefined) return;
     surroundings.note(`${this.name} starts`);
     if (surroundings.plan.events.includes('wrong hub clock') && !surroundings.isCalm) {
       setAtStart(this.clock, surroundings, this.#chance);
     }
     const chance = this.#chance.part(`process ${this.#folders}`);
-    this.process = new HubProcess(this.#dataDir, {
-      surroundings,
-      clock: this.clock,
-      random: chance.part('ids').random,
-      chance,
-      post,
-      settled,
-    });
+    try {
+      this.process = new HubProcess(this.#dataDir, {
+        surroundings,
+        clock: this.clock,
+        random: chance.part('ids').random,
+        chance,
+        post,
+        settled,
+        refused,
+      });
+    } catch (error) {
+      surroundings.violation(`${this.name} cannot start: ${error}`);
+    }
   }
 
   /** The power fails now. */

@@ -5,6 +5,7 @@ import { DictionaryCopy } from '../../hub/expand/dictionary-copy.ts';
 import { Receiver } from '../../hub/receive/receiver.ts';
 import { type Reply, textReply } from '../../hub/receive/reply.ts';
 import { RefusedRecord } from '../../hub/refused/refused-record.ts';
+import type { RefusedRequest } from '../../hub/refused-request.ts';
 import { HubStore } from '../../hub/store/hub-store.ts';
 import { openRefusedStore } from '../../hub/store/refused-store.ts';
 import { createDelivery } from '../../hub/write/delivery.ts';
@@ -21,7 +22,6 @@ import type { WallClock } from './virtual-time.ts';
 
 const AGENT_ID = 'agent';
 const SAVE_EVERY_MS = 1000;
-const AHEAD_MAX_MS = 300_000;
 const SERIES_PER_AGENT_MAX = 100_000;
 /** Short beside the faults, so that an answer of 500 that is drawn again and again would show. */
 const SET_ASIDE_AFTER_MS = 20_000;
@@ -36,6 +36,7 @@ export interface HubProcessDeps {
   chance: Chance;
   post: Post;
   settled(settlement: Settlement): void;
+  refused(requests: readonly RefusedRequest[]): void;
 }
 
 /** One process of the hub: receive, expand and write joined as hub/main.ts does, without HTTP. */
@@ -46,6 +47,7 @@ export class HubProcess {
   readonly #store: HubStore;
   readonly #refused: RefusedRecord;
   readonly #receiver: Receiver<DictionaryCopy>;
+  readonly #ages: AgeLimits;
   readonly #ending = new AbortController();
   readonly #saving: Promise<void>;
 
@@ -54,23 +56,21 @@ export class HubProcess {
     this.dataDir = dataDir;
     this.#store = new FlakyStore(dataDir, deps);
     this.#refused = this.#openRecord();
+    this.#ages = new AgeLimits(
+      { sampleAgeMaxMs: 0, outOfOrderTimeWindowMs: 0 },
+      { store: this.#store, clock: deps.clock, log: SILENT },
+    );
     this.#receiver = this.#createReceiver();
     this.#saving = this.#saveLazily();
     deps.surroundings.spawn(this.#saving);
   }
 
-  async receive(frame: Uint8Array): Promise<Reply> {
-    try {
-      return await this.#receiver.receive(this.#agent, frame, 'simulation');
-    } catch (error) {
-      if (!(error instanceof DiskFull)) throw error;
-      // As base/http-server.ts answers what nobody has caught.
-      return textReply(500, 'internal error');
-    }
+  receive(frame: Uint8Array): Promise<Reply> {
+    return answered(() => this.#receiver.receive(this.#agent, frame, 'simulation'));
   }
 
-  positions(): Reply {
-    return this.#receiver.positions(this.#agent);
+  positions(): Promise<Reply> {
+    return answered(() => this.#receiver.positions(this.#agent));
   }
 
   /** Bytes of batches that wait for the destination. */
@@ -113,7 +113,7 @@ export class HubProcess {
       ageMaxMs: 0,
       dropped: () => {},
       clock,
-      log: { warn: () => {}, error: () => {} },
+      log: SILENT,
     });
   }
 
@@ -123,21 +123,23 @@ export class HubProcess {
   }
 
   #createReceiver(): Receiver<DictionaryCopy> {
-    const { surroundings, clock, random, post, settled } = this.#deps;
+    const { surroundings, clock, random, post, settled, refused } = this.#deps;
     const { plan, parts } = surroundings;
     const { semantics } = plan.destination;
     const { lanes, samplesPerRequestMax } = plan.hub;
-    const log = { warn: () => {}, error: () => {} };
-    const ages = new AgeLimits(
-      { sampleAgeMaxMs: 0, outOfOrderTimeWindowMs: 0 },
-      { store: this.#store, clock, log },
-    );
+    const log = SILENT;
+    const ages = this.#ages;
     const delivery = {
       kind: KINDS[semantics],
       post: parts.post(post),
       bodies: new RequestBodies('v1'),
       setAside: new SetAside(SET_ASIDE_AFTER_MS, clock),
-      refused: this.#refused,
+      refused: {
+        keep: (requests: readonly RefusedRequest[]) => {
+          refused(requests);
+          return this.#refused.keep(requests);
+        },
+      },
       ages,
       clock,
       random,
@@ -155,7 +157,7 @@ export class HubProcess {
           return createWriter({ tenant, named }, options, all);
         }),
       ages,
-      limits: { ...plan.hub, seriesPerAgentMax: SERIES_PER_AGENT_MAX, aheadMaxMs: AHEAD_MAX_MS },
+      limits: { ...plan.hub, seriesPerAgentMax: SERIES_PER_AGENT_MAX },
       metrics: {
         heard: () => {},
         settled: (_agent, settlement) => settled(settlement),
@@ -167,17 +169,40 @@ export class HubProcess {
     });
   }
 
+  #saveAges(): void {
+    try {
+      this.#ages.save();
+    } catch (error) {
+      // As hub/main.ts, which tries it again a second later.
+      if (!(error instanceof DiskFull)) throw error;
+    }
+  }
+
   async #saveLazily(): Promise<void> {
     const { signal } = this.#ending;
     while (!signal.aborted) {
       await this.#deps.clock.sleep(SAVE_EVERY_MS, signal);
-      if (!this.isDead) this.#receiver.save();
+      if (this.isDead) return;
+      this.#receiver.save();
+      this.#saveAges();
     }
   }
 }
 
+const SILENT = { warn: () => {}, error: () => {} };
+
 function electsReplicas(semantics: Semantics): boolean {
   return semantics === 'cortex';
+}
+
+/** As base/http-server.ts, which answers what nobody has caught; of the disk alone nobody must. */
+async function answered(work: () => Reply | Promise<Reply>): Promise<Reply> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof DiskFull)) throw error;
+    return textReply(500, 'internal error');
+  }
 }
 
 class DiskFull extends Error {}
@@ -209,6 +234,11 @@ class FlakyStore extends HubStore {
   override setRuns(...args: Parameters<HubStore['setRuns']>): void {
     this.#mayFail();
     super.setRuns(...args);
+  }
+
+  override setTenantAges(...args: Parameters<HubStore['setTenantAges']>): void {
+    this.#mayFail();
+    super.setTenantAges(...args);
   }
 
   #mayFail(): void {

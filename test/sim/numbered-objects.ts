@@ -1,9 +1,6 @@
 import type { SampleColumns } from '../../proto/sample-columns.ts';
-import {
-  type ExactSeries,
-  type ExactSeriesWithObjects,
-  labelNotation,
-} from '../tools/exact-remote-write.ts';
+import { labelBytes } from '../hub/series-fixture.ts';
+import type { ExactSeries, ExactSeriesWithObjects } from '../tools/exact-remote-write.ts';
 import type { SentSample } from './ledger.ts';
 
 const SUM_TAG = 0x19;
@@ -13,6 +10,10 @@ const EXEMPLAR_VALUE_TAG = 0x11;
 const START_EVERY_MS = 600_000;
 /** So the ledger keeps exemplars of a series apart from its samples. */
 const EXEMPLARS = { name: 'exemplars', value: 'of the series' };
+/** Cortex takes up to 128 characters of labels, and one label at least. */
+const TRACE_ID = labelBytes({ trace_id: 'a1' });
+const NO_LABELS = new Uint8Array(0);
+const LONG_LABELS = labelBytes({ trace_id: 'a'.repeat(126) });
 
 /** The bits of a sample as the sum of a canonical native histogram; layouts change now and then. */
 function numberedHistogram({ low, high }: SentSample): Uint8Array {
@@ -20,14 +21,14 @@ function numberedHistogram({ low, high }: SentSample): Uint8Array {
 }
 
 /** The bits of a sample as the value of a canonical exemplar. */
-function numberedExemplar({ low, high }: SentSample): Uint8Array {
-  return Uint8Array.from([EXEMPLAR_VALUE_TAG, ...bytesOf(low), ...bytesOf(high)]);
+function numberedExemplar({ low, high, oddity }: SentSample): Uint8Array {
+  const labels = oddity === undefined ? TRACE_ID : low % 2 === 0 ? NO_LABELS : LONG_LABELS;
+  return Uint8Array.from([...labels, EXEMPLAR_VALUE_TAG, ...bytesOf(low), ...bytesOf(high)]);
 }
 
-/** How the exemplars of a series are known to the ledger. */
-export function exemplarsOf(labels: Record<string, string>): string {
-  const pairs = Object.entries(labels).map(([name, value]) => ({ name, value }));
-  return labelNotation([...pairs, EXEMPLARS]);
+/** The exemplars of a series, by its name in the ledger. */
+export function exemplarsIn(name: string): string {
+  return `${name.slice(0, -1)}, ${EXEMPLARS.name}=${JSON.stringify(EXEMPLARS.value)}}`;
 }
 
 /** A body as floats alone, under the names of the ledger, in the order in which it is stored. */

@@ -25,7 +25,7 @@ export interface Parts {
   /**
    * The newest timestamp that ingest takes, in ms since the Unix epoch.
    *
-   * @param limitMs limits.creation_grace_period
+   * @param limitMs limits.creation_grace_period; 0: none
    * @param hubAheadMs how far the hub's clock is ahead
    */
   newestAccepted(clock: Clock, limitMs: number, hubAheadMs: number): number;
@@ -39,5 +39,6 @@ export const shippedParts: Parts = {
   link: (link) => link,
   tenantWriter: (create) => create(),
   post: (post) => post,
-  newestAccepted: (clock, limitMs, hubAheadMs) => clock.now() + limitMs + Math.max(0, hubAheadMs),
+  newestAccepted: (clock, limitMs, hubAheadMs) =>
+    limitMs === 0 ? Number.POSITIVE_INFINITY : clock.now() + limitMs + Math.max(0, hubAheadMs),
 };

@@ -3,7 +3,7 @@ import type { HubLink } from '../../agent/ship/hub-client.ts';
 import { addSettlement, emptySettlement } from '../../proto/settlement.ts';
 import { AgentMachine, type AgentMachineDeps } from './agent-machine.ts';
 import { Chance } from './chance.ts';
-import { check } from './check.ts';
+import { check, late } from './check.ts';
 import { makeSimulationFolder } from './data-folder.ts';
 import { FaultyDestination } from './destination.ts';
 import { Events } from './events.ts';
@@ -13,8 +13,9 @@ import { FaultyLink } from './link.ts';
 import { type Parts, shippedParts } from './parts.ts';
 import { drawPlan, type Plan } from './plan.ts';
 import { forgetConnections } from './power-cut.ts';
+import { RefusedSamples } from './refused-samples.ts';
 import { Sender } from './sender.ts';
-import { Surroundings } from './surroundings.ts';
+import { STARTS_AT_MS, Surroundings } from './surroundings.ts';
 
 /** What one run has come to. */
 export interface RunResult {
@@ -35,13 +36,19 @@ const DRAIN_MS_MAX = 3_600_000;
 const LOOK_EVERY_MS = 1000;
 /** An agent that was refused so often under its id is restarted. */
 const TAKEOVERS_MAX = 2;
+/** A tenant stays blocked for so long while everything else is calm. */
+const BLOCKED_MS = 300_000;
+/** Samples of the other tenants must have arrived by then. */
+const NEIGHBOUR_WAIT_MS = 180_000;
+/** What is parked is released within this, where it may be. */
+const PARKED_MS = 120_000;
 /** By then nothing is under way on the link or on its way to the destination. */
 const REST_MS = 120_000;
 
 /** Agent, link, hubs and destination of one seed. */
 export class Simulation {
   readonly surroundings: Surroundings;
-  readonly ledger = new Ledger();
+  readonly ledger: Ledger;
   readonly destination: FaultyDestination;
   readonly agent: AgentMachine;
   readonly hubs: HubMachine[];
@@ -51,18 +58,22 @@ export class Simulation {
   /** How often an agent had to be restarted because it was taken for a second one. */
   operatorRestarts = 0;
   readonly settled = emptySettlement();
+  readonly refused = new RefusedSamples();
   readonly #folder = makeSimulationFolder();
   readonly #machines: AgentMachineDeps;
   readonly #sending = new AbortController();
   readonly #operating = new AbortController();
   #links = 0;
   #isBalanced = false;
+  /** Left in the agent at the end. */
+  #parked = 0;
   /** The hub behind the URL. */
   #hub: HubMachine;
 
   constructor(seed: string, plan: Plan, parts: Parts) {
     const surroundings = new Surroundings(new Chance(seed), plan, parts);
     this.surroundings = surroundings;
+    this.ledger = new Ledger(plan.odd);
     this.destination = new FaultyDestination(surroundings);
     const common = { surroundings, folder: this.#folder };
     this.#machines = {
@@ -77,6 +88,7 @@ export class Simulation {
           ...common,
           post: this.destination.post,
           settled: (settlement) => addSettlement(this.settled, settlement),
+          refused: (requests) => this.refused.add(requests),
         }),
     );
     this.#hub = this.hubs[0]!;
@@ -107,12 +119,13 @@ export class Simulation {
     const { surroundings, ledger } = this;
     try {
       await surroundings.time.run(this.#live());
-      const { samples } = this.destination;
       const evidence = {
         plan: surroundings.plan,
         ledger,
-        samples,
+        destination: this.destination.memory,
+        refused: this.refused,
         settled: this.settled,
+        parked: this.#parked,
         hubClockErrorMs: Math.max(...this.hubs.map(({ clock }) => clock.worstErrorMs)),
       };
       surroundings.violations.push(...check(evidence));
@@ -131,11 +144,13 @@ export class Simulation {
     agent.start();
     const sending = this.send(agent, this.#sending.signal);
     const operating = this.#operate();
+    this.destination.blockade = surroundings.plan.blockade;
     await new Events(this).run();
     surroundings.isCalm = true;
     surroundings.note('calm');
     // By a wrong clock of the hub all samples may be from the future: they are held back till then.
     for (const hub of hubs) hub.clock.setRight();
+    await this.#stayBlocked();
     this.#sending.abort();
     await sending;
     await this.#drain();
@@ -146,9 +161,24 @@ export class Simulation {
       const held = hub.process?.heldBytes ?? 0;
       if (held > 0) surroundings.violation(`${hub.name} still holds ${held} bytes`);
     }
+    this.#parked = agent.process?.parked ?? 0;
     await agent.stop();
     await Promise.all(hubs.map((hub) => hub.stop()));
     await surroundings.rest();
+  }
+
+  /** All is well but for one tenant, and senders go on: the others must not wait for it. */
+  async #stayBlocked(): Promise<void> {
+    const { surroundings, agent, destination, ledger } = this;
+    const { blockade } = destination;
+    if (blockade === undefined) return;
+    await surroundings.time.sleep(BLOCKED_MS);
+    const sentBeforeMs = STARTS_AT_MS + surroundings.time.elapsedMs - NEIGHBOUR_WAIT_MS;
+    agent.noteLosses();
+    const evidence = { ledger, destination: destination.memory, refused: this.refused };
+    surroundings.violations.push(...late({ ...evidence, plan: surroundings.plan, sentBeforeMs }));
+    surroundings.note(`${blockade.tenant} may write again`);
+    destination.blockade = undefined;
   }
 
   /** Does what an agent's log asks for when another one has taken over its id: restart it. */
@@ -165,13 +195,19 @@ export class Simulation {
     }
   }
 
+  /** Until nothing is left but what the destination would refuse, which waits for that to change. */
   async #drain(): Promise<void> {
     const { surroundings, agent } = this;
     const { time } = surroundings;
     const overAtMs = time.elapsedMs + DRAIN_MS_MAX;
-    while (agent.process!.waiting() > 0) {
+    let emptySinceMs = time.elapsedMs;
+    for (;;) {
+      const { process } = agent;
+      const isEmpty = process !== undefined && process.waiting() === process.parked;
+      if (!isEmpty) emptySinceMs = time.elapsedMs;
+      if (process?.waiting() === 0 || time.elapsedMs - emptySinceMs > PARKED_MS) return;
       if (time.elapsedMs > overAtMs) {
-        surroundings.violation(`${agent.process!.waiting()} samples are stuck in the buffer`);
+        surroundings.violation(`${process?.waiting()} samples are stuck in the buffer`);
         return;
       }
       await time.sleep(LOOK_EVERY_MS);
