@@ -118,21 +118,14 @@ function misjudged({ plan, destination, refused }: Evidence): string[] {
   return shorten(found.map((key) => `counted as refused, and stored: ${key}`));
 }
 
-/**
- * Samples of tenants and clusters that nobody blocks, sent before a moment, that have not arrived.
- */
-export function late({
-  sentBeforeMs,
-  ...evidence
-}: Pick<Evidence, 'plan' | 'ledger' | 'destination' | 'refused'> & {
-  sentBeforeMs: number;
-}): string[] {
+/** Samples of tenants that nobody blocks, and that have not arrived. */
+export function heldUp(
+  evidence: Pick<Evidence, 'plan' | 'ledger' | 'destination' | 'refused'>,
+): string[] {
   const { plan, ledger, refused } = evidence;
   const found: string[] = [];
   for (const [key, sample] of unstored(evidence)) {
-    const { series, timestamp } = sample;
-    if (series.tenant === plan.blockade?.tenant) continue;
-    if (timestamp > sentBeforeMs || mayBeRefused(sample, evidence)) continue;
+    if (sample.series.tenant === plan.blockade?.tenant || mayBeRefused(sample, evidence)) continue;
     if (refused.has(key) || ledger.isReportedLost(sample)) continue;
     found.push(`held up by its neighbour: ${describe(sample)}`);
   }

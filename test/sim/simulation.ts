@@ -3,7 +3,7 @@ import type { HubLink } from '../../agent/ship/hub-client.ts';
 import { addSettlement, emptySettlement } from '../../proto/settlement.ts';
 import { AgentMachine, type AgentMachineDeps } from './agent-machine.ts';
 import { Chance } from './chance.ts';
-import { check, late } from './check.ts';
+import { check, heldUp } from './check.ts';
 import { makeSimulationFolder } from './data-folder.ts';
 import { FaultyDestination } from './destination.ts';
 import { Events } from './events.ts';
@@ -15,7 +15,7 @@ import { drawPlan, type Plan } from './plan.ts';
 import { forgetConnections } from './power-cut.ts';
 import { RefusedSamples } from './refused-samples.ts';
 import { Sender } from './sender.ts';
-import { STARTS_AT_MS, Surroundings } from './surroundings.ts';
+import { Surroundings } from './surroundings.ts';
 
 /** What one run has come to. */
 export interface RunResult {
@@ -36,10 +36,11 @@ const DRAIN_MS_MAX = 3_600_000;
 const LOOK_EVERY_MS = 1000;
 /** An agent that was refused so often under its id is restarted. */
 const TAKEOVERS_MAX = 2;
-/** A tenant stays blocked for so long while everything else is calm. */
-const BLOCKED_MS = 300_000;
-/** Samples of the other tenants must have arrived by then. */
+/** A tenant stays blocked while senders go on for so long, and everything else is calm. */
+const BLOCKED_MS = 30_000;
+/** Then the samples of the other tenants must arrive within this. */
 const NEIGHBOUR_WAIT_MS = 180_000;
+const NEIGHBOUR_LOOK_MS = 10_000;
 /** What is parked is released within this, where it may be. */
 const PARKED_MS = 120_000;
 /** By then nothing is under way on the link or on its way to the destination. */
@@ -150,9 +151,12 @@ export class Simulation {
     surroundings.note('calm');
     // By a wrong clock of the hub all samples may be from the future: they are held back till then.
     for (const hub of hubs) hub.clock.setRight();
-    await this.#stayBlocked();
+    if (this.destination.blockade !== undefined) {
+      await surroundings.time.sleep(BLOCKED_MS);
+    }
     this.#sending.abort();
     await sending;
+    await this.#awaitNeighbours();
     await this.#drain();
     this.#operating.abort();
     await operating;
@@ -167,16 +171,24 @@ export class Simulation {
     await surroundings.rest();
   }
 
-  /** All is well but for one tenant, and senders go on: the others must not wait for it. */
-  async #stayBlocked(): Promise<void> {
+  /** All is well but for one tenant: the others must not wait for it. */
+  async #awaitNeighbours(): Promise<void> {
     const { surroundings, agent, destination, ledger } = this;
+    const { plan, time } = surroundings;
     const { blockade } = destination;
     if (blockade === undefined) return;
-    await surroundings.time.sleep(BLOCKED_MS);
-    const sentBeforeMs = STARTS_AT_MS + surroundings.time.elapsedMs - NEIGHBOUR_WAIT_MS;
-    agent.noteLosses();
-    const evidence = { ledger, destination: destination.memory, refused: this.refused };
-    surroundings.violations.push(...late({ ...evidence, plan: surroundings.plan, sentBeforeMs }));
+    const overAtMs = time.elapsedMs + NEIGHBOUR_WAIT_MS;
+    for (;;) {
+      agent.noteLosses();
+      const { memory } = destination;
+      const waiting = heldUp({ plan, ledger, destination: memory, refused: this.refused });
+      if (waiting.length === 0) break;
+      if (time.elapsedMs > overAtMs) {
+        for (const sample of waiting) surroundings.violation(sample);
+        break;
+      }
+      await time.sleep(NEIGHBOUR_LOOK_MS);
+    }
     surroundings.note(`${blockade.tenant} may write again`);
     destination.blockade = undefined;
   }
