@@ -76,15 +76,15 @@ export class Account {
   }
 
   /** Gives samples up for good: counted, logged and kept, with others of the part in doubt. */
-  refuse(part: AccountedPart, { reason, message }: Refusal, refused: number, doubtful = 0): void {
+  refuse(part: AccountedPart, { reason, message }: Refusal, refused: number, unknown = 0): void {
     const { settlement } = this;
     const { tenant, count: samples } = this.#request;
     settlement.refused.set(reason, (settlement.refused.get(reason) ?? 0) + refused);
-    settlement.doubtful += doubtful;
+    settlement.unknown += unknown;
     this.#tools.ages.refused(tenant, reason);
     const answer = cut(message);
     this.#refused.add({ from: part.from, to: part.to, reason, message: answer, refused });
-    const fields = { agent: this.#agent, tenant, samples, reason, refused, doubtful, answer };
+    const fields = { agent: this.#agent, tenant, samples, reason, refused, unknown, answer };
     this.#tools.log.warn(`refused ${reason}`, fields, givenUp(reason));
   }
 }

@@ -37,7 +37,7 @@ export class RefusedParts {
       reason,
       message,
       refused,
-      doubtful: to - from - refused,
+      unknown: to - from - refused,
       body: bodies.kept(request, from, to),
     }));
   }

@@ -127,7 +127,7 @@ describe('a kept request that is sent again', () => {
     encoder.series(labels, 0, labels.length);
     encoder.histogram(20, histogramBytes(3, 1, 9), 15);
     encoder.exemplar(20, exemplarBytes('x'));
-    const [id] = keep(refusal({ body: encoder.finish(), refused: 3, doubtful: 0 }));
+    const [id] = keep(refusal({ body: encoder.finish(), refused: 3, unknown: 0 }));
     expect(store.get(id!)).toMatchObject({ oldest: 10, newest: 20 });
     expect(await replay(id!)).toMatchObject({ kind: 'answered', settlement: { accepted: 3 } });
     const start = (ms: string) => (protocol === 'v2' ? { startTimestamp: ms } : {});
@@ -158,7 +158,7 @@ describe('a kept request that is sent again', () => {
     const { replay } = await rig({ refuse: () => 'out of bounds' });
     const [id] = keep(refusal());
     expect(await replay(id!)).toMatchObject({
-      settlement: { doubtful: 1, refused: new Map([['out_of_bounds', 1]]) },
+      settlement: { unknown: 1, refused: new Map([['out_of_bounds', 1]]) },
       refused: [{ reason: 'out_of_bounds' }],
     });
     expect(store.get(id!)).toMatchObject({
@@ -179,7 +179,7 @@ describe('a kept request that is sent again', () => {
       },
       'prometheus',
     );
-    const [id] = keep(refusal({ body: bodyOf(rows), refused: 40, doubtful: 0 }));
+    const [id] = keep(refusal({ body: bodyOf(rows), refused: 40, unknown: 0 }));
     await replay(id!);
     expect([...checking.samples('overseas').values()].flat()).toHaveLength(38);
     const left = store.ids({}).map((at) => store.get(at)!);
