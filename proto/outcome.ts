@@ -141,7 +141,7 @@ function electsReplicas(kind: DestinationKind): boolean {
 }
 
 /** Whether it ever stores a part of a request that it does not answer with 2xx. */
-function storesParts(kind: DestinationKind): boolean {
+export function storesParts(kind: DestinationKind): boolean {
   return electsReplicas(kind) || kind === 'thanos';
 }
 

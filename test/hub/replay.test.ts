@@ -6,6 +6,7 @@ import { type ReplayResult, replay } from '../../hub/replay.ts';
 import { openRefusedStore, type RefusedStore, refusedFile } from '../../hub/store/refused-store.ts';
 import { Destination } from '../../hub/write/destination.ts';
 import type { Post, PostResult } from '../../hub/write/post.ts';
+import { RefusalSearch } from '../../hub/write/refusal-search.ts';
 import type { DestinationKind } from '../../proto/outcome.ts';
 import { WriteRequestEncoder } from '../../proto/remote-write/encoder-1.ts';
 import type { WriteProtocol } from '../../proto/remote-write/write-encoder.ts';
@@ -68,7 +69,9 @@ async function rig(
     return answer === undefined ? sender.post(request) : Promise.resolve(answer);
   };
   const random = seededRandom('replay');
-  const common = { store, kind, protocol, post, clock: new InstantClock(), random };
+  const clock = new InstantClock();
+  const search = new RefusalSearch(6000, clock);
+  const common = { store, kind, protocol, post, search, clock, random };
   return {
     checking,
     bodies,

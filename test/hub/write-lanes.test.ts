@@ -17,10 +17,18 @@ import { requestsOf, rig } from './write-fixture.ts';
 
 /** A request of which only the lane and the number matter. */
 function numbered(lane: number, number: number): OutgoingRequest {
-  const encode = () => new Uint8Array();
-  const isExemplar = () => false;
-  const tenant = String(number);
-  return { tenant, lane, count: number, mayBeRedelivered: false, isExemplar, encode };
+  return {
+    tenant: String(number),
+    lane,
+    count: number,
+    mayBeRedelivered: false,
+    isExemplar: () => false,
+    seriesHash: () => 0,
+    timestampOf: () => 0,
+    cutsAtRepeats: () => [],
+    select: () => numbered(lane, number),
+    encode: () => new Uint8Array(),
+  };
 }
 
 /** A delivery that ends when the test says so. */
