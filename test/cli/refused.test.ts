@@ -155,9 +155,7 @@ describe('while the hub runs', () => {
     const { code, stdout } = await refused('replay');
     expect(stdout.trimEnd().split('\n')).toEqual([
       '1: 2 accepted',
-      expect.stringMatching(
-        /^2: 0 accepted, 1 refused and 1 unknown again as too_new \(400 .*\)$/,
-      ),
+      expect.stringMatching(/^2: 0 accepted, 1 refused and 1 unknown again as too_new \(400 .*\)$/),
       'samples: 2 accepted, 1 refused and 1 unknown again; records: 1 still open, 0 not tried',
     ]);
     expect(code).toBe(1);

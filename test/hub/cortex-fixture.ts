@@ -3,6 +3,7 @@ import type { OutgoingRequest } from '../../proto/remote-write/encoder-1.ts';
 import type { WriteProtocol } from '../../proto/remote-write/write-encoder.ts';
 import { SampleColumns } from '../../proto/sample-columns.ts';
 import { addSettlement, emptySettlement, type Settlement } from '../../proto/settlement.ts';
+import { histogramBytes } from '../proto/objects/columns-fixture.ts';
 import type { CortexLimits } from '../tools/cortex/limits.ts';
 import { startCortexDestination } from '../tools/cortex-destination.ts';
 import type { Workspace } from '../tools/workspace.ts';
@@ -15,10 +16,17 @@ export interface WrittenExemplar {
   at: number;
 }
 
-/** A row of a batch: the labels of its series beside the name, and a time or an exemplar. */
+/** A native histogram to be, of so many observations. */
+export interface WrittenHistogram {
+  histogram: number;
+  schema?: number;
+  at: number;
+}
+
+/** A row of a batch: the labels of its series beside the name, and the time of a float or more. */
 export type BatchRow = [
   name: string,
-  what: number | WrittenExemplar,
+  what: number | WrittenExemplar | WrittenHistogram,
   labels?: Record<string, string>,
 ];
 
@@ -52,7 +60,11 @@ export async function cortexChain(workspace: Workspace, options: CortexChainOpti
       const id = ids.get(key) ?? appendSeries(copy, 'a', { __name__: name, ...labels });
       ids.set(key, id);
       if (typeof what === 'number') columns.push(id, what, 0, 0);
-      else columns.pushObject('exemplar', id, what.at, what.exemplar);
+      else if ('exemplar' in what) columns.pushObject('exemplar', id, what.at, what.exemplar);
+      else {
+        const { histogram, schema = 3, at } = what;
+        columns.pushObject('histogram', id, at, histogramBytes(schema, 1, histogram));
+      }
     }
     return requestsOf(copy, columns, more);
   };
