@@ -21,6 +21,7 @@ import { createDelivery } from './write/delivery.ts';
 import { Destination } from './write/destination.ts';
 import { Lanes } from './write/lanes.ts';
 import { sendMetadata } from './write/metadata-sender.ts';
+import { RefusalSearch } from './write/refusal-search.ts';
 import { RequestBodies } from './write/request-bodies.ts';
 import { SetAside } from './write/set-aside.ts';
 import { createWriter } from './writer.ts';
@@ -62,6 +63,7 @@ export async function runHub(config: HubConfig, { log }: { log: Log }): Promise<
     post: destination.post,
     bodies: new RequestBodies(to.protocol),
     setAside: new SetAside(to.setAsideAfterMs, clock),
+    search: new RefusalSearch(to.refusalSearchPerMinute, clock),
     refused,
     ages,
     clock,

@@ -168,11 +168,11 @@ const WORKER_METRICS: WorkerMetric[] = [
   {
     name: 'rejected_samples_total',
     type: 'counter',
-    help: 'Samples the destination refused for good, by reason; doubtful: probably stored.',
+    help: 'Samples the destination refused for good, by reason; unknown: stored or refused.',
     labelNames: ['reason'],
     read: ({ ship }) => [
       ...Array.from(ship.settled.refused, ([reason, count]): Reading => [{ reason }, count]),
-      [{ reason: 'doubtful' }, ship.settled.doubtful],
+      [{ reason: 'unknown' }, ship.settled.unknown],
     ],
   },
   {

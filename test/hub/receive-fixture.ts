@@ -8,6 +8,7 @@ import { HubStore } from '../../hub/store/hub-store.ts';
 import { createDelivery } from '../../hub/write/delivery.ts';
 import { Lanes } from '../../hub/write/lanes.ts';
 import type { Post } from '../../hub/write/post.ts';
+import { RefusalSearch } from '../../hub/write/refusal-search.ts';
 import { RequestBodies } from '../../hub/write/request-bodies.ts';
 import { SetAside } from '../../hub/write/set-aside.ts';
 import { createWriter } from '../../hub/writer.ts';
@@ -108,6 +109,7 @@ export function startReceiver(
     post,
     bodies: new RequestBodies('v1'),
     setAside: new SetAside(0, clock),
+    search: new RefusalSearch(0, clock),
     refused: { keep: async () => {} },
     ages,
     clock,

@@ -6,6 +6,7 @@ import { type ReplayResult, replay } from '../../hub/replay.ts';
 import { openRefusedStore, type RefusedStore, refusedFile } from '../../hub/store/refused-store.ts';
 import { Destination } from '../../hub/write/destination.ts';
 import type { Post, PostResult } from '../../hub/write/post.ts';
+import { RefusalSearch } from '../../hub/write/refusal-search.ts';
 import type { DestinationKind } from '../../proto/outcome.ts';
 import { WriteRequestEncoder } from '../../proto/remote-write/encoder-1.ts';
 import type { WriteProtocol } from '../../proto/remote-write/write-encoder.ts';
@@ -68,7 +69,9 @@ async function rig(
     return answer === undefined ? sender.post(request) : Promise.resolve(answer);
   };
   const random = seededRandom('replay');
-  const common = { store, kind, protocol, post, clock: new InstantClock(), random };
+  const clock = new InstantClock();
+  const search = new RefusalSearch(6000, clock);
+  const common = { store, kind, protocol, post, search, clock, random };
   return {
     checking,
     bodies,
@@ -127,7 +130,7 @@ describe('a kept request that is sent again', () => {
     encoder.series(labels, 0, labels.length);
     encoder.histogram(20, histogramBytes(3, 1, 9), 15);
     encoder.exemplar(20, exemplarBytes('x'));
-    const [id] = keep(refusal({ body: encoder.finish(), refused: 3, doubtful: 0 }));
+    const [id] = keep(refusal({ body: encoder.finish(), refused: 3, unknown: 0 }));
     expect(store.get(id!)).toMatchObject({ oldest: 10, newest: 20 });
     expect(await replay(id!)).toMatchObject({ kind: 'answered', settlement: { accepted: 3 } });
     const start = (ms: string) => (protocol === 'v2' ? { startTimestamp: ms } : {});
@@ -158,7 +161,7 @@ describe('a kept request that is sent again', () => {
     const { replay } = await rig({ refuse: () => 'out of bounds' });
     const [id] = keep(refusal());
     expect(await replay(id!)).toMatchObject({
-      settlement: { doubtful: 1, refused: new Map([['out_of_bounds', 1]]) },
+      settlement: { unknown: 1, refused: new Map([['out_of_bounds', 1]]) },
       refused: [{ reason: 'out_of_bounds' }],
     });
     expect(store.get(id!)).toMatchObject({
@@ -179,7 +182,7 @@ describe('a kept request that is sent again', () => {
       },
       'prometheus',
     );
-    const [id] = keep(refusal({ body: bodyOf(rows), refused: 40, doubtful: 0 }));
+    const [id] = keep(refusal({ body: bodyOf(rows), refused: 40, unknown: 0 }));
     await replay(id!);
     expect([...checking.samples('overseas').values()].flat()).toHaveLength(38);
     const left = store.ids({}).map((at) => store.get(at)!);

@@ -138,12 +138,12 @@ describe('the delivery of a request', () => {
     expect(clock.slept).toEqual([]);
   });
 
-  it('is never sent again after a partial refusal: one is refused, the rest doubtful', async () => {
+  it('is never sent again after a partial refusal: one is refused, the rest unknown', async () => {
     const { result, sent, lines } = await deliver('cortex', requestOf(5), OUT_OF_ORDER);
-    expect(result).toEqual(settled({ doubtful: 4, refused: refused('out_of_order') }));
+    expect(result).toEqual(settled({ unknown: 4, refused: refused('out_of_order') }));
     expect(sent).toHaveLength(1);
     expect(lines).toMatchObject([
-      { level: 'warn', key: 'refused out_of_order', fields: { tenant: 'a', doubtful: 4 } },
+      { level: 'warn', key: 'refused out_of_order', fields: { tenant: 'a', unknown: 4 } },
     ]);
   });
 
@@ -170,13 +170,13 @@ describe('the delivery of a request', () => {
       answer(429),
       OUT_OF_ORDER,
     );
-    expect(result).toEqual(settled({ accepted: 2, doubtful: 2, refused: refused('out_of_order') }));
+    expect(result).toEqual(settled({ accepted: 2, unknown: 2, refused: refused('out_of_order') }));
   });
 
   it('does not take any other refusal for that', async () => {
     const tooNew = answer(400, 'timestamp too new: 1 metric: "x"');
     const { result } = await deliver('cortex', requestOf(5, true), tooNew);
-    expect(result).toEqual(settled({ doubtful: 4, refused: refused('too_new') }));
+    expect(result).toEqual(settled({ unknown: 4, refused: refused('too_new') }));
   });
 
   it('lets halves remember that the whole may have been stored', async () => {

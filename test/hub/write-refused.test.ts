@@ -74,7 +74,7 @@ describe('what a delivery leaves in the record', () => {
         reason: 'too_new',
         message: expect.stringMatching(/^400 maxFailure .*timestamp too new: 3 metric: "x"$/),
         refused: 1,
-        doubtful: 4,
+        unknown: 4,
         body: bodies[0],
       },
     ]);
@@ -89,8 +89,8 @@ describe('what a delivery leaves in the record', () => {
     const timestamps = Array.from({ length: 40 }, (_, at) => at);
     await deliver(requestOf(timestamps), signals());
     expect(refused).toMatchObject([
-      { reason: 'too_new', refused: 3, doubtful: 0 },
-      { reason: 'too_new', refused: 1, doubtful: 0 },
+      { reason: 'too_new', refused: 3, unknown: 0 },
+      { reason: 'too_new', refused: 1, unknown: 0 },
     ]);
     expect(refused.map(({ body }) => rowsOf(body))).toEqual([
       ['odd 13 13', 'even 14 14', 'odd 15 15'],
@@ -104,7 +104,7 @@ describe('what a delivery leaves in the record', () => {
     const { post } = await chain({ samplesPerBodyMax: 2, refuse: refuseAt(1, 4) });
     const { deliver, refused } = rig('cortex', post);
     await deliver(requestOf([1, 2, 3, 4]), signals());
-    expect(refused.map(({ body, doubtful }) => [rowsOf(body).length, doubtful])).toEqual([
+    expect(refused.map(({ body, unknown }) => [rowsOf(body).length, unknown])).toEqual([
       [2, 1],
       [2, 1],
     ]);

@@ -118,7 +118,7 @@ describe('a destination that takes remote write 2.0', () => {
         settled({ accepted: 5, ...refused('out_of_order', 2) }),
       );
       expect(received).toHaveLength(1);
-      expect(kept).toMatchObject([{ reason: 'out_of_order', refused: 2, doubtful: 5 }]);
+      expect(kept).toMatchObject([{ reason: 'out_of_order', refused: 2, unknown: 5 }]);
       expect(lines).toMatchObject([{ key: 'refused out_of_order', fields: { refused: 2 } }]);
     },
   );
@@ -164,7 +164,7 @@ describe('a destination that takes remote write 2.0', () => {
     const body = 'maxFailure (quorum) on a given error family, err: out of order sample';
     const { deliver } = await chain(() => ({ status: 400, written: [0, 0, 0], body }), 'cortex');
     expect(await deliver(requestOf())).toEqual(
-      settled({ doubtful: 6, ...refused('out_of_order', 1) }),
+      settled({ unknown: 6, ...refused('out_of_order', 1) }),
     );
   });
 

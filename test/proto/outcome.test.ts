@@ -57,6 +57,8 @@ const VM_SIZE = "too big unpacked request; mustn't exceed `-maxInsertRequestSize
 const DISABLED = 'native histograms are disabled';
 const OOO_DISABLED = 'out-of-order native histogram ingestion is disabled';
 
+const LARGE_HISTOGRAM = 'native histogram size 20000 bytes exceeds limit 16384 bytes';
+
 const ROWS: [string, DestinationKind[], number, string, Outcome][] = [
   ['200 is stored', ALL, 200, '', accepted],
   ['204 is stored', ALL, 204, '', accepted],
@@ -92,7 +94,7 @@ const ROWS: [string, DestinationKind[], number, string, Outcome][] = [
   ['size judged by 400 of VictoriaMetrics', ['victoriametrics'], 400, VM_SIZE, halve],
   ['too many HA clusters', ELECTING, 400, HA_CLUSTERS, misconfigured(HA_CLUSTERS)],
   ['a 400 there is partial', ELECTING, 400, OUT_OF_ORDER, partial('out_of_order', OUT_OF_ORDER)],
-  ['a 400 without a known word is partial there', ELECTING, 400, 'x', partial('unknown', 'x')],
+  ['a 400 without a known word is partial there', ELECTING, 400, 'x', partial('other', 'x')],
   [
     'nothing is stored of a body with a series without labels',
     ELECTING,
@@ -101,11 +103,18 @@ const ROWS: [string, DestinationKind[], number, string, Outcome][] = [
     atomic('invalid_series', 'empty labels found'),
   ],
   [
+    'nothing is stored of a body with a histogram that is too large to be read',
+    ELECTING,
+    400,
+    LARGE_HISTOGRAM,
+    atomic('too_large', LARGE_HISTOGRAM),
+  ],
+  [
     'nothing is stored of a body that cannot be read',
     ELECTING,
     400,
     'snappy: corrupt input',
-    atomic('unknown', 'snappy: corrupt input'),
+    atomic('other', 'snappy: corrupt input'),
   ],
   [
     'a 400 elsewhere is atomic',
@@ -121,8 +130,8 @@ const ROWS: [string, DestinationKind[], number, string, Outcome][] = [
     'add 3 samples: out of bounds',
     partial('out_of_bounds', 'add 3 samples: out of bounds'),
   ],
-  ['a 409 elsewhere is atomic', ['cortex', 'generic'], 409, '', atomic('unknown', '')],
-  ['a 4xx that nobody foresaw is atomic', ALL, 418, 'teapot', atomic('unknown', 'teapot')],
+  ['a 409 elsewhere is atomic', ['cortex', 'generic'], 409, '', atomic('other', '')],
+  ['a 4xx that nobody foresaw is atomic', ALL, 418, 'teapot', atomic('other', 'teapot')],
   ['a 422 is atomic', ALL, 422, 'too old sample', atomic('too_old', 'too old sample')],
 ];
 
@@ -166,7 +175,7 @@ const COUNTED: [string, DestinationKind[], WriteAnswer, Outcome][] = [
     'a request that a Cortex cannot convert is atomic',
     ELECTING,
     { status: 400, body: 'invalid UnitRef 9: exceeds symbols length 5', written: 0 },
-    atomic('unknown', 'invalid UnitRef 9: exceeds symbols length 5'),
+    atomic('other', 'invalid UnitRef 9: exceeds symbols length 5'),
   ],
 ];
 
@@ -200,6 +209,11 @@ describe('the judgement of an answer', () => {
   });
 });
 
+/** Cortex sets it before what an ingester says; the address differs each time. */
+const INGESTER =
+  'maxFailure (quorum) on a given error family, addr=127.0.0.1:9095 state=ACTIVE zone=, ' +
+  'rpc error: code = Code(400) desc = user=t: ';
+
 const MESSAGES: [RefusalReason, string][] = [
   // Cortex
   ['out_of_order', OUT_OF_ORDER],
@@ -224,6 +238,86 @@ const MESSAGES: [RefusalReason, string][] = [
   ['invalid_series', 'sample invalid label: "a-b" metric "x"'],
   ['invalid_series', 'duplicate label name: "a" metric "x"'],
   ['invalid_series', 'empty labels found'],
+  // Cortex 1.21: pkg/util/validation/errors.go
+  ['invalid_series', 'labels not sorted: "a" metric "x{b="1", a="2"}"'],
+  [
+    'invalid_series',
+    'labels size bytes exceeded for metric (actual: 9, limit: 8) metric: "exemplar missing"',
+  ],
+  ['invalid_series', 'metadata missing metric name'],
+  ['invalid_series', `metadata 'HELP' value too long: "out of order" metric "x"`],
+  ['exemplar', 'exemplar missing labels, timestamp: 1 series: {__name__="x"} labels: {}'],
+  ['exemplar', 'exemplar missing timestamp, timestamp: 0 series: {__name__="x"} labels: {a="b"}'],
+  [
+    'exemplar',
+    'exemplar combined labelset exceeds 128 characters, timestamp: 1 series: {a="too old"} labels: {a="b"}',
+  ],
+  ['invalid_histogram', 'native histogram bucket count exceeded for metric (limit: 4) metric: "x"'],
+  [
+    'invalid_histogram',
+    'invalid native histogram schema 9 for metric: "x". supported schema from -4 to 8',
+  ],
+  [
+    'invalid_histogram',
+    'invalid native histogram, validation err: spans need 1 buckets, have 2 buckets: histogram spans specify different number of buckets than provided, metric: "x"',
+  ],
+  [
+    'too_large',
+    'native histogram sample size bytes exceeded for metric (actual: 9, limit: 8) metric: "x"',
+  ],
+  // pkg/cortexpb/histograms.go
+  ['too_large', 'native histogram size 20000 bytes exceeds limit 16384 bytes'],
+  // pkg/ingester: ingester.go, limiter.go, errors.go
+  [
+    'exemplar',
+    `${INGESTER}err: exemplars not ingested because series not already present. timestamp=T, series={__name__="x"}, exemplar={a="b"}`,
+  ],
+  [
+    'exemplar',
+    `${INGESTER}err: label length for exemplar exceeds maximum of 128 UTF-8 characters. timestamp=T, series={}, exemplar={}`,
+  ],
+  [
+    'out_of_order',
+    `${INGESTER}err: out of order exemplar. timestamp=T, series={__name__="too_old"}, exemplar={a="out of bounds"}`,
+  ],
+  [
+    'out_of_bounds',
+    `${INGESTER}err: out of bounds. timestamp=T, tsdbHeadMaxTimestamp=T, series={__name__="duplicate sample"}`,
+  ],
+  ['too_old', `${INGESTER}err: too old sample. timestamp=T, tsdbHeadMaxTimestamp=T, series={}`],
+  [
+    'series_limit',
+    `${INGESTER}per-user native histogram series limit of 5 exceeded, please contact administrator to raise it (local limit: 0 global limit: 5 actual local limit: 5)`,
+  ],
+  [
+    'series_limit',
+    `${INGESTER}per-metric series limit of 5 exceeded for metric exemplar_labels, please contact administrator to raise it (local limit: 5) for series {__name__="exemplar_labels"}`,
+  ],
+  [
+    'series_limit',
+    `${INGESTER}per-labelset series limit of 5 exceeded (labelSet: {a="b"}, global limit: 5 actual local limit: 5) for series {a="b"}`,
+  ],
+  [
+    'invalid_histogram',
+    `${INGESTER}err: histogram's observation count is negative. timestamp=T, series={}`,
+  ],
+  [
+    'invalid_histogram',
+    `${INGESTER}err: bucket number 1 has observation count of -1: histogram has a bucket whose observation count is negative. timestamp=T, series={}`,
+  ],
+  [
+    'invalid_histogram',
+    `${INGESTER}err: custom buckets: must not have negative spans. timestamp=T, series={}`,
+  ],
+  [
+    'invalid_histogram',
+    `${INGESTER}err: previous bound is 2 and current is 1: histogram custom bounds must be in strictly increasing order. timestamp=T, series={}`,
+  ],
+  // pkg/util/push
+  [
+    'exemplar',
+    'TimeSeries must contain at least one sample or histogram for series {__name__="x"}',
+  ],
   // Mimir
   [
     'out_of_order',
@@ -279,8 +373,8 @@ const MESSAGES: [RefusalReason, string][] = [
   ['invalid_series', 'add 1 series: duplicate label'],
   // VictoriaMetrics and proxies
   ['too_large', 'too big data size exceeding the limit'],
-  ['unknown', 'something that nobody here has met'],
-  ['unknown', ''],
+  ['other', 'something that nobody here has met'],
+  ['other', ''],
 ];
 
 describe('the reason for a refusal', () => {

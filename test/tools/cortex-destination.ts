@@ -50,7 +50,13 @@ export async function startCortexDestination(
     const tenant = String(request.headers['x-scope-orgid'] ?? '');
     const fault = faults.shift();
     const isVersion2 = (request.headers['content-type'] ?? '').includes('write.v2.Request');
-    const body = decodeCortexBody(bytes, isVersion2 ? 2 : 1);
+    let body: CortexBody;
+    try {
+      body = decodeCortexBody(bytes, isVersion2 ? 2 : 1);
+    } catch (error) {
+      response.writeHead(400).end(`unexpected EOF: ${error}`);
+      return;
+    }
     const isTaken = fault?.isTaken ?? true;
     const answer = isTaken ? rules.push(tenant, body) : FAILED;
     const status = fault === undefined ? answer.status : (fault.status ?? 0);

@@ -79,7 +79,11 @@ function version2(bytes: Uint8Array): CortexBody {
       labels: labels(labelsRefs),
       samples,
       histograms,
-      exemplars: exemplars.map((one) => ({ ...one, labels: labels(one.labelsRefs) })),
+      exemplars: exemplars.map(({ labelsRefs: own, value, timestamp }) => ({
+        labels: labels(own),
+        value,
+        timestamp,
+      })),
     }),
   );
   return { version: 2, series, metadata: [] };
