@@ -9,6 +9,7 @@ import { BufferWorker } from './buffer-worker.ts';
 import type { AgentConfig } from './config.ts';
 import { agentWarnings } from './config-warnings.ts';
 import { changeEpochs } from './epoch-change.ts';
+import type { HubClock } from './hub-clock.ts';
 import { createIngest, type IngestMetrics } from './ingest/ingest.ts';
 import { LiveConfig } from './live-config.ts';
 import { SeriesTable, type SharedSeries } from './series/series-table.ts';
@@ -66,7 +67,7 @@ export async function runAgent(
     },
     get limits() {
       const { ingest, limits } = live.current;
-      return { ...ingest, aheadMaxMs: aheadMax(limits.aheadMaxMs, buffer.hubAheadMs) };
+      return { ...ingest, aheadMaxMs: aheadMax(limits.aheadMaxMs, buffer.hubClock) };
     },
     metrics: countedBy(metrics, rules),
     log,
@@ -86,20 +87,25 @@ export async function runAgent(
     url: servers[0]!.url,
     reload: async () => void live.reload(),
     async close(deadlineMs) {
-      const closeByMs = systemClock.now() + deadlineMs;
+      const closeByMs = systemClock.elapsedMs() + deadlineMs;
       ending.abort();
       await live.stop();
       await epochs;
       await Promise.all(servers.map((server) => server.close(deadlineMs)));
-      await buffer.stop(Math.max(0, closeByMs - systemClock.now()));
+      await buffer.stop(Math.max(0, closeByMs - systemClock.elapsedMs()));
       log.info('the agent has stopped');
     },
   };
 }
 
-/** What our clock is behind is no fault of the samples: the sender would drop all of them. */
-function aheadMax(limitMs: number, hubAheadMs: number): number {
-  return limitMs === 0 ? 0 : limitMs + Math.max(0, hubAheadMs);
+/**
+ * A sample that is refused is lost for good, since its sender drops it: it has to lie in the future
+ * of the hub's clock and of the machine's. While the hub's is not known nothing is refused; what
+ * is stored then is parked, should its time not have come.
+ */
+function aheadMax(limitMs: number, hubClock: HubClock): number {
+  if (limitMs === 0 || !hubClock.isKnown) return 0;
+  return limitMs + Math.max(0, hubClock.aheadMs() ?? 0);
 }
 
 /** Rules have numbers in ingest and names everywhere else. */

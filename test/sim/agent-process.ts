@@ -1,6 +1,7 @@
 import { existsSync, rmSync, statSync } from 'node:fs';
 import type { Buffer as SampleBuffer } from '../../agent/buffer/buffer.ts';
 import type { GroupCommit } from '../../agent/buffer/group-commit.ts';
+import { HubClock } from '../../agent/hub-clock.ts';
 import { Outbound } from '../../agent/outbound.ts';
 import { SeriesTable } from '../../agent/series/series-table.ts';
 import type { HubLink } from '../../agent/ship/hub-client.ts';
@@ -58,6 +59,7 @@ export class AgentProcess {
   readonly lines: Record<string, unknown>[];
   isDead = false;
   readonly #deps: AgentProcessDeps;
+  readonly #hubClock: HubClock;
   readonly #series = new SeriesTable({ seriesMax: SERIES_MAX });
   readonly #shipper: Shipper;
   readonly #commits: Pick<GroupCommit, 'add' | 'commit'>;
@@ -74,11 +76,12 @@ export class AgentProcess {
     const { plan, parts } = surroundings;
     const { log, lines } = memoryLog();
     this.#deps = deps;
+    this.#hubClock = new HubClock(clock);
     this.dataDir = dataDir;
     this.lines = lines;
     this.buffer = parts.openBuffer(
       { dataDir, ...plan.buffer, freeDiskBytesMin: 0 },
-      { clock, random, log },
+      { clock, hubClock: this.#hubClock, random, log },
     );
     this.#watch();
     let id = 0;
@@ -103,7 +106,7 @@ export class AgentProcess {
     const ship = { ...plan.batch, order: plan.order };
     return new Outbound(
       { ship, packing: plan.packing },
-      { buffer, samples: parts.sampleLog(buffer), link, clock, random, log },
+      { buffer, samples: parts.sampleLog(buffer), link, clock, hubClock: this.#hubClock, random, log },
     );
   }
 
