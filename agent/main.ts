@@ -22,10 +22,12 @@ export interface RunningAgent {
   url: string;
   /** Reads the configuration again; what is wrong with it is logged. */
   reload(): Promise<void>;
-  /** Stops taking requests, ships what is left for up to `deadlineMs`; the rest stays on disk. */
+  /** Stops taking requests, ships what is left, and is over in `deadlineMs`; the rest stays on disk. */
   close(deadlineMs: number): Promise<void>;
 }
 
+/** Of the time to stop: for the last requests to be given up, and the buffer to be closed. */
+const END_RESERVE_MS = 3000;
 const HEADER_TIMEOUT_MS = 10_000;
 const CONNECTIONS_MAX = 1000;
 const SHARED_LINES_PER_MINUTE = 10;
@@ -87,12 +89,13 @@ export async function runAgent(
     url: servers[0]!.url,
     reload: async () => void live.reload(),
     async close(deadlineMs) {
-      const closeByMs = systemClock.elapsedMs() + deadlineMs;
+      const drainMs = Math.max(0, deadlineMs - END_RESERVE_MS);
+      const drainedByMs = systemClock.elapsedMs() + drainMs;
       ending.abort();
       await live.stop();
       await epochs;
-      await Promise.all(servers.map((server) => server.close(deadlineMs)));
-      await buffer.stop(Math.max(0, closeByMs - systemClock.elapsedMs()));
+      await Promise.all(servers.map((server) => server.close(drainMs)));
+      await buffer.stop(Math.max(0, drainedByMs - systemClock.elapsedMs()));
       log.info('the agent has stopped');
     },
   };

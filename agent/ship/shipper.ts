@@ -184,6 +184,7 @@ export class Shipper {
     const { clock, hubClock, random, samples } = this.#deps;
     const backoff = new Backoff(CLOCK_BACKOFF, random);
     // What waits asks by itself before it is sent.
+    await clock.sleep(0, signal);
     if (samples.backlog.size > 0) await clock.sleep(CLOCK_LOOK_MS, signal);
     while (!signal.aborted) {
       if (!hubClock.isKnown) await this.#ask(signal);

@@ -155,6 +155,7 @@ export class HubProcess {
           return createWriter({ tenant, named }, options, all);
         }),
       ages,
+      destinationState: () => undefined,
       limits: { ...plan.hub, seriesPerAgentMax: SERIES_PER_AGENT_MAX, aheadMaxMs: AHEAD_MAX_MS },
       metrics: {
         heard: () => {},
