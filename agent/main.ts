@@ -26,8 +26,8 @@ export interface RunningAgent {
   close(deadlineMs: number): Promise<void>;
 }
 
-/** Of the time to stop: for the last requests to be given up, and the buffer to be closed. */
-const END_RESERVE_MS = 3000;
+/** Share of the time to stop: for the last requests to be given up and the buffer to be closed. */
+const END_SHARE = 0.2;
 const HEADER_TIMEOUT_MS = 10_000;
 const CONNECTIONS_MAX = 1000;
 const SHARED_LINES_PER_MINUTE = 10;
@@ -89,7 +89,7 @@ export async function runAgent(
     url: servers[0]!.url,
     reload: async () => void live.reload(),
     async close(deadlineMs) {
-      const drainMs = Math.max(0, deadlineMs - END_RESERVE_MS);
+      const drainMs = deadlineMs * (1 - END_SHARE);
       const drainedByMs = systemClock.elapsedMs() + drainMs;
       ending.abort();
       await live.stop();

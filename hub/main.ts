@@ -33,8 +33,8 @@ export interface RunningHub {
   close(deadlineMs: number): Promise<void>;
 }
 
-/** Of the time to stop: for the last requests to be given up, and the stores to be closed. */
-const END_RESERVE_MS = 3000;
+/** Share of the time to stop: for the last requests to be given up and the stores to be closed. */
+const END_SHARE = 0.2;
 const SAVE_EVERY_MS = 1000;
 const HEADER_TIMEOUT_MS = 10_000;
 /** An agent whose link is limited lets a large batch trickle; one that has gone falls silent. */
@@ -109,7 +109,7 @@ export async function runHub(config: HubConfig, { log }: { log: Log }): Promise<
     url: servers[0]!.url,
     async close(deadlineMs) {
       receiver.close();
-      const drainMs = Math.max(0, deadlineMs - END_RESERVE_MS);
+      const drainMs = deadlineMs * (1 - END_SHARE);
       const cut = setTimeout(() => ending.abort(), drainMs);
       await Promise.all(servers.map((server) => server.close(drainMs)));
       clearTimeout(cut);
