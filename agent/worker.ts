@@ -2,7 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { assert, unreachable } from '../base/assert.ts';
 import { Backoff } from '../base/backoff.ts';
 import { systemClock } from '../base/clock.ts';
-import { createLog, type Log } from '../base/log.ts';
+import { AGENT_LOG_NAME, createLog, type Log } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
 import { SampleColumns } from '../proto/sample-columns.ts';
 import { Buffer } from './buffer/buffer.ts';
@@ -12,6 +12,7 @@ import { GroupCommit } from './buffer/group-commit.ts';
 import { emptyLosses, type Losses } from './buffer/losses.ts';
 import type { AgentConfig } from './config.ts';
 import { houseKeeping } from './house-keeping.ts';
+import { HubClock } from './hub-clock.ts';
 import { Outbound } from './outbound.ts';
 import { PACKING } from './packing.ts';
 import { HubClient } from './ship/hub-client.ts';
@@ -41,7 +42,7 @@ const port = parentPort;
 const clock = systemClock;
 const random = systemRandom;
 const { config } = workerData as WorkerStart;
-start(config, createLog({ level: config.logLevel, name: 'agent' }));
+start(config, createLog({ level: config.logLevel, name: AGENT_LOG_NAME }));
 
 function say(message: FromWorker): void {
   port.postMessage(message);
@@ -52,6 +53,7 @@ interface Running {
   log: Log;
   link: HubClient;
   pacer: LinkPacer;
+  hubClock: HubClock;
   /** Counters of the process. */
   ship: ShipStats;
   losses: Losses;
@@ -76,7 +78,10 @@ interface Life {
 function start(config: AgentConfig, log: Log): void {
   const linkBytes = new LinkBytes();
   const { dataDir } = config;
-  const pacer = new LinkPacer(config.link, { linkBytes, dataDir, clock, log });
+  const hubClock = new HubClock(clock, (hubMs) => say({ kind: 'hub clock', hubMs }));
+  // Days, months and hours of the schedule are those of the hub's clock.
+  const linkClock = { ...clock, now: () => hubClock.likelyNow() };
+  const pacer = new LinkPacer(config.link, { linkBytes, dataDir, clock: linkClock, log });
   const running: Running = {
     config,
     log,
@@ -89,6 +94,7 @@ function start(config: AgentConfig, log: Log): void {
       { clock, linkBytes, pacer },
     ),
     pacer,
+    hubClock,
     ship: emptyShipStats(),
     losses: emptyLosses(),
     ending: new AbortController(),
@@ -109,13 +115,13 @@ async function live(running: Running): Promise<void> {
   for (let number = 1; !ending.signal.aborted; number++) {
     const buffer = await open(running, number, unforgotten, backoff);
     if (buffer === undefined) return;
-    const beganMs = clock.now();
+    const beganMs = clock.elapsedMs();
     const end = await runLife(running, number, buffer);
     if (end === 'stopped') return buffer.close();
     unforgotten = buffer.unforgotten;
     say({ kind: 'preparing', life: number + 1 });
     await insist('set the damaged buffer aside', () => buffer.abandon(), { log, ending, backoff });
-    shortLives = clock.now() - beganMs < LONG_LIFE_MS ? shortLives + 1 : 0;
+    shortLives = clock.elapsedMs() - beganMs < LONG_LIFE_MS ? shortLives + 1 : 0;
     if (shortLives > 1) await clock.sleep(backoff.next(), ending.signal);
     else backoff.reset();
   }
@@ -123,7 +129,7 @@ async function live(running: Running): Promise<void> {
 
 /** Opens the buffer; undefined when that fails at the start of the agent, or when it stops. */
 async function open(
-  { config, log, losses, ending }: Running,
+  { config, log, losses, ending, hubClock }: Running,
   life: number,
   unforgotten: Buffer['unforgotten'],
   backoff: Backoff,
@@ -132,7 +138,7 @@ async function open(
   const openNow = (): Buffer =>
     new Buffer(
       { dataDir: config.dataDir, ...config.buffer },
-      { clock, random, log, losses, unforgotten, onDelay },
+      { clock, hubClock, random, log, losses, unforgotten, onDelay },
     );
   if (life > 1) return insist('open the buffer', openNow, { log, ending, backoff });
   try {
@@ -178,11 +184,7 @@ async function runLife(
   const ending = new AbortController();
   const signal = AbortSignal.any([ending.signal, running.ending.signal]);
   const { pacer } = running;
-  const onHubClock = (aheadMs: number): void => say({ kind: 'hub clock', aheadMs });
-  const loops = [
-    outbound.run(signal),
-    houseKeeping({ buffer, shipper, pacer, clock, onHubClock }, signal),
-  ];
+  const loops = [outbound.run(signal), houseKeeping({ buffer, pacer, clock }, signal)];
   try {
     await Promise.all(loops);
     buffer.housekeep();
@@ -199,9 +201,10 @@ async function runLife(
   }
 }
 
-function createOutbound({ config, log, link, ship: stats }: Running, buffer: Buffer): Outbound {
+function createOutbound(running: Running, buffer: Buffer): Outbound {
+  const { config, hubClock, log, link, ship: stats } = running;
   const ship = { ...config.batch, order: config.order };
-  const deps = { buffer, samples: buffer, stats, link, clock, random, log };
+  const deps = { buffer, samples: buffer, stats, link, clock, hubClock, random, log };
   return new Outbound({ ship, packing: PACKING }, deps);
 }
 
@@ -263,10 +266,10 @@ async function append(
 
 async function stop(running: Running, deadlineMs: number): Promise<void> {
   const { ending, link, pacer } = running;
-  const isOverAtMs = clock.now() + deadlineMs;
+  const isOverAtMs = clock.elapsedMs() + deadlineMs;
   const pollMs = 20;
   running.life?.shipper.drain();
-  while (waiting(running) > 0 && clock.now() < isOverAtMs) await clock.sleep(pollMs);
+  while (waiting(running) > 0 && clock.elapsedMs() < isOverAtMs) await clock.sleep(pollMs);
   ending.abort();
   await running.ended;
   await link.close();
@@ -281,7 +284,8 @@ function waiting({ life }: Running): number {
   return backlog.values().reduce((sum, samples) => sum + samples, -parkedSamples);
 }
 
-function statsOf({ life, link, pacer, ship, losses, lastStats }: Running): WorkerStats {
+function statsOf(running: Running): WorkerStats {
+  const { life, hubClock, link, pacer, ship, losses, lastStats } = running;
   if (life === undefined) {
     assert(lastStats !== undefined, 'nobody asks before the first life');
     return lastStats;
@@ -301,5 +305,9 @@ function statsOf({ life, link, pacer, ship, losses, lastStats }: Running): Worke
     linkBytes: { up: link.linkBytes.up, down: link.linkBytes.down },
     link: pacer.stats(),
     hubUrl: link.url,
+    clock: {
+      aheadMs: hubClock.aheadMs(),
+      isConfirmed: hubClock.confirmedNow() !== undefined,
+    },
   };
 }

@@ -8,6 +8,7 @@ import { version } from '../base/version.ts';
 import { AgeLimits } from './age-limits.ts';
 import { Agents } from './agents.ts';
 import type { HubConfig } from './config.ts';
+import { DestinationHealth } from './destination-health.ts';
 import { DictionaryCopy } from './expand/dictionary-copy.ts';
 import { Receiver } from './receive/receiver.ts';
 import { receiveRoutes } from './receive/routes.ts';
@@ -29,10 +30,12 @@ import { createWriter } from './writer.ts';
 export interface RunningHub {
   /** Where agents reach it. */
   url: string;
-  /** Stops taking batches and gives what is being written up to `deadlineMs` to settle. */
+  /** Stops taking batches, lets what is being written settle, and is over in `deadlineMs`. */
   close(deadlineMs: number): Promise<void>;
 }
 
+/** Share of the time to stop: for the last requests to be given up and the stores to be closed. */
+const END_SHARE = 0.2;
 const SAVE_EVERY_MS = 1000;
 const HEADER_TIMEOUT_MS = 10_000;
 /** An agent whose link is limited lets a large batch trickle; one that has gone falls silent. */
@@ -58,9 +61,10 @@ export async function runHub(config: HubConfig, { log }: { log: Log }): Promise<
   const metrics = new HubMetrics(clock, gauges);
   const refused = openRecord(config, metrics, lines);
   const ages = new AgeLimits(to, { store, clock, log: lines });
+  const health = new DestinationHealth(to.kind, clock);
   const delivery = {
     kind: to.kind,
-    post: destination.post,
+    post: health.watch(destination.post),
     bodies: new RequestBodies(to.protocol),
     setAside: new SetAside(to.setAsideAfterMs, clock),
     search: new RefusalSearch(to.refusalSearchPerMinute, clock),
@@ -83,6 +87,7 @@ export async function runHub(config: HubConfig, { log }: { log: Log }): Promise<
         new Lanes(to.lanes, createDelivery(agent, delivery), ending.signal),
       ),
     ages,
+    destinationState: (tenants) => health.of(tenants),
     limits: { ...config.limits, aheadMaxMs: to.sampleAheadMaxMs },
     metrics,
     clock,
@@ -106,8 +111,9 @@ export async function runHub(config: HubConfig, { log }: { log: Log }): Promise<
     url: servers[0]!.url,
     async close(deadlineMs) {
       receiver.close();
-      const cut = setTimeout(() => ending.abort(), deadlineMs);
-      await Promise.all(servers.map((server) => server.close(deadlineMs)));
+      const drainMs = deadlineMs * (1 - END_SHARE);
+      const cut = setTimeout(() => ending.abort(), drainMs);
+      await Promise.all(servers.map((server) => server.close(drainMs)));
       clearTimeout(cut);
       ending.abort();
       await loops;

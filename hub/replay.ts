@@ -117,8 +117,8 @@ class Attempts {
     this.message = messageOf(result);
     this.isAway = outcome.kind === 'misconfigured' || !outcome.failed;
     this.#failures++;
-    this.#failingSinceMs ??= clock.now();
-    const isAwayForLong = clock.now() - this.#failingSinceMs >= AWAY_MAX_MS;
+    this.#failingSinceMs ??= clock.elapsedMs();
+    const isAwayForLong = clock.elapsedMs() - this.#failingSinceMs >= AWAY_MAX_MS;
     const isEnough = this.isAway ? isAwayForLong : this.#failures >= FAILURES_MAX;
     if (isEnough || outcome.kind === 'misconfigured') this.giveUp.abort();
   }

@@ -15,6 +15,7 @@ import { rescueOpenFiles } from './salvage/rescue-open-files.ts';
 import { EVICTED_AT_ONCE } from './sample-store.ts';
 import { segmentRows } from './segment-rows.ts';
 import type { SegmentRow } from './segment-table.ts';
+import { StorageDates } from './storage-dates.ts';
 import { takeStock } from './take-stock.ts';
 import { Witness } from './witness.ts';
 
@@ -58,6 +59,7 @@ export class Buffer extends ParkingStore {
   readonly storedBefore: number;
   readonly #options: BufferOptions;
   readonly #clock: Clock;
+  readonly #dates: StorageDates;
   readonly #random: Random;
   /** Of the epochs that are still referred to, oldest first; the last one takes new entries. */
   readonly #dictionaries: Dictionary[];
@@ -71,7 +73,7 @@ export class Buffer extends ParkingStore {
    * @throws errors of SQLite and the file system when the disk cannot be read or written
    */
   constructor(options: BufferOptions, tools: BufferTools) {
-    const { clock, random, log, losses = emptyLosses(), onDelay = () => {} } = tools;
+    const { clock, hubClock, random, log, losses = emptyLosses(), onDelay = () => {} } = tools;
     const { dataDir } = options;
     const run = random.id64();
     const { db, dictionaries } = openStore(dataDir, options, {
@@ -86,10 +88,11 @@ export class Buffer extends ParkingStore {
     db.forgetHeads();
     const witness = new Witness(highWaterPath, hex(run), clock);
     const disk = new DiskGuard(log);
-    super({ db, disk, witness, losses, log, unforgotten: tools.unforgotten ?? [] });
+    super({ db, disk, witness, losses, log, unforgotten: tools.unforgotten ?? [], clock });
     this.run = run;
     this.#options = options;
     this.#clock = clock;
+    this.#dates = new StorageDates(hubClock);
     this.#random = random;
     this.#freeDisk = new FreeDisk(dataDir, clock);
     this.#dictionaries = dictionaries;
@@ -138,7 +141,7 @@ export class Buffer extends ParkingStore {
     const rows = segmentRows(group, this.witness.heads, {
       epoch: this.dictionary.key,
       run: hex(this.run),
-      storedAt: this.#clock.now(),
+      storedAt: this.#dates.date(),
     });
     return this.disk.run(() => this.#makeRoom(rows) ?? this.#commit(rows));
   }
@@ -153,6 +156,7 @@ export class Buffer extends ParkingStore {
     });
     committed();
     this.witness.stored(rows);
+    this.noteStored(rows.length);
     for (const { tenant, samples } of rows) this.addBacklog(tenant, samples);
   }
 
@@ -199,8 +203,8 @@ export class Buffer extends ParkingStore {
   #evictOld(): void {
     const { ageMaxMs } = this.#options;
     if (ageMaxMs === 0) return;
-    const storedBefore = this.#clock.now() - ageMaxMs;
-    this.evict('age', ({ storedAt }) => storedAt < storedBefore);
+    const isTooOld = this.#dates.judge(ageMaxMs);
+    if (isTooOld !== undefined) this.evict('age', isTooOld);
   }
 
   /** A log that no segment refers to any more goes bit by bit: it may have a million entries. */

@@ -16,7 +16,8 @@ export class PackingStore extends SampleStore {
       isPinned: (segment) => this.pins.holdsSegment(segment),
       isPackBetween: (one, other) => packs.some(({ id }) => one.id < id && id < other.id),
     };
-    return selectPack(stored, around, limits);
+    const freshFrom = this.storingTimes.firstAfter(limits.storedBefore);
+    return selectPack(stored, around, { ...limits, freshFrom });
   }
 
   /**

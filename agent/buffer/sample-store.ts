@@ -1,3 +1,4 @@
+import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { PositionRange } from '../../proto/position-ranges.ts';
 import { selectBatch } from './batch-selection.ts';
@@ -12,6 +13,7 @@ import type { PackHead, PackTable } from './pack-table.ts';
 import { lostPack } from './packs.ts';
 import { Pins } from './pins.ts';
 import type { SegmentHead, StoredSegment } from './segment-table.ts';
+import { StoringTimes } from './storing-times.ts';
 import { type Removal, removalOf, removalsOfPack, type Witness } from './witness.ts';
 
 /** Segments evicted in one go, between two looks at what that has freed; or one pack. */
@@ -23,6 +25,7 @@ export interface SampleStoreParts {
   witness: Witness;
   losses: Losses;
   log: Log;
+  clock: Clock;
   /** Answered for, yet still in the database. */
   unforgotten: readonly Answered[];
 }
@@ -44,14 +47,18 @@ export class SampleStore {
   protected readonly parked: PackShelf;
   protected readonly pins = new Pins();
   readonly #unforgotten: Answered[];
+  readonly #clock: Clock;
+  protected readonly storingTimes: StoringTimes;
 
-  constructor({ db, disk, witness, losses, log, unforgotten }: SampleStoreParts) {
+  constructor({ db, disk, witness, losses, log, clock, unforgotten }: SampleStoreParts) {
     this.db = db;
     this.disk = disk;
     this.witness = witness;
     this.losses = losses;
     this.log = log;
     this.#unforgotten = [...unforgotten];
+    this.#clock = clock;
+    this.storingTimes = new StoringTimes(clock.elapsedMs());
     const { intact, damaged } = db.packs.heads();
     const parked = db.parked.heads();
     this.shelf = new PackShelf(intact);
@@ -132,14 +139,15 @@ export class SampleStore {
     return next !== undefined;
   }
 
-  /** Id of the first of the tenant's newest segments, those stored at `sinceMs` and later. */
-  firstStoredSince(tenant: string, sinceMs: number): number {
-    let first = this.db.lastSegmentId() + 1;
-    for (const { id, storedAt } of this.db.segments.heads(tenant, 0, 'DESC')) {
-      if (storedAt < sinceMs) break;
-      first = id;
-    }
-    return first;
+  /** The lowest id of what was stored after `atMs`, by the clock that never jumps. */
+  firstStoredAfter(atMs: number): number {
+    return Math.min(this.storingTimes.firstAfter(atMs), this.db.lastSegmentId() + 1);
+  }
+
+  /** The last `segments` were stored now. */
+  protected noteStored(segments: number): void {
+    const firstId = this.db.lastSegmentId() - segments + 1;
+    this.storingTimes.note(firstId, this.#clock.elapsedMs());
   }
 
   unpin(tenant: string): void {

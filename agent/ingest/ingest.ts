@@ -110,7 +110,7 @@ class Ingest {
 
   /** Headers are judged before the body is touched. */
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const media = mediaOf(request.headers);
+    const media = mediaOf(request.headersDistinct);
     const answer = await this.#judge(request, media);
     if (answer === undefined) return;
     this.#options.metrics.answered(answer.status);

@@ -63,8 +63,8 @@ export interface SampleLog<Pack extends ShippablePack = ShippablePack> {
   /** Whether the tenant has a segment with an id below `id`, or one above it. */
   hasSegmentBefore(tenant: string, id: number): boolean;
   hasSegmentBehind(tenant: string, id: number): boolean;
-  /** Id of the first of the tenant's newest segments, those stored at `sinceMs` and later. */
-  firstStoredSince(tenant: string, sinceMs: number): number;
+  /** The lowest id of what was stored after `atMs`, by the clock that never jumps. */
+  firstStoredAfter(atMs: number): number;
   /** Packs of a tenant, oldest first. */
   packs(tenant: string): readonly Pack[];
   /** The body of a pack, pinned until `unpinPack`; undefined when it is not to be sent now. */

@@ -7,6 +7,7 @@ import type { DictionaryPart } from '../../proto/batch.ts';
 import { encodeEntries } from '../../proto/dictionary/part-encoder.ts';
 import type { PositionRange } from '../../proto/position-ranges.ts';
 import { sampleFormats } from '../../proto/sample-format.ts';
+import type { HubClock } from '../hub-clock.ts';
 import { countOne, type ShipStats } from './ship-stats.ts';
 import { TimeWindows } from './time-windows.ts';
 
@@ -29,6 +30,7 @@ export interface HubSessionDeps {
   random: Random;
   stats: ShipStats;
   clock: Clock;
+  hubClock: HubClock;
   log: BoundedLog;
 }
 
@@ -56,7 +58,7 @@ export class HubSession {
 
   constructor(deps: HubSessionDeps) {
     this.#deps = deps;
-    this.windows = new TimeWindows(deps.clock);
+    this.windows = new TimeWindows(deps.hubClock);
   }
 
   /** The hub's id; undefined before the first word from it, or when it has to be asked again. */
@@ -126,8 +128,8 @@ export class HubSession {
   }
 
   #hearFrom(hub: bigint): void {
-    const nowMs = this.#deps.clock.now();
-    this.#changes = this.#changes.filter(({ atMs }) => Math.abs(nowMs - atMs) < FLAPPING_WINDOW_MS);
+    const nowMs = this.#deps.clock.elapsedMs();
+    this.#changes = this.#changes.filter(({ atMs }) => nowMs - atMs < FLAPPING_WINDOW_MS);
     if (hub === this.#hub) return;
     if (this.#hub !== undefined) {
       countOne(this.#deps.stats.events, 'hub changed');

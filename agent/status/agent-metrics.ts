@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { DESTINATION_STATES } from '../../proto/answer.ts';
 import type { AgentStats } from './agent-stats.ts';
 import { LINK_METRICS } from './link-metrics.ts';
 import type { Reading, WorkerMetric } from './worker-metric.ts';
@@ -247,6 +248,28 @@ const WORKER_METRICS: WorkerMetric[] = [
       [{ direction: 'up' }, linkBytes.up],
       [{ direction: 'down' }, linkBytes.down],
     ],
+  },
+  {
+    name: 'clock_offset_seconds',
+    type: 'gauge',
+    help: 'How far the clock of this machine is behind the hub’s; absent before the hub was heard.',
+    read: ({ clock }) => (clock.aheadMs === undefined ? [] : [[{}, clock.aheadMs / 1000]]),
+  },
+  {
+    name: 'clock_confirmed',
+    type: 'gauge',
+    help: 'Whether the hub’s clock confirms this machine’s: otherwise nothing is evicted for its age.',
+    read: ({ clock }) => [[{}, clock.isConfirmed ? 1 : 0]],
+  },
+  {
+    name: 'hub_destination_state',
+    type: 'gauge',
+    help: 'How the destination of the hub does: 1 for its state; absent before the hub has said.',
+    labelNames: ['state'],
+    read: ({ ship: { destination } }) =>
+      destination === undefined
+        ? []
+        : DESTINATION_STATES.map((state): Reading => [{ state }, state === destination ? 1 : 0]),
   },
   {
     name: 'hub_replies_total',

@@ -1,6 +1,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { BoundedLog } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
+import type { DestinationState } from '../../proto/answer.ts';
 import { type Batch, type DictionaryBatch, decodeBatch, withRun } from '../../proto/batch.ts';
 import { DecodeError } from '../../proto/bytes.ts';
 import { emptySettlement } from '../../proto/settlement.ts';
@@ -31,6 +32,8 @@ export interface ReceiverDeps<Copy extends SeriesCopy>
     tenant: string,
     named: string,
   ): ReturnType<SessionDeps<Copy>['createWriter']>;
+  /** How the destination does for tenants, as it names them; undefined: nobody knows. */
+  destinationState(tenants: readonly string[]): DestinationState | undefined;
   limits: ReceiveLimits;
   metrics: ReceiveMetrics;
   clock: Clock;
@@ -137,7 +140,7 @@ export class Receiver<Copy extends SeriesCopy> {
   #dispatch(session: AgentSession<Copy>, agent: KnownAgent, batch: Batch): Promise<Reply> | Reply {
     switch (batch.lane) {
       case 'heartbeat':
-        return this.#replies.answered(0, emptySettlement(), { hub: this.#deps.store.hub }).reply;
+        return this.#beat(agent);
       case 'dictionary':
         return this.#receiveDictionary(session, batch);
       case 'live':
@@ -187,6 +190,12 @@ export class Receiver<Copy extends SeriesCopy> {
       this.#agents.set(id, agent);
     }
     return session;
+  }
+
+  #beat({ tenants }: KnownAgent): Reply {
+    const { store, destinationState } = this.#deps;
+    const more = { hub: store.hub, destination: destinationState(tenants) };
+    return this.#replies.answered(0, emptySettlement(), more).reply;
   }
 
   #receiveDictionary(session: AgentSession<Copy>, batch: DictionaryBatch): Reply {

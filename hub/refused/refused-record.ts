@@ -7,6 +7,7 @@ import type {
   RefusedTotal,
 } from '../refused-request.ts';
 import { describeRequest } from './description.ts';
+import { SteadyTime } from './steady-time.ts';
 
 /** What the record needs of its database. */
 export interface RecordStore {
@@ -42,6 +43,7 @@ const TIDY_EVERY_MS = 10_000;
  */
 export class RefusedRecord implements RefusedSink {
   readonly #deps: RefusedRecordDeps;
+  readonly #steadyTime: SteadyTime;
   #store: RecordStore | undefined;
   #waiting: RefusedRequest[] = [];
   #commit: Promise<void> | undefined;
@@ -49,6 +51,7 @@ export class RefusedRecord implements RefusedSink {
 
   constructor(deps: RefusedRecordDeps) {
     this.#deps = deps;
+    this.#steadyTime = new SteadyTime(deps.clock);
     this.#attempt(0, () => {});
   }
 
@@ -102,8 +105,9 @@ export class RefusedRecord implements RefusedSink {
   }
 
   #tidy(store: RecordStore): void {
-    const { ageMaxMs, clock, dropped } = this.#deps;
-    if (ageMaxMs > 0) dropped('age', store.removeBefore(clock.now() - ageMaxMs));
+    const { ageMaxMs, dropped } = this.#deps;
+    const nowMs = this.#steadyTime.now();
+    if (ageMaxMs > 0 && nowMs !== undefined) dropped('age', store.removeBefore(nowMs - ageMaxMs));
     store.shrink();
   }
 

@@ -1,4 +1,5 @@
 import { Buffer as SampleBuffer } from '../../agent/buffer/buffer.ts';
+import { HubClock } from '../../agent/hub-clock.ts';
 import { Outbound } from '../../agent/outbound.ts';
 import { PACKING, type PackingOptions } from '../../agent/packing.ts';
 import type { ShipOptions } from '../../agent/ship/contracts.ts';
@@ -201,14 +202,15 @@ export function startAgent(
     whenFull: 'reject',
     freeDiskBytesMin: 0,
   } as const;
-  const buffer = new SampleBuffer({ dataDir, ...limits }, { clock, random, log });
+  const hubClock = new HubClock(clock);
+  const buffer = new SampleBuffer({ dataDir, ...limits }, { clock, hubClock, random, log });
   const outbound = new Outbound(
     {
       ship: { maxDelayMs: 1000, samplesMax: 1000, order: 'oldest_first', ...options },
       // No packs unless a test asks for them.
       packing: { ...PACKING, ageMinMs: 1e15, ...options.packing },
     },
-    { buffer, samples: buffer, link, clock, random, log },
+    { buffer, samples: buffer, link, clock, hubClock, random, log },
   );
   const { shipper } = outbound;
   const ids = new Map<string, number>();

@@ -1,5 +1,6 @@
 import type { Clock } from '../../base/clock.ts';
 import { AgeLimits } from '../../hub/age-limits.ts';
+import { DestinationHealth } from '../../hub/destination-health.ts';
 import { DictionaryCopy } from '../../hub/expand/dictionary-copy.ts';
 import type { KnownAgent, ReceiveLimits } from '../../hub/receive/contracts.ts';
 import { Receiver } from '../../hub/receive/receiver.ts';
@@ -104,9 +105,10 @@ export function startReceiver(
     { sampleAgeMaxMs: 0, outOfOrderTimeWindowMs: 0 },
     { store, clock, log },
   );
+  const health = new DestinationHealth('cortex', clock);
   const delivery = {
     kind: 'cortex',
-    post,
+    post: health.watch(post),
     bodies: new RequestBodies('v1'),
     setAside: new SetAside(0, clock),
     search: new RefusalSearch(0, clock),
@@ -126,6 +128,7 @@ export function startReceiver(
       return createWriter({ tenant, named }, options, lanes);
     },
     ages,
+    destinationState: (tenants) => health.of(tenants),
     limits: { ...LIMITS, ...limits },
     metrics: {
       heard: () => {},

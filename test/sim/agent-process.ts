@@ -4,6 +4,7 @@ import type { BufferTools } from '../../agent/buffer/buffer-tools.ts';
 import { isDamage } from '../../agent/buffer/damage.ts';
 import type { GroupCommit } from '../../agent/buffer/group-commit.ts';
 import { houseKeeping } from '../../agent/house-keeping.ts';
+import { HubClock } from '../../agent/hub-clock.ts';
 import { Outbound } from '../../agent/outbound.ts';
 import { SeriesTable } from '../../agent/series/series-table.ts';
 import type { HubLink } from '../../agent/ship/hub-client.ts';
@@ -52,6 +53,7 @@ export class AgentProcess {
   readonly lines: Record<string, unknown>[];
   isDead = false;
   readonly #deps: AgentProcessDeps;
+  readonly #hubClock: HubClock;
   readonly #series = new SeriesTable({ seriesMax: SERIES_MAX });
   readonly #shipper: Shipper;
   readonly #commits: Pick<GroupCommit, 'add' | 'commit'>;
@@ -61,8 +63,6 @@ export class AgentProcess {
   readonly #found: { samples: number; lost: number };
   /** Samples that the process has stored. */
   #receivedSamples: number;
-  /** As ingest has heard from the worker. */
-  #hubAheadMs: number;
 
   /** @throws what the buffer throws when it cannot be opened */
   constructor(dataDir: string, deps: AgentProcessDeps) {
@@ -70,13 +70,19 @@ export class AgentProcess {
     const { plan, parts } = surroundings;
     const { log, lines } = memoryLog(() => ({ elapsedMs: surroundings.time.elapsedMs }));
     this.#deps = deps;
+    this.#hubClock = before === undefined ? new HubClock(clock) : before.#hubClock;
     this.dataDir = dataDir;
     this.lines = lines;
-    this.#hubAheadMs = before?.hubAheadMs ?? 0;
     this.#receivedSamples = before === undefined ? 0 : before.#receivedSamples;
     this.buffer = parts.openBuffer(
       { dataDir, ...plan.buffer, freeDiskBytesMin: 0 },
-      { clock, random, log, ...(before === undefined ? {} : inherited(before)) },
+      {
+        clock,
+        hubClock: this.#hubClock,
+        random,
+        log,
+        ...(before === undefined ? {} : inherited(before)),
+      },
     );
     watchMoments(this.buffer, {
       dataDir,
@@ -117,6 +123,7 @@ export class AgentProcess {
         link,
         ...(before === undefined ? {} : { stats: before.#shipper.stats }),
         clock,
+        hubClock: this.#hubClock,
         random,
         log,
       },
@@ -133,11 +140,7 @@ export class AgentProcess {
         {
           buffer: this.buffer,
           pacer: { housekeep: () => {} },
-          shipper: outbound.shipper,
           clock,
-          onHubClock: (aheadMs) => {
-            this.#hubAheadMs = aheadMs;
-          },
         },
         signal,
       ),
@@ -167,11 +170,6 @@ export class AgentProcess {
     return this.buffer.parkedSamples;
   }
 
-  /** How far the hub's clock is ahead of this one, in ms, as ingest knows. */
-  get hubAheadMs(): number {
-    return this.#hubAheadMs;
-  }
-
   /** How often another agent was found to have taken over this one's id. */
   get takeovers(): number {
     return this.#shipper.stats.events.get('duplicate agent') ?? 0;
@@ -182,7 +180,8 @@ export class AgentProcess {
     const { clock, surroundings } = this.#deps;
     const { plan, parts } = surroundings;
     const limitMs = plan.hub.aheadMaxMs === 0 ? 0 : AHEAD_MAX_MS;
-    const newestMs = parts.newestAccepted(clock, limitMs, this.#hubAheadMs);
+    const aheadMs = parts.aheadMax(limitMs, this.#hubClock);
+    const newestMs = aheadMs === 0 ? Number.POSITIVE_INFINITY : clock.now() + aheadMs;
     const refused = samples.filter(({ timestamp }) => timestamp > newestMs);
     const good = samples.filter(({ timestamp }) => timestamp <= newestMs);
     if (good.length === 0) return { kind: 'stored', samples: good, refused };

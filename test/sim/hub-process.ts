@@ -160,6 +160,7 @@ export class HubProcess {
           return createWriter({ tenant, named }, options, all);
         }),
       ages,
+      destinationState: () => undefined,
       limits: { ...plan.hub, seriesPerAgentMax: SERIES_PER_AGENT_MAX },
       metrics: {
         heard: () => {},

@@ -1,5 +1,6 @@
 import { Buffer as SampleBuffer } from '../../agent/buffer/buffer.ts';
 import { GroupCommit } from '../../agent/buffer/group-commit.ts';
+import { aheadMax } from '../../agent/hub-clock.ts';
 import type { SampleLog } from '../../agent/ship/contracts.ts';
 import type { HubLink } from '../../agent/ship/hub-client.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -22,13 +23,8 @@ export interface Parts {
   link(link: HubLink, buffer: SampleBuffer): HubLink;
   tenantWriter(create: () => TenantWriter<DictionaryCopy>): TenantWriter<DictionaryCopy>;
   post(post: Post): Post;
-  /**
-   * The newest timestamp that ingest takes, in ms since the Unix epoch.
-   *
-   * @param limitMs limits.creation_grace_period; 0: none
-   * @param hubAheadMs how far the hub's clock is ahead
-   */
-  newestAccepted(clock: Clock, limitMs: number, hubAheadMs: number): number;
+  /** How far ahead of its clock the agent takes samples. */
+  aheadMax: typeof aheadMax;
 }
 
 /** The parts as they are shipped. */
@@ -39,6 +35,5 @@ export const shippedParts: Parts = {
   link: (link) => link,
   tenantWriter: (create) => create(),
   post: (post) => post,
-  newestAccepted: (clock, limitMs, hubAheadMs) =>
-    limitMs === 0 ? Number.POSITIVE_INFINITY : clock.now() + limitMs + Math.max(0, hubAheadMs),
+  aheadMax,
 };

@@ -181,7 +181,7 @@ function drawBufferLimits(chance: Chance): Plan['buffer'] {
   const isSmall = chance.maybe(0.3);
   return {
     bytesMax: (isSmall ? chance.whole(16, 19) : 1000) * PAGE_BYTES,
-    ageMaxMs: chance.maybe(0.2) ? chance.between(15_000, 60_000) : 0,
+    ageMaxMs: chance.maybe(0.3) ? chance.between(15_000, chance.pick([60_000, 180_000])) : 0,
     whenFull: chance.pick(['reject', 'drop_oldest']),
   };
 }

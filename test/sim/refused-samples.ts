@@ -14,9 +14,9 @@ export class RefusedSamples {
   readonly unknown = new Set<string>();
 
   add(requests: readonly RefusedRequest[]): void {
-    for (const { tenant, reason, doubtful, body } of requests) {
+    for (const { tenant, reason, unknown, body } of requests) {
       const certain = STORED_BEFORE.has(reason) ? this.behind : this.certain;
-      const into = doubtful === 0 ? certain : this.unknown;
+      const into = unknown === 0 ? certain : this.unknown;
       for (const { labels, samples } of asSamples(decodeWithObjects(body))) {
         const stored = labels.filter(({ name }) => name !== '__replica__');
         for (const { timestamp } of samples) {
