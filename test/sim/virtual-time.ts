@@ -8,6 +8,7 @@ interface Timer {
 
 /** Turns of the event loop until what a timer has set off has come to rest, group commits included. */
 const TURNS_TO_REST = 3;
+const SLEEP_MS_MIN = 1;
 /** A simulation that needs more has a loop in which no time passes. */
 const STEPS_MAX = 2_000_000;
 
@@ -41,7 +42,8 @@ export class VirtualTime {
         signal?.removeEventListener('abort', cancel);
         resolve();
       };
-      const timer = { atMs: this.#elapsedMs + Math.max(0, ms), fire };
+      // As setTimeout: what is shorter would not move the time on, for want of digits.
+      const timer = { atMs: this.#elapsedMs + Math.max(SLEEP_MS_MIN, ms), fire };
       this.#insert(timer);
       signal?.addEventListener('abort', cancel, { once: true });
     });
