@@ -3,11 +3,12 @@ import type { Random } from '../../base/random.ts';
 import { AgeLimits } from '../../hub/age-limits.ts';
 import { DictionaryCopy } from '../../hub/expand/dictionary-copy.ts';
 import { Receiver } from '../../hub/receive/receiver.ts';
-import { type Reply, textReply } from '../../hub/receive/reply.ts';
+import type { Reply } from '../../hub/receive/reply.ts';
 import { RefusedRecord } from '../../hub/refused/refused-record.ts';
 import type { RefusedRequest } from '../../hub/refused-request.ts';
 import { HubStore } from '../../hub/store/hub-store.ts';
 import { openRefusedStore } from '../../hub/store/refused-store.ts';
+import { StoreUnavailable } from '../../hub/store-unavailable.ts';
 import { createDelivery } from '../../hub/write/delivery.ts';
 import { Lanes } from '../../hub/write/lanes.ts';
 import type { Post } from '../../hub/write/post.ts';
@@ -63,16 +64,20 @@ export class HubProcess {
       { store: this.#store, clock: deps.clock, log: SILENT },
     );
     this.#receiver = this.#createReceiver();
+    this.#store.onBegunAnew(() => {
+      this.#receiver.storeLost();
+      this.#ages.saveAll();
+    });
     this.#saving = this.#saveLazily();
     deps.surroundings.spawn(this.#saving);
   }
 
   receive(frame: Uint8Array): Promise<Reply> {
-    return answered(() => this.#receiver.receive(this.#agent, frame, 'simulation'));
+    return this.#receiver.receive(this.#agent, frame, 'simulation');
   }
 
   positions(): Promise<Reply> {
-    return answered(() => this.#receiver.positions(this.#agent));
+    return this.#receiver.positions(this.#agent);
   }
 
   /** Bytes of batches that wait for the destination. */
@@ -164,6 +169,7 @@ export class HubProcess {
       limits: { ...plan.hub, seriesPerAgentMax: SERIES_PER_AGENT_MAX },
       metrics: {
         heard: () => {},
+        offered: () => {},
         settled: (_agent, settlement) => settled(settlement),
         event: (_agent, name) => surroundings.note(`hub says ${name}`),
       },
@@ -173,12 +179,13 @@ export class HubProcess {
     });
   }
 
-  #saveAges(): void {
+  #save(): void {
     try {
+      this.#receiver.save();
       this.#ages.save();
+      this.#store.tidy();
     } catch (error) {
-      // As hub/main.ts, which tries it again a second later.
-      if (!(error instanceof DiskFull)) throw error;
+      if (!(error instanceof StoreUnavailable)) throw error;
     }
   }
 
@@ -186,9 +193,7 @@ export class HubProcess {
     const { signal } = this.#ending;
     while (!signal.aborted) {
       await this.#deps.clock.sleep(SAVE_EVERY_MS, signal);
-      if (this.isDead) return;
-      this.#receiver.save();
-      this.#saveAges();
+      if (!this.isDead) this.#save();
     }
   }
 }
@@ -199,24 +204,14 @@ function electsReplicas(semantics: Semantics): boolean {
   return semantics === 'cortex';
 }
 
-/** As base/http-server.ts, which answers what nobody has caught; of the disk alone nobody must. */
-async function answered(work: () => Reply | Promise<Reply>): Promise<Reply> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof DiskFull)) throw error;
-    return textReply(500, 'internal error');
-  }
-}
-
-class DiskFull extends Error {}
+class DiskFull extends StoreUnavailable {}
 
 /** The hub's database on a disk that is full now and then. */
 class FlakyStore extends HubStore {
   readonly #deps: HubProcessDeps;
 
   constructor(dataDir: string, deps: HubProcessDeps) {
-    super(dataDir, deps.random);
+    super(dataDir, deps.random, { clock: deps.clock, log: SILENT });
     this.#deps = deps;
   }
 
