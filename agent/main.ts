@@ -66,7 +66,9 @@ export async function runAgent(
     },
     get limits() {
       const { ingest, limits } = live.current;
-      return { ...ingest, aheadMaxMs: aheadMax(limits.aheadMaxMs, buffer.hubAheadMs) };
+      const { aheadMaxMs, exemplarLabelLengthMax } = limits;
+      const ahead = aheadMax(aheadMaxMs, buffer.hubAheadMs);
+      return { ...ingest, aheadMaxMs: ahead, exemplarLabelLengthMax };
     },
     metrics: countedBy(metrics, rules),
     log,
@@ -108,6 +110,7 @@ function countedBy(metrics: AgentMetrics, rules: SeriesRules): IngestMetrics {
     received: (what, bodyBytes) => metrics.received(what, bodyBytes),
     filtered: (rule, dropped) => metrics.filtered(rules.nameOf(rule), dropped),
     refused: (reason, samples) => metrics.refused(reason, samples),
+    exemplarsLeftOut: (reason, exemplars) => metrics.exemplarsLeftOut(reason, exemplars),
     answered: (status) => metrics.answered(status),
   };
 }

@@ -15,6 +15,7 @@ export class AgentMetrics {
   readonly #requests;
   readonly #histograms;
   readonly #exemplars;
+  readonly #exemplarsLeftOut;
 
   /** @param stats what the worker counts, asked for once at each scrape */
   constructor(stats: () => Promise<AgentStats>) {
@@ -50,6 +51,11 @@ export class AgentMetrics {
       'Those of the received samples that are native histograms.',
     );
     this.#exemplars = this.#counter('received_exemplars_total', 'Exemplars stored durably.');
+    this.#exemplarsLeftOut = this.#counter(
+      'left_out_exemplars_total',
+      'Exemplars not stored because destinations refuse such, by reason; their samples are.',
+      ['reason'],
+    );
     this.#addWorkerMetrics(stats);
   }
 
@@ -72,6 +78,10 @@ export class AgentMetrics {
 
   refused(reason: string, samples: number): void {
     this.#refused.inc({ reason }, samples);
+  }
+
+  exemplarsLeftOut(reason: string, exemplars: number): void {
+    this.#exemplarsLeftOut.inc({ reason }, exemplars);
   }
 
   answered(status: number): void {
