@@ -16,6 +16,7 @@ export class AgentMetrics {
   readonly #requests;
   readonly #histograms;
   readonly #exemplars;
+  readonly #exemplarsLeftOut;
 
   /** @param stats what the worker counts, asked for once at each scrape */
   constructor(stats: () => Promise<AgentStats>) {
@@ -51,6 +52,11 @@ export class AgentMetrics {
       'Those of the received samples that are native histograms.',
     );
     this.#exemplars = this.#counter('received_exemplars_total', 'Exemplars stored durably.');
+    this.#exemplarsLeftOut = this.#counter(
+      'left_out_exemplars_total',
+      'Exemplars not stored because destinations refuse such, by reason; their samples are.',
+      ['reason'],
+    );
     this.#addWorkerMetrics(stats);
   }
 
@@ -73,6 +79,10 @@ export class AgentMetrics {
 
   refused(reason: string, samples: number): void {
     this.#refused.inc({ reason }, samples);
+  }
+
+  exemplarsLeftOut(reason: string, exemplars: number): void {
+    this.#exemplarsLeftOut.inc({ reason }, exemplars);
   }
 
   answered(status: number): void {

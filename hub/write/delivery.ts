@@ -33,8 +33,8 @@ const BACKOFF = { minMs: 100, maxMs: 30_000 };
 const MISCONFIGURED_WAIT_MIN_MS = 30_000;
 const MISCONFIGURED_WAIT_MAX_MS = 60_000;
 
-/** Parts are searched one by one once so many of them, and such a share of them, were guilty. */
-const ANSWERS_MIN = 4;
+/** What is refused is searched one by one once so many samples and such a share of parts were guilty. */
+const FOUND_MIN = 4;
 const GUILTY_SHARE = 0.75;
 /**
  * What the search leaves of its budget where refusals may be the echo of an earlier attempt: after a
@@ -62,9 +62,10 @@ class Delivery {
   /** What remains, in the order in which it is to be written: the next part is the last. */
   readonly #parts: Part[];
   #misconfigured = false;
-  /** Of the parts that were cut out of refused ones. */
+  /** Of the parts that were cut out of refused ones: answers, refusals, and those of one sample. */
   #answers = 0;
   #guilty = 0;
+  #found = 0;
 
   constructor(
     agent: string,
@@ -131,7 +132,7 @@ class Delivery {
     if (outcome.kind !== 'retry') this.#backoff.reset();
     if (outcome.kind !== 'retry' || !outcome.failed) part.failedAtMs = undefined;
     if (isTaken(outcome)) this.#noteTaken(part);
-    if (part.isSearched && outcome.kind !== 'retry') this.#noteSearched(outcome);
+    if (part.isSearched && outcome.kind !== 'retry') this.#noteSearched(part, outcome);
     const count = part.to - part.from;
     const account = this.#account;
     const message = messageOf(result);
@@ -205,16 +206,17 @@ class Delivery {
   #piecesOf(part: Part, joins: boolean): Part[] {
     const request = this.#request;
     if (joins && isEntry(part, request)) return [{ ...part, to: part.from + 1 }];
-    const isMostGuilty =
-      this.#answers >= ANSWERS_MIN && this.#guilty > this.#answers * GUILTY_SHARE;
+    const isMostGuilty = this.#found >= FOUND_MIN && this.#guilty > this.#answers * GUILTY_SHARE;
     return part.isSuspect || isMostGuilty
       ? singlesOf(part, request, joins)
       : halvesOf(part, request);
   }
 
-  #noteSearched(outcome: Outcome): void {
+  #noteSearched({ from, to }: Part, { kind }: Outcome): void {
     this.#answers++;
-    if (outcome.kind === 'partial' || outcome.kind === 'atomic') this.#guilty++;
+    if (kind !== 'partial' && kind !== 'atomic') return;
+    this.#guilty++;
+    if (to - from === 1) this.#found++;
   }
 
   #clear({ from, to }: Part): void {
