@@ -106,7 +106,15 @@ export class AgentProcess {
     const ship = { ...plan.batch, order: plan.order };
     return new Outbound(
       { ship, packing: plan.packing },
-      { buffer, samples: parts.sampleLog(buffer), link, clock, hubClock: this.#hubClock, random, log },
+      {
+        buffer,
+        samples: parts.sampleLog(buffer),
+        link,
+        clock,
+        hubClock: this.#hubClock,
+        random,
+        log,
+      },
     );
   }
 
