@@ -60,7 +60,11 @@ export class HubListener implements HubLink {
       );
     } else {
       this.#saidAheadMs = 0;
-      log.warn('clock right', fields, 'the clock of this machine agrees with that of the hub again');
+      log.warn(
+        'clock right',
+        fields,
+        'the clock of this machine agrees with that of the hub again',
+      );
     }
   }
 

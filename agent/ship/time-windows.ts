@@ -19,7 +19,10 @@ export class TimeWindows {
     const hubMs = this.#hubClock.now();
     if (hubMs === undefined) return undefined;
     const aheadMs = this.#aheadMaxMs === 0 ? Number.POSITIVE_INFINITY : this.#aheadMaxMs;
-    return { oldest: this.#oldest.get(tenant) ?? Number.NEGATIVE_INFINITY, newest: hubMs + aheadMs };
+    return {
+      oldest: this.#oldest.get(tenant) ?? Number.NEGATIVE_INFINITY,
+      newest: hubMs + aheadMs,
+    };
   }
 
   /** The answer to a batch of a tenant. Its clock is not heard here: the answer may be old. */

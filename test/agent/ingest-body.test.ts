@@ -59,7 +59,17 @@ describe('a request of version 1', () => {
     ],
     ['an empty name', [...up, ...label('', '1')], 'label name "" in {__name__="up", ""="1"}'],
     ['no labels', [], 'invalid metric name or labels, got {}'],
-    ['too much', [...up, ...label('a', 'x'.repeat(70_000))], 'over the limit of 65536'],
+    ['too much', [...label('A', 'x'.repeat(70_000)), ...up], 'over the limit of 65536, in {A="xxx'],
+    [
+      'too many labels in all',
+      [...Array(9000).fill(label('A', '12')).flat(), ...up],
+      'over the limit of 65536, in {A="12", A="12", ',
+    ],
+    [
+      'too much behind the name',
+      [...up, ...label('a', 'x'.repeat(70_000))],
+      'over the limit of 65536, in {__name__="up", a="xxx',
+    ],
   ])('B13: says what is wrong with %s', async (_, labels, text) => {
     const { url, buffer } = await startIngest();
     const reply = await post(url, body([...labels, ...sample(1, 1n)]));
@@ -70,8 +80,12 @@ describe('a request of version 1', () => {
 
   it('B13: a message about enormous labels stays short', async () => {
     const { url } = await startIngest();
-    const reply = await post(url, body([...label('a', 'x'.repeat(60_000)), ...sample(1, 1n)]));
-    expect(reply.text.length).toBeLessThan(700);
+    for (const length of [60_000, 70_000]) {
+      const labels = [...up, ...label('a', 'x'.repeat(length))];
+      const reply = await post(url, body([...labels, ...label('a', '1'), ...sample(1, 1n)]));
+      expect(reply.status).toBe(400);
+      expect(reply.text.length).toBeLessThan(1000);
+    }
   });
 
   it('B14, B15: sorts labels and drops empty values, so that it is the same series', async () => {

@@ -177,6 +177,7 @@ export class FickleLink implements HubLink {
 export interface RunningAgent {
   buffer: SampleBuffer;
   shipper: Shipper;
+  hubClock: HubClock;
   lines: Record<string, unknown>[];
   /** Settles when the shipping has ended. */
   running: Promise<void>;
@@ -243,6 +244,7 @@ export function startAgent(
   return {
     buffer,
     shipper,
+    hubClock,
     lines,
     running,
     append,

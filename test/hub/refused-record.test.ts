@@ -14,6 +14,8 @@ import { bodyOf, refusal } from './refused-fixture.ts';
 import { InstantClock } from './write-fixture.ts';
 
 const MIB = 1024 ** 2;
+const DAY_MS = 86_400_000;
+const YEAR_MS = 365 * DAY_MS;
 
 let workspace: Workspace;
 let dataDir: string;
@@ -23,9 +25,22 @@ beforeEach(() => {
 });
 afterEach(() => workspace.close());
 
+/** The clock of a machine that can be set. */
+class SteppedClock extends InstantClock {
+  #stepMs = 0;
+
+  override now(): number {
+    return super.now() + this.#stepMs;
+  }
+
+  step(ms: number): void {
+    this.#stepMs += ms;
+  }
+}
+
 interface Rig {
   record: RefusedRecord;
-  clock: InstantClock;
+  clock: SteppedClock;
   dropped: Record<DropReason, number>;
   /** Keys of the log lines. */
   lines: string[];
@@ -39,7 +54,7 @@ function openRecord(
   options: { bytesMax?: number; ageMaxMs?: number; isDiskGone?: boolean } = {},
 ): Rig {
   const { bytesMax = MIB, ageMaxMs = 0, isDiskGone = false } = options;
-  const clock = new InstantClock();
+  const clock = new SteppedClock();
   const dropped = { age: 0, bytes: 0, disk: 0 };
   const lines: string[] = [];
   const rig = { clock, dropped, lines, isDiskGone, ending: new AbortController() };
@@ -184,6 +199,32 @@ describe('the bounds of the record', () => {
     expect(clock.now()).toBeLessThan(began + 3_700_000);
     expect(dropped).toEqual({ age: 1, bytes: 0, disk: 0 });
     expect(look((store) => store.groups({}).map(({ agent }) => agent))).toEqual(['young']);
+  });
+
+  it('stay, whatever the clock says, until it has run evenly for an hour', async () => {
+    const { record, clock, dropped } = openRecord({ ageMaxMs: 14 * DAY_MS });
+    await record.keep([refusal()]);
+    const runFor = async (ms: number): Promise<void> => {
+      const ending = new AbortController();
+      const endsAtMs = clock.elapsedMs() + ms;
+      const running = record.run(ending.signal);
+      while (clock.elapsedMs() < endsAtMs) await new Promise((turn) => setImmediate(turn));
+      ending.abort();
+      await running;
+    };
+    // Wrong at the start, for moments, and once more when all seemed well.
+    clock.step(YEAR_MS);
+    await runFor(60_000);
+    clock.step(-YEAR_MS);
+    await runFor(4_000_000);
+    clock.step(YEAR_MS);
+    await runFor(3_000_000);
+    clock.step(-YEAR_MS);
+    await runFor(60_000);
+    expect(dropped.age).toBe(0);
+    clock.step(YEAR_MS);
+    await runFor(3_700_000);
+    expect(dropped.age).toBe(1);
   });
 
   it('give the space of dropped records back to the file system', async () => {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import {
   type Answer,
+  DESTINATION_STATES,
   decodeAnswer,
   decodeHubState,
   encodeAnswer,
@@ -73,6 +74,10 @@ const state: HubState = {
 
 test('an answer is read as it was written', () => {
   expect(decodeAnswer(encodeAnswer(answer))).toEqual(answer);
+  for (const destination of DESTINATION_STATES) {
+    const telling: Answer = { ...answer, destination };
+    expect(decodeAnswer(encodeAnswer(telling))).toEqual(telling);
+  }
   const bounded: Answer = { ...answer, oldestAcceptedMs: 1_800_000_000_000 };
   expect(decodeAnswer(encodeAnswer(bounded))).toEqual(bounded);
   const plain: Answer = { settlement: emptySettlement(), dictionaryOffset: 0, hubClockMs: 0 };
@@ -103,4 +108,10 @@ test('an answer to a pack that has none in it is refused', () => {
     ...field(4, [0x31, ...fixed64(5n), ...field(8, [0x08, 1])]),
   ]);
   expect(() => decodeHubState(bytes)).toThrow('an answer to a pack that is none');
+});
+
+test('a state of the destination that only a newer hub knows reads as none', () => {
+  const known = encodeAnswer({ ...answer, destination: 'refusing' });
+  expect([...known.subarray(-2)]).toEqual([0x50, 5]);
+  expect(decodeAnswer(Uint8Array.from([...known.subarray(0, -1), 6]))).toEqual(answer);
 });
