@@ -69,7 +69,9 @@ export async function runAgent(
     },
     get limits() {
       const { ingest, limits } = live.current;
-      return { ...ingest, aheadMaxMs: aheadMax(limits.aheadMaxMs, buffer.hubClock) };
+      const { aheadMaxMs, exemplarLabelLengthMax } = limits;
+      const ahead = aheadMax(aheadMaxMs, buffer.hubClock);
+      return { ...ingest, aheadMaxMs: ahead, exemplarLabelLengthMax };
     },
     metrics: countedBy(metrics, rules),
     log,
@@ -117,6 +119,7 @@ function countedBy(metrics: AgentMetrics, rules: SeriesRules): IngestMetrics {
     received: (what, bodyBytes) => metrics.received(what, bodyBytes),
     filtered: (rule, dropped) => metrics.filtered(rules.nameOf(rule), dropped),
     refused: (reason, samples) => metrics.refused(reason, samples),
+    exemplarsLeftOut: (reason, exemplars) => metrics.exemplarsLeftOut(reason, exemplars),
     answered: (status) => metrics.answered(status),
   };
 }

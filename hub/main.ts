@@ -22,6 +22,7 @@ import { createDelivery } from './write/delivery.ts';
 import { Destination } from './write/destination.ts';
 import { Lanes } from './write/lanes.ts';
 import { sendMetadata } from './write/metadata-sender.ts';
+import { RefusalSearch } from './write/refusal-search.ts';
 import { RequestBodies } from './write/request-bodies.ts';
 import { SetAside } from './write/set-aside.ts';
 import { createWriter } from './writer.ts';
@@ -66,6 +67,7 @@ export async function runHub(config: HubConfig, { log }: { log: Log }): Promise<
     post: health.watch(destination.post),
     bodies: new RequestBodies(to.protocol),
     setAside: new SetAside(to.setAsideAfterMs, clock),
+    search: new RefusalSearch(to.refusalSearchPerMinute, clock),
     refused,
     ages,
     clock,

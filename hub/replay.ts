@@ -9,6 +9,7 @@ import type { KeptRequest, RefusedRequest } from './refused-request.ts';
 import type { RefusedStore } from './store/refused-store.ts';
 import { createDelivery } from './write/delivery.ts';
 import { messageOf, type Post, type PostResult } from './write/post.ts';
+import type { RefusalSearch } from './write/refusal-search.ts';
 import { RequestBodies } from './write/request-bodies.ts';
 import { SetAside } from './write/set-aside.ts';
 
@@ -17,6 +18,7 @@ export interface ReplayDeps {
   kind: DestinationKind;
   protocol: WriteProtocol;
   post: Post;
+  search: RefusalSearch;
   /** Whether the record stays as it is, whatever becomes of the samples. */
   keep: boolean;
   clock: Clock;
@@ -55,6 +57,7 @@ export async function replay(id: number, deps: ReplayDeps): Promise<ReplayResult
     post: attempts.post,
     bodies: new RequestBodies(protocol),
     setAside: new SetAside(0, clock),
+    search: deps.search,
     refused: { keep: async (requests) => void refused.push(...requests) },
     // Whoever replays what was too old knows that it is.
     ages: { refused: () => {} },

@@ -120,7 +120,7 @@ interface AnswerFields {
   accepted: LongLike;
   deduplicated: LongLike;
   redelivered: LongLike;
-  doubtful: LongLike;
+  unknown: LongLike;
   refused: { reason: string; count: LongLike }[];
   dictionaryOffset: number;
   hubClockMs: LongLike;
@@ -139,9 +139,11 @@ function readAnswer(fields: AnswerFields): Answer {
   settlement.accepted = safeNumber(fields.accepted, 'accepted');
   settlement.deduplicated = safeNumber(fields.deduplicated, 'deduplicated');
   settlement.redelivered = safeNumber(fields.redelivered, 'redelivered');
-  settlement.doubtful = safeNumber(fields.doubtful, 'doubtful');
+  settlement.unknown = safeNumber(fields.unknown, 'unknown');
   for (const { reason, count } of fields.refused) {
-    settlement.refused.set(reason as RefusalReason, safeNumber(count, 'refused'));
+    // A hub of an earlier version names so what it calls `other` today.
+    const known = reason === 'unknown' ? 'other' : reason;
+    settlement.refused.set(known as RefusalReason, safeNumber(count, 'refused'));
   }
   const hub = fromLong(fields.hub);
   return {

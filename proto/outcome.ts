@@ -61,7 +61,7 @@ const TOO_MANY_HA_CLUSTERS = /too many HA (replicaGroups|clusters)|err-mimir-ten
 
 /** Cortex and Mimir refuse a body with these before they store any of it. */
 const NOTHING_STORED =
-  /empty labels found|snappy: |proto: |unexpected EOF|invalid (Unit|Help)Ref|invalid labelRefs|labelRefs .* outside of symbols|must contain at least one sample or histogram/;
+  /empty labels found|native histogram size \d|snappy: |proto: |unexpected EOF|invalid (Unit|Help)Ref|invalid labelRefs|labelRefs .* outside of symbols|must contain at least one sample or histogram/;
 
 /**
  * Prometheus answers 500 for the whole request, for ever, and stores nothing of it: found by
@@ -91,7 +91,7 @@ export function judgeAnswer(
   }
   if (status === 500 && !storesParts(kind) && HISTOGRAMS_DISABLED.test(message)) {
     const reason = refusalReason(message);
-    return { kind: 'atomic', reason: reason === 'unknown' ? 'set_aside' : reason, message };
+    return { kind: 'atomic', reason: reason === 'other' ? 'set_aside' : reason, message };
   }
   if (status >= 500) return retry({ mayBeStored: true, failed: !UNAVAILABLE.has(status) });
   if (status === 429) return retry({ halve: true });
@@ -141,7 +141,7 @@ function electsReplicas(kind: DestinationKind): boolean {
 }
 
 /** Whether it ever stores a part of a request that it does not answer with 2xx. */
-function storesParts(kind: DestinationKind): boolean {
+export function storesParts(kind: DestinationKind): boolean {
   return electsReplicas(kind) || kind === 'thanos';
 }
 

@@ -16,6 +16,7 @@ export class AgentMetrics {
   readonly #requests;
   readonly #histograms;
   readonly #exemplars;
+  readonly #exemplarsLeftOut;
 
   /** @param stats what the worker counts, asked for once at each scrape */
   constructor(stats: () => Promise<AgentStats>) {
@@ -51,6 +52,11 @@ export class AgentMetrics {
       'Those of the received samples that are native histograms.',
     );
     this.#exemplars = this.#counter('received_exemplars_total', 'Exemplars stored durably.');
+    this.#exemplarsLeftOut = this.#counter(
+      'left_out_exemplars_total',
+      'Exemplars not stored because destinations refuse such, by reason; their samples are.',
+      ['reason'],
+    );
     this.#addWorkerMetrics(stats);
   }
 
@@ -73,6 +79,10 @@ export class AgentMetrics {
 
   refused(reason: string, samples: number): void {
     this.#refused.inc({ reason }, samples);
+  }
+
+  exemplarsLeftOut(reason: string, exemplars: number): void {
+    this.#exemplarsLeftOut.inc({ reason }, exemplars);
   }
 
   answered(status: number): void {
@@ -169,11 +179,11 @@ const WORKER_METRICS: WorkerMetric[] = [
   {
     name: 'rejected_samples_total',
     type: 'counter',
-    help: 'Samples the destination refused for good, by reason; doubtful: probably stored.',
+    help: 'Samples the destination refused for good, by reason; unknown: stored or refused.',
     labelNames: ['reason'],
     read: ({ ship }) => [
       ...Array.from(ship.settled.refused, ([reason, count]): Reading => [{ reason }, count]),
-      [{ reason: 'doubtful' }, ship.settled.doubtful],
+      [{ reason: 'unknown' }, ship.settled.unknown],
     ],
   },
   {

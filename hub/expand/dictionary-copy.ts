@@ -1,7 +1,9 @@
 import { assert } from '../../base/assert.ts';
 import { DecodeError } from '../../proto/bytes.ts';
 import { decodeEntry } from '../../proto/dictionary-entry.ts';
+import { hashLabels } from '../../proto/label-hash.ts';
 import { canonicalLabelSet, labelValue } from '../../proto/label-set.ts';
+import { SeriesMarks } from '../../proto/series-marks.ts';
 import { MetadataRecords } from './metadata-records.ts';
 import { NumberedNames } from './numbered-names.ts';
 import type { SeriesSource } from './series-source.ts';
@@ -32,6 +34,7 @@ const NO_GROUP = 0;
 export class DictionaryCopy implements SeriesSource {
   /** Entries in the copy, which is also the id of the next one. */
   length = 0;
+  readonly marks = { samples: new SeriesMarks(), exemplars: new SeriesMarks() };
   readonly #labels: ReplicaLabels;
   readonly #tenants = new NumberedNames();
   readonly #groups = new NumberedNames();
@@ -85,7 +88,8 @@ export class DictionaryCopy implements SeriesSource {
 
   /** Bytes of memory that the copy holds, about. */
   memoryBytes(): number {
-    let bytes = this.#chunkOf.byteLength * 6;
+    const { samples, exemplars } = this.marks;
+    let bytes = this.#chunkOf.byteLength * 6 + samples.memoryBytes + exemplars.memoryBytes;
     for (const chunk of this.#chunks) bytes += chunk.length;
     return bytes;
   }
@@ -131,7 +135,7 @@ export class DictionaryCopy implements SeriesSource {
     this.#chunks.at(-1)!.set(labels, this.#chunkBytes);
     this.#chunkBytes += labels.length;
     this.#toOf[id] = this.#chunkBytes;
-    this.#hashOf[id] = hashBytes(labels);
+    this.#hashOf[id] = hashLabels(labels);
     this.#groupOf[id] = this.#groupOfLabels(labels, id);
     this.#tenantOf[id] = this.#tenants.add(tenant, id);
     return { kind: 'appended' };
@@ -182,12 +186,4 @@ function grown(array: Uint32Array<ArrayBuffer>, capacity: number): Uint32Array<A
 /** One character per byte: distinct bytes make distinct strings, valid UTF-8 or not. */
 function latin1(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
-}
-
-/** FNV-1a with a final mix, because lanes are picked by the remainder of a small division. */
-function hashBytes(bytes: Uint8Array): number {
-  let hash = 0x811c9dc5;
-  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  return (hash ^ (hash >>> 13)) >>> 0;
 }

@@ -1,6 +1,7 @@
 import type { OutgoingRequest } from '../../proto/remote-write/encoder-1.ts';
 import { encodeRows } from '../../proto/remote-write/written-rows.ts';
 import type { SampleColumns } from '../../proto/sample-columns.ts';
+import { cutsAtRepeats } from '../../proto/series-marks.ts';
 import { type BucketOptions, Buckets } from './buckets.ts';
 import type { SeriesSource } from './series-source.ts';
 import { WritingOrder } from './writing-order.ts';
@@ -48,19 +49,34 @@ export function expandBatch(
     if (owner !== tenantNumber) return { kind: 'foreign_series', id };
     buckets.add(row, source.laneHash(id), source.replicaGroup(id));
   }
-  const requests = buckets.slices().map(
-    ({ lane, rows }): OutgoingRequest => ({
-      tenant: batch.tenant,
-      lane,
-      count: rows.length,
-      mayBeRedelivered: batch.mayBeRedelivered,
-      isExemplar: (row) => order.isExemplar(rows[row]!),
-      encode: (encoder, from, to) =>
-        encodeRows(encoder, columns, rows.subarray(from, to), (id) => {
-          encoder.series(source.labelChunk(id), source.labelFrom(id), source.labelTo(id));
-        }),
-    }),
-  );
+  const request = (lane: number, rows: Uint32Array): OutgoingRequest => ({
+    tenant: batch.tenant,
+    lane,
+    count: rows.length,
+    mayBeRedelivered: batch.mayBeRedelivered,
+    isExemplar: (row) => order.isExemplar(rows[row]!),
+    seriesHash: (row) => source.laneHash(columns.ids[rows[row]!]!),
+    timestampOf: (row) => columns.timestamps[rows[row]!]!,
+    cutsAtRepeats: (isOneExemplar) =>
+      cutsAtRepeats(
+        {
+          count: rows.length,
+          idOf: (row) => columns.ids[rows[row]!]!,
+          isExemplar: (row) => order.isExemplar(rows[row]!),
+        },
+        { ...source.marks, ...(isOneExemplar ? {} : { exemplars: undefined }) },
+      ),
+    select: (chosen) =>
+      request(
+        lane,
+        chosen.map((row) => rows[row]!),
+      ),
+    encode: (encoder, from, to) =>
+      encodeRows(encoder, columns, rows.subarray(from, to), (id) => {
+        encoder.series(source.labelChunk(id), source.labelFrom(id), source.labelTo(id));
+      }),
+  });
+  const requests = buckets.slices().map(({ lane, rows }) => request(lane, rows));
   return { kind: 'requests', requests, heldBytes: heldBytes(columns) };
 }
 

@@ -46,7 +46,7 @@ export class HubMetrics {
     );
     this.#rejected = counter(
       'starferry_hub_rejected_samples_total',
-      'Samples the destination refused for good, by reason; doubtful: probably stored.',
+      'Samples the destination refused for good, by reason; unknown: stored or refused.',
       ['agent', 'reason'],
     );
     this.#redelivered = counter(
@@ -137,10 +137,10 @@ export class HubMetrics {
   }
 
   settled(agent: string, settlement: Settlement, newestTimestamp: number): void {
-    const { accepted, deduplicated, redelivered, doubtful, refused } = settlement;
+    const { accepted, deduplicated, redelivered, unknown, refused } = settlement;
     this.#written.inc({ agent }, accepted + deduplicated);
     if (redelivered > 0) this.#redelivered.inc({ agent }, redelivered);
-    if (doubtful > 0) this.#rejected.inc({ agent, reason: 'doubtful' }, doubtful);
+    if (unknown > 0) this.#rejected.inc({ agent, reason: 'unknown' }, unknown);
     for (const [reason, count] of refused) this.#rejected.inc({ agent, reason }, count);
     const heard = this.agents.get(agent);
     if (heard !== undefined) {

@@ -4,7 +4,10 @@ import { crc32 } from 'node:zlib';
 import Database from 'better-sqlite3';
 import type { DescribedRequest, KeptRequest, RefusedTotal } from '../refused-request.ts';
 
-/** The totals follow every row by triggers, whichever process adds or removes it. */
+/**
+ * The totals follow every row by triggers, whichever process adds or removes it. The columns named
+ * doubtful count samples of which nothing is known: files of earlier versions have that name.
+ */
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS refused (
     id INTEGER PRIMARY KEY AUTOINCREMENT, recorded_at INTEGER NOT NULL,
@@ -48,7 +51,7 @@ export interface RefusedFilter {
   id?: number | undefined;
   agent?: string | undefined;
   tenant?: string | undefined;
-  /** `doubtful`: whatever holds doubtful samples. */
+  /** `unknown`: whatever holds samples of which nothing is known. */
   reason?: string | undefined;
   /** Recorded at this time or later, in ms. */
   sinceMs?: number | undefined;
@@ -62,7 +65,7 @@ export interface RefusedGroup {
   messageGroup: string;
   records: number;
   refused: number;
-  doubtful: number;
+  unknown: number;
   bytes: number;
   /** Timestamps of the samples, in ms. */
   oldest: number;
@@ -93,6 +96,7 @@ export class RefusedStore {
       this.#db.pragma('synchronous = FULL');
       this.#db.pragma(`journal_size_limit = ${WAL_BYTES_MAX}`);
       this.#db.exec(SCHEMA);
+      renameReason(this.#db);
       this.#statements = prepare(this.#db);
     } catch (error) {
       this.#db.close();
@@ -208,6 +212,23 @@ export function setDamagedAside(dataDir: string, error: unknown): void {
   }
 }
 
+/** Refusals in words that nobody knows were recorded as `unknown`, which is another count now. */
+function renameReason(db: Database.Database): void {
+  const rename = db.transaction(() => {
+    if (db.prepare("SELECT 1 FROM totals WHERE reason = 'unknown'").get() === undefined) return;
+    db.exec(`
+      UPDATE refused SET reason = 'other' WHERE reason = 'unknown';
+      INSERT INTO totals SELECT 'other', records, refused, doubtful, bytes FROM totals
+        WHERE reason = 'unknown'
+        ON CONFLICT DO UPDATE SET records = records + excluded.records,
+          refused = refused + excluded.refused, doubtful = doubtful + excluded.doubtful,
+          bytes = bytes + excluded.bytes;
+      DELETE FROM totals WHERE reason = 'unknown';
+    `);
+  });
+  rename.immediate();
+}
+
 interface RefusedRow extends Omit<DescribedRequest, 'examples'> {
   id: number;
   examples: string;
@@ -238,7 +259,7 @@ function parametersOf({ id, agent, tenant, reason, sinceMs }: RefusedFilter) {
 const MATCHES =
   '(:id IS NULL OR id = :id) AND (:agent IS NULL OR agent = :agent) AND ' +
   '(:tenant IS NULL OR tenant = :tenant) AND ' +
-  "(:reason IS NULL OR reason = :reason OR (:reason = 'doubtful' AND doubtful > 0)) AND " +
+  "(:reason IS NULL OR reason = :reason OR (:reason = 'unknown' AND doubtful > 0)) AND " +
   '(:sinceMs IS NULL OR recorded_at >= :sinceMs)';
 
 function prepare(db: Database.Database) {
@@ -247,7 +268,7 @@ function prepare(db: Database.Database) {
     add: sql(
       'INSERT INTO refused (id, recorded_at, agent, tenant, reason, message, message_group, refused, ' +
         'doubtful, oldest, newest, examples, bytes, crc, body) VALUES (:id, :recordedAtMs, :agent, ' +
-        ':tenant, :reason, :message, :messageGroup, :refused, :doubtful, :oldest, :newest, ' +
+        ':tenant, :reason, :message, :messageGroup, :refused, :unknown, :oldest, :newest, ' +
         ':examples, :bytes, :crc, :body)',
     ),
     remove: sql('DELETE FROM refused WHERE id = ?'),
@@ -259,10 +280,13 @@ function prepare(db: Database.Database) {
         '(SELECT id FROM refused WHERE recorded_at < ? ORDER BY recorded_at, id LIMIT ?)',
     ),
     bytes: sql('SELECT coalesce(sum(bytes), 0) FROM totals').pluck(),
-    totals: sql('SELECT * FROM totals WHERE records > 0 ORDER BY reason'),
+    totals: sql(
+      'SELECT reason, records, refused, doubtful AS unknown, bytes FROM totals ' +
+        'WHERE records > 0 ORDER BY reason',
+    ),
     groups: sql(
       'SELECT agent, tenant, reason, message_group AS messageGroup, count(*) AS records, ' +
-        'sum(refused) AS refused, sum(doubtful) AS doubtful, sum(bytes) AS bytes, ' +
+        'sum(refused) AS refused, sum(doubtful) AS unknown, sum(bytes) AS bytes, ' +
         'min(oldest) AS oldest, max(newest) AS newest, min(recorded_at) AS firstRecordedAtMs, ' +
         'max(recorded_at) AS lastRecordedAtMs, max(id) AS lastId ' +
         `FROM refused WHERE ${MATCHES} GROUP BY agent, tenant, reason, message_group ` +
@@ -271,7 +295,7 @@ function prepare(db: Database.Database) {
     ids: sql(`SELECT id FROM refused WHERE ${MATCHES} ORDER BY oldest, id`).pluck(),
     get: sql(
       'SELECT id, recorded_at AS recordedAtMs, agent, tenant, reason, message, ' +
-        'message_group AS messageGroup, refused, doubtful, oldest, newest, examples, crc, body ' +
+        'message_group AS messageGroup, refused, doubtful AS unknown, oldest, newest, examples, crc, body ' +
         'FROM refused WHERE id = ?',
     ),
   };

@@ -1,5 +1,5 @@
 import type { BoundedLog } from '../../base/log.ts';
-import { type Outcome, STORED_BEFORE } from '../../proto/outcome.ts';
+import { STORED_BEFORE } from '../../proto/outcome.ts';
 import type { OutgoingRequest } from '../../proto/remote-write/encoder-1.ts';
 import { emptySettlement, type RefusalReason } from '../../proto/settlement.ts';
 import type { RefusedRequest } from '../refused-request.ts';
@@ -21,7 +21,7 @@ export interface AccountedPart {
   mayBeStored: boolean;
 }
 
-type Refusal = Pick<RefusedPart, 'reason' | 'message'>;
+export type Refusal = Pick<RefusedPart, 'reason' | 'message'>;
 
 /** Messages of destinations in the log and in the record, in characters. */
 const MESSAGE_LENGTH_MAX = 1024;
@@ -52,45 +52,41 @@ export class Account {
     else this.refuse(part, refusal, count);
   }
 
-  /**
-   * The rest of the part is stored: certainly where the destination counts, else probably. Where it
-   * names only the first refusal and that is the echo of an earlier attempt, all of the part is taken
-   * for one.
-   */
-  settlePartial(
-    part: AccountedPart,
-    { reason, written }: Extract<Outcome, { kind: 'partial' }>,
-    message: string,
-  ): void {
+  /** The destination has counted what it has written of the part; the rest is refused. */
+  settleCounted(part: AccountedPart, refusal: Refusal, written: number): void {
     const count = part.to - part.from;
-    const refusal = { reason, message };
-    if (written === undefined) {
-      if (isEcho(part, refusal)) this.settlement.redelivered += count;
-      else this.refuse(part, refusal, 1, count - 1);
-      return;
-    }
     const refused = Math.min(Math.max(count - written, 1), count);
     if (isEcho(part, refusal)) this.settlement.redelivered += refused;
     else this.refuse(part, refusal, refused);
     this.settlement.accepted += count - refused;
   }
 
-  /** Gives samples up for good: counted, logged and kept, with others of the part in doubt. */
-  refuse(part: AccountedPart, { reason, message }: Refusal, refused: number, doubtful = 0): void {
+  /**
+   * One sample of the part is refused, and nothing is known of the others. Where the refusal is the
+   * echo of an earlier attempt, all of the part is taken for one.
+   */
+  settleUnsearched(part: AccountedPart, refusal: Refusal): void {
+    const count = part.to - part.from;
+    if (isEcho(part, refusal)) this.settlement.redelivered += count;
+    else this.refuse(part, refusal, 1, count - 1);
+  }
+
+  /** Gives samples up for good: counted, logged and kept, with others of the part. */
+  refuse(part: AccountedPart, { reason, message }: Refusal, refused: number, unknown = 0): void {
     const { settlement } = this;
     const { tenant, count: samples } = this.#request;
     settlement.refused.set(reason, (settlement.refused.get(reason) ?? 0) + refused);
-    settlement.doubtful += doubtful;
+    settlement.unknown += unknown;
     this.#tools.ages.refused(tenant, reason);
     const answer = cut(message);
     this.#refused.add({ from: part.from, to: part.to, reason, message: answer, refused });
-    const fields = { agent: this.#agent, tenant, samples, reason, refused, doubtful, answer };
+    const fields = { agent: this.#agent, tenant, samples, reason, refused, unknown, answer };
     this.#tools.log.warn(`refused ${reason}`, fields, givenUp(reason));
   }
 }
 
 /** After an attempt whose fate is unknown, these refusals say that it had been stored. */
-function isEcho({ mayBeStored }: AccountedPart, { reason }: Refusal): boolean {
+export function isEcho({ mayBeStored }: AccountedPart, { reason }: Refusal): boolean {
   return mayBeStored && STORED_BEFORE.has(reason);
 }
 

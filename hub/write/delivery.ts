@@ -7,11 +7,14 @@ import { type DestinationKind, judgeAnswer, type Outcome } from '../../proto/out
 import type { OutgoingRequest } from '../../proto/remote-write/encoder-1.ts';
 import { WrittenSamples } from '../../proto/remote-write/written-samples.ts';
 import type { RefusedSink } from '../refused-request.ts';
-import { Account, type AccountTools, cut } from './account.ts';
+import { Account, type AccountTools, cut, isEcho, type Refusal } from './account.ts';
 import type { Deliver, DeliveryResult, DeliverySignals } from './lanes.ts';
 import { misconfigurationAdvice } from './misconfiguration.ts';
+import { halvesOf, isEntry, isExemplars, type Part, singlesOf } from './parts.ts';
+import { planParts, rowOf } from './plan.ts';
 import { messageOf, type Post, type PostResult } from './post.ts';
-import type { FailingPart, Others, SetAside } from './set-aside.ts';
+import type { RefusalSearch, SearchedRow } from './refusal-search.ts';
+import type { Others, SetAside } from './set-aside.ts';
 import { isTaken, laterSample } from './witness.ts';
 import type { WriteMetrics } from './write-metrics.ts';
 
@@ -19,6 +22,7 @@ export interface DeliveryTools extends AccountTools {
   kind: DestinationKind;
   post: Post;
   setAside: SetAside;
+  search: RefusalSearch;
   refused: RefusedSink;
   clock: Clock;
   random: Random;
@@ -29,13 +33,14 @@ const BACKOFF = { minMs: 100, maxMs: 30_000 };
 const MISCONFIGURED_WAIT_MIN_MS = 30_000;
 const MISCONFIGURED_WAIT_MAX_MS = 60_000;
 
-/** Samples [from, to) of a request, not yet answered for. */
-interface Part extends FailingPart {
-  /** Attempts so far, those of the whole it was cut from included. */
-  attempts: number;
-  /** Whether one of them may have been stored without our hearing of it. */
-  mayBeStored: boolean;
-}
+/** What is refused is searched one by one once so many samples and such a share of parts were guilty. */
+const FOUND_MIN = 4;
+const GUILTY_SHARE = 0.75;
+/**
+ * What the search leaves of its budget where refusals may be the echo of an earlier attempt: after a
+ * restart that can be everything, and what is guilty indeed must still be found.
+ */
+const ECHO_RESERVE = 0.5;
 
 /** Makes the function that the lanes of `agent` deliver with. */
 export function createDelivery(agent: string, tools: DeliveryTools): Deliver {
@@ -57,6 +62,10 @@ class Delivery {
   /** What remains, in the order in which it is to be written: the next part is the last. */
   readonly #parts: Part[];
   #misconfigured = false;
+  /** Of the parts that were cut out of refused ones: answers, refusals, and those of one sample. */
+  #answers = 0;
+  #guilty = 0;
+  #found = 0;
 
   constructor(
     agent: string,
@@ -65,14 +74,13 @@ class Delivery {
     signals: DeliverySignals,
   ) {
     this.#agent = agent;
-    this.#request = request;
+    const plan = planParts(request, tools.kind, tools.bodies.protocol, tools.search);
+    this.#request = plan.request;
+    this.#parts = plan.parts.reverse();
     this.#tools = tools;
     this.#signals = signals;
-    this.#account = new Account(agent, request, tools);
+    this.#account = new Account(agent, plan.request, tools);
     this.#backoff = new Backoff(BACKOFF, tools.random);
-    const { count, mayBeRedelivered } = request;
-    const well = { failedAtMs: undefined, failedForMs: 0, gapMs: 0, search: undefined };
-    this.#parts = [{ ...well, from: 0, to: count, attempts: 0, mayBeStored: mayBeRedelivered }];
   }
 
   async run(): Promise<DeliveryResult> {
@@ -124,6 +132,7 @@ class Delivery {
     if (outcome.kind !== 'retry') this.#backoff.reset();
     if (outcome.kind !== 'retry' || !outcome.failed) part.failedAtMs = undefined;
     if (isTaken(outcome)) this.#noteTaken(part);
+    if (part.isSearched && outcome.kind !== 'retry') this.#noteSearched(part, outcome);
     const count = part.to - part.from;
     const account = this.#account;
     const message = messageOf(result);
@@ -131,6 +140,7 @@ class Delivery {
       case 'accepted':
       case 'deduplicated':
         account.settlement[outcome.kind] += count;
+        if (part.isSuspect) this.#clear(part);
         return;
       case 'retry':
         part.mayBeStored ||= outcome.mayBeStored;
@@ -142,12 +152,14 @@ class Delivery {
         if (count > 1) this.#halve(part);
         else account.refuse(part, { reason: 'too_large', message }, 1);
         return;
-      case 'partial':
-        account.settlePartial(part, outcome, message);
+      case 'partial': {
+        const refusal = { reason: outcome.reason, message };
+        if (outcome.written !== undefined) account.settleCounted(part, refusal, outcome.written);
+        else if (!this.#search(part, refusal, true)) account.settleUnsearched(part, refusal);
         return;
+      }
       case 'atomic':
-        if (count > 1) this.#halve(part);
-        else account.settleRefused(part, { reason: outcome.reason, message });
+        this.#search(part, { reason: outcome.reason, message }, false);
         return;
       case 'misconfigured':
         // Something before the destination may have taken the headers out of its answer.
@@ -157,6 +169,63 @@ class Delivery {
       default:
         unreachable(outcome);
     }
+  }
+
+  /**
+   * Goes on with a part of which something is refused, until each guilty sample stands alone.
+   *
+   * @param isBudgeted the rest is stored already, so that sending it again serves the counts only
+   * @returns false when there is no budget for that; nothing was done then
+   */
+  #search(part: Part, refusal: Refusal, isBudgeted: boolean): boolean {
+    const request = this.#request;
+    const { tenant } = request;
+    const count = part.to - part.from;
+    const isVersion2 = this.#tools.bodies.protocol === 'v2';
+    const isLone = isVersion2 && refusal.reason === 'exemplar' && isExemplars(part, request);
+    if (count === 1 || isLone) {
+      this.#account.settleRefused(part, refusal);
+      for (let row = part.from; row < part.to; row++) {
+        this.#tools.search.refused(tenant, this.#row(row), refusal.reason);
+      }
+      return true;
+    }
+    const joins = isVersion2;
+    const pieces = this.#piecesOf(part, joins);
+    const reserve = isEcho(part, refusal) ? ECHO_RESERVE : 0;
+    if (isBudgeted && !this.#tools.search.take(tenant, pieces.length, reserve)) return false;
+    if (joins && isEntry(part, request)) {
+      const exemplars = { ...part, from: part.from + 1 };
+      this.#account.refuse(exemplars, { ...refusal, reason: 'exemplar' }, count - 1);
+    }
+    for (const piece of pieces.reverse()) this.#parts.push({ ...piece, isSearched: true });
+    return true;
+  }
+
+  /** What a refused part is sent in again: of a sample and its exemplars the sample alone. */
+  #piecesOf(part: Part, joins: boolean): Part[] {
+    const request = this.#request;
+    if (joins && isEntry(part, request)) return [{ ...part, to: part.from + 1 }];
+    const isMostGuilty = this.#found >= FOUND_MIN && this.#guilty > this.#answers * GUILTY_SHARE;
+    return part.isSuspect || isMostGuilty
+      ? singlesOf(part, request, joins)
+      : halvesOf(part, request);
+  }
+
+  #noteSearched({ from, to }: Part, { kind }: Outcome): void {
+    this.#answers++;
+    if (kind !== 'partial' && kind !== 'atomic') return;
+    this.#guilty++;
+    if (to - from === 1) this.#found++;
+  }
+
+  #clear({ from, to }: Part): void {
+    const { search } = this.#tools;
+    for (let row = from; row < to; row++) search.taken(this.#request.tenant, this.#row(row));
+  }
+
+  #row(row: number): SearchedRow {
+    return rowOf(this.#request, row);
   }
 
   /** The destination has failed on the part, as it does in an outage; or the part is the reason. */
@@ -216,9 +285,7 @@ class Delivery {
 
   /** Puts back both halves of a part, the earlier one to be written first; a single one whole. */
   #halve(part: Part): void {
-    const middle = middleOf(part, this.#request);
-    if (middle < part.to) this.#parts.push({ ...part, from: middle });
-    this.#parts.push({ ...part, to: middle });
+    this.#parts.push(...halvesOf(part, this.#request).reverse());
   }
 
   async #waitForRetry(result: PostResult): Promise<void> {
@@ -257,18 +324,4 @@ class Delivery {
   #fields(): { agent: string; tenant: string; samples: number } {
     return { agent: this.#agent, tenant: this.#request.tenant, samples: this.#request.count };
   }
-}
-
-/**
- * Where a part is halved: not between a sample and its exemplars, as far as that can be, since
- * receivers of version 2.0 refuse exemplars without a sample.
- */
-function middleOf({ from, to }: Part, request: OutgoingRequest): number {
-  const half = Math.ceil((from + to) / 2);
-  let middle = half;
-  while (middle < to && request.isExemplar(middle)) middle++;
-  if (middle < to) return middle;
-  middle = Math.min(half, to - 1);
-  while (middle > from && request.isExemplar(middle)) middle--;
-  return middle > from ? middle : half;
 }

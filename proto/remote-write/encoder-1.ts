@@ -17,6 +17,18 @@ export interface OutgoingRequest {
   mayBeRedelivered: boolean;
   /** Whether a row is an exemplar, which is nothing without a sample. */
   isExemplar(row: number): boolean;
+  /** 32 bits that depend on the labels of a row's series only. */
+  seriesHash(row: number): number;
+  /** Milliseconds since the Unix epoch. */
+  timestampOf(row: number): number;
+  /**
+   * Rows at which a new body has to begin, ascending, so that none holds two samples of a series.
+   *
+   * @param isOneExemplar nor two exemplars
+   */
+  cutsAtRepeats(isOneExemplar: boolean): readonly number[];
+  /** The same request with only these rows, in this order. */
+  select(rows: Uint32Array): OutgoingRequest;
   /** The snappy-compressed body with samples [from, to) of the request, as `encoder` writes it. */
   encode(encoder: WriteEncoder, from: number, to: number): Uint8Array;
 }
@@ -36,7 +48,7 @@ const EXEMPLAR_TIMESTAMP = 3;
  *     }
  */
 export class WriteRequestEncoder implements WriteEncoder {
-  readonly joinsExemplarsToHistograms: boolean;
+  readonly joinsExemplars: boolean;
   readonly #series = new SeriesWriter(TIMESERIES_TAG);
   readonly #startTimestamps: boolean;
 
@@ -46,8 +58,8 @@ export class WriteRequestEncoder implements WriteEncoder {
    */
   constructor({ startTimestamps }: { startTimestamps: boolean } = { startTimestamps: false }) {
     this.#startTimestamps = startTimestamps;
-    // Written again in version 2.0, exemplars must be found beside their sample.
-    this.joinsExemplarsToHistograms = startTimestamps;
+    // Kept: written again in version 2.0, exemplars must be found beside their sample.
+    this.joinsExemplars = startTimestamps;
   }
 
   series(source: Uint8Array, from: number, to: number): void {

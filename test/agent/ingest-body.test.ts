@@ -142,14 +142,38 @@ describe('a request of version 1', () => {
     expect(counts).toMatchObject({ received: 2, histograms: 1, exemplars: 1 });
   });
 
-  it('B18: exemplars are taken at any time, and what is no exemplar spoils no sample', async () => {
-    const { url, buffer, logLines } = await startIngest();
-    const at = (timestamp: number | bigint) => field(3, [0x18, ...varint(timestamp)]);
-    const huge = field(3, field(1, field(2, 'x'.repeat(70_000))));
-    const exemplars = [...at(9), ...at(8), ...at(2 ** 52), ...at(2n ** 60n), ...huge];
+  it('B18: exemplars are taken at any time, and what Cortex refuses of them is left out', async () => {
+    const { url, buffer, logLines, counts } = await startIngest();
+    const named = (value: string) => field(1, [...field(1, 'id'), ...field(2, value)]);
+    const at = (timestamp: number | bigint, labels = named('x')) =>
+      field(3, [...labels, ...(timestamp === 0 ? [] : [0x18, ...varint(timestamp)])]);
+    const exemplars = [
+      ...[...at(9), ...at(8), ...at(2 ** 52)],
+      ...at(7, named('ü'.repeat(126))),
+      ...[...at(2n ** 60n), ...at(1, named('x'.repeat(70_000)))],
+      ...[...at(6, []), ...at(0)],
+      ...[...at(5, named('ü'.repeat(127))), ...at(5, [...named('x'), ...named('x'.repeat(124))])],
+    ];
     expect((await post(url, body([...up, ...sample(1, 1n), ...exemplars]))).status).toBe(204);
-    expect(buffer.samples.map((line) => line.split(' ')[2])).toEqual(['1', '9', '8', `${2 ** 52}`]);
-    expect(logLines.filter((line) => line.includes('exemplars left out'))).toHaveLength(1);
+    const times = buffer.samples.map((line) => line.split(' ')[2]);
+    expect(times).toEqual(['1', '9', '8', `${2 ** 52}`, '7']);
+    expect(counts).toMatchObject({
+      received: 1,
+      exemplars: 4,
+      'exemplars timestamp_out_of_range': 1,
+      'exemplars too_large': 1,
+      'exemplars no_labels': 1,
+      'exemplars no_timestamp': 1,
+      'exemplars labels_too_long': 2,
+    });
+    expect(logLines.filter((line) => line.includes('exemplars left out'))).toHaveLength(5);
+  });
+
+  it('B18: exemplars are not judged without a limit', async () => {
+    const { url, buffer } = await startIngest({ exemplarLabelLengthMax: 0 });
+    const exemplars = [...field(3, []), ...field(3, field(1, field(2, 'x'.repeat(200))))];
+    expect((await post(url, body([...up, ...sample(1, 1n), ...exemplars]))).status).toBe(204);
+    expect(buffer.samples).toHaveLength(3);
   });
 
   it('B19: a histogram that receivers refuse is 400 naming it; the rest is stored', async () => {

@@ -9,6 +9,7 @@ import { HubStore } from '../../hub/store/hub-store.ts';
 import { createDelivery } from '../../hub/write/delivery.ts';
 import { Lanes } from '../../hub/write/lanes.ts';
 import type { Post } from '../../hub/write/post.ts';
+import { RefusalSearch } from '../../hub/write/refusal-search.ts';
 import { RequestBodies } from '../../hub/write/request-bodies.ts';
 import { SetAside } from '../../hub/write/set-aside.ts';
 import { createWriter } from '../../hub/writer.ts';
@@ -110,6 +111,7 @@ export function startReceiver(
     post: health.watch(post),
     bodies: new RequestBodies('v1'),
     setAside: new SetAside(0, clock),
+    search: new RefusalSearch(0, clock),
     refused: { keep: async () => {} },
     ages,
     clock,

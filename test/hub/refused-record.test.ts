@@ -117,10 +117,10 @@ describe('the record of refused samples', () => {
     expect(look((store) => store.ids({}))).toEqual([1, 2, 3]);
     await first.record.close();
     const second = openRecord();
-    await second.record.keep([refusal({ reason: 'too_old', refused: 2, doubtful: 0 })]);
+    await second.record.keep([refusal({ reason: 'too_old', refused: 2, unknown: 0 })]);
     expect(second.record.totals()).toMatchObject([
-      { reason: 'out_of_order', records: 3, refused: 3, doubtful: 3 },
-      { reason: 'too_old', records: 1, refused: 2, doubtful: 0 },
+      { reason: 'out_of_order', records: 3, refused: 3, unknown: 3 },
+      { reason: 'too_old', records: 1, refused: 2, unknown: 0 },
     ]);
   });
 
@@ -129,7 +129,7 @@ describe('the record of refused samples', () => {
     const began = clock.now();
     const message = (n: number) => `400 out of order sample. timestamp=${n}, series={n="${n}"}`;
     const alike = Array.from({ length: 300 }, (_, n) =>
-      refusal({ message: message(n), body: bodyOf([['up', n, 1n]]), doubtful: 0 }),
+      refusal({ message: message(n), body: bodyOf([['up', n, 1n]]), unknown: 0 }),
     );
     await record.keep(alike);
     await clock.sleep(1000);
@@ -143,7 +143,7 @@ describe('the record of refused samples', () => {
       reason: 'out_of_order',
       records: 300,
       refused: 300,
-      doubtful: 0,
+      unknown: 0,
       oldest: 0,
       newest: 299,
       firstRecordedAtMs: began,
@@ -153,7 +153,7 @@ describe('the record of refused samples', () => {
     expect(look((store) => store.groups({ agent: 'fra' }))).toMatchObject([{ lastId: 301 }]);
     expect(look((store) => store.groups({ tenant: 'other' }))).toMatchObject([{ lastId: 302 }]);
     expect(look((store) => store.groups({ reason: 'too_new' }))).toMatchObject([{ lastId: 303 }]);
-    expect(look((store) => store.ids({ reason: 'doubtful' }))).toHaveLength(4);
+    expect(look((store) => store.ids({ reason: 'unknown' }))).toHaveLength(4);
     expect(look((store) => store.ids({ sinceMs: clock.now() }))).toHaveLength(4);
     expect(look((store) => store.ids({ id: 7 }))).toEqual([7]);
   });

@@ -5,8 +5,8 @@ import { emptySettlement } from '../../proto/settlement.ts';
 import { InstantClock } from './write-fixture.ts';
 
 const TOTALS = [
-  { reason: 'out_of_order', records: 2, refused: 2, doubtful: 3998, bytes: 90_000 },
-  { reason: 'too_old', records: 1, refused: 1, doubtful: 0, bytes: 500 },
+  { reason: 'out_of_order', records: 2, refused: 2, unknown: 3998, bytes: 90_000 },
+  { reason: 'too_old', records: 1, refused: 1, unknown: 0, bytes: 500 },
 ];
 const GAUGES = { heldBytes: () => 42, refused: () => TOTALS };
 
@@ -20,7 +20,7 @@ test('every sample of a settlement is in a counter of its agent', async () => {
     accepted: 10,
     deduplicated: 1,
     redelivered: 2,
-    doubtful: 3,
+    unknown: 3,
     refused: new Map([['out_of_order' as const, 4]]),
   };
   metrics.settled('sg', settlement, 5);
@@ -29,7 +29,7 @@ test('every sample of a settlement is in a counter of its agent', async () => {
     expect.arrayContaining([
       'starferry_hub_written_samples_total{agent="sg"} 11',
       'starferry_hub_redelivered_samples_total{agent="sg"} 2',
-      'starferry_hub_rejected_samples_total{agent="sg",reason="doubtful"} 3',
+      'starferry_hub_rejected_samples_total{agent="sg",reason="unknown"} 3',
       'starferry_hub_rejected_samples_total{agent="sg",reason="out_of_order"} 4',
       'starferry_hub_held_bytes 42',
       'starferry_hub_refused_records 3',

@@ -6,6 +6,7 @@ import type { RefusedRequest } from '../../hub/refused-request.ts';
 import { createDelivery } from '../../hub/write/delivery.ts';
 import type { Deliver } from '../../hub/write/lanes.ts';
 import type { Post } from '../../hub/write/post.ts';
+import { RefusalSearch } from '../../hub/write/refusal-search.ts';
 import { RequestBodies } from '../../hub/write/request-bodies.ts';
 import { SetAside } from '../../hub/write/set-aside.ts';
 import type { DestinationKind } from '../../proto/outcome.ts';
@@ -52,6 +53,8 @@ export interface RigOptions {
   protocol?: WriteProtocol;
   /** 0: nothing is ever set aside. */
   setAsideAfterMs?: number;
+  /** 0: never searched. */
+  searchesPerMinute?: number;
   /** The record of refused samples waits for this. */
   keeping?: Promise<void>;
 }
@@ -59,6 +62,7 @@ export interface RigOptions {
 /** The delivery under test with everything around it in plain sight. */
 export function rig(kind: DestinationKind, post: Post, options: RigOptions = {}): Rig {
   const { seed = 'rig', protocol = 'v1', setAsideAfterMs = 0, keeping } = options;
+  const { searchesPerMinute = 6000 } = options;
   const clock = new InstantClock();
   const codes: string[] = [];
   const held: number[] = [];
@@ -79,6 +83,7 @@ export function rig(kind: DestinationKind, post: Post, options: RigOptions = {})
     post,
     bodies: new RequestBodies(protocol),
     setAside: new SetAside(setAsideAfterMs, clock),
+    search: new RefusalSearch(searchesPerMinute, clock),
     ages: { refused: (tenant, reason) => void learned.push(`${tenant} ${reason}`) },
     refused: {
       async keep(requests) {

@@ -17,10 +17,18 @@ import { requestsOf, rig } from './write-fixture.ts';
 
 /** A request of which only the lane and the number matter. */
 function numbered(lane: number, number: number): OutgoingRequest {
-  const encode = () => new Uint8Array();
-  const isExemplar = () => false;
-  const tenant = String(number);
-  return { tenant, lane, count: number, mayBeRedelivered: false, isExemplar, encode };
+  return {
+    tenant: String(number),
+    lane,
+    count: number,
+    mayBeRedelivered: false,
+    isExemplar: () => false,
+    seriesHash: () => 0,
+    timestampOf: () => 0,
+    cutsAtRepeats: () => [],
+    select: () => numbered(lane, number),
+    encode: () => new Uint8Array(),
+  };
 }
 
 /** A delivery that ends when the test says so. */
@@ -219,13 +227,13 @@ async function run(
 }
 
 function totals({ results }: Run) {
-  const total = { settled: 0, refused: 0, doubtful: 0, redelivered: 0, accepted: 0 };
+  const total = { settled: 0, refused: 0, unknown: 0, redelivered: 0, accepted: 0 };
   for (const result of results) {
     if (result.kind !== 'settled') throw new Error(result.kind);
     const { settlement } = result;
     total.settled += settledCount(settlement);
     for (const count of settlement.refused.values()) total.refused += count;
-    total.doubtful += settlement.doubtful;
+    total.unknown += settlement.unknown;
     total.redelivered += settlement.redelivered;
     total.accepted += settlement.accepted;
   }
@@ -254,7 +262,7 @@ describe('samples on their way through random faults', () => {
     it(`arrive bit for bit and in order, and are settled once (seed ${seed})`, async () => {
       const result = await run(seed, 'cortex', {}, open);
       const total = totals(result);
-      expect(total).toMatchObject({ settled: result.sampleCount, refused: 0, doubtful: 0 });
+      expect(total).toMatchObject({ settled: result.sampleCount, refused: 0, unknown: 0 });
       expect(stored(result)).toEqual(result.sent);
       expect(result.destination.outOfOrder).toEqual([]);
       expect(result.destination.violations).toEqual([]);
@@ -265,7 +273,7 @@ describe('samples on their way through random faults', () => {
     it(`lose nothing to a Cortex that refuses what it has (seed ${seed})`, async () => {
       const result = await run(seed, 'cortex', { semantics: 'cortex' }, open);
       const total = totals(result);
-      expect(total).toMatchObject({ settled: result.sampleCount, refused: 0, doubtful: 0 });
+      expect(total).toMatchObject({ settled: result.sampleCount, refused: 0, unknown: 0 });
       expect(stored(result)).toEqual(result.sent);
       expect(result.destination.outOfOrder).toEqual([]);
       expect(result.destination.violations).toEqual([]);
@@ -282,7 +290,7 @@ describe('samples on their way through random faults', () => {
       const total = totals(result);
       expect(total.settled).toBe(result.sampleCount);
       expect(total.refused).toBe(result.sampleCount - innocent.size);
-      expect(total.doubtful).toBe(0);
+      expect(total.unknown).toBe(0);
       expect(stored(result)).toEqual(innocent);
     });
   }

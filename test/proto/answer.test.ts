@@ -19,10 +19,10 @@ const answer: Answer = {
     accepted: 2 ** 52,
     deduplicated: 2,
     redelivered: 3,
-    doubtful: 4,
+    unknown: 4,
     refused: new Map([
       ['out_of_order', 5],
-      ['unknown', 6],
+      ['other', 6],
     ]),
   },
   dictionaryOffset: 2 ** 32 - 1,

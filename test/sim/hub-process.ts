@@ -10,6 +10,7 @@ import { openRefusedStore } from '../../hub/store/refused-store.ts';
 import { createDelivery } from '../../hub/write/delivery.ts';
 import { Lanes } from '../../hub/write/lanes.ts';
 import type { Post } from '../../hub/write/post.ts';
+import { RefusalSearch } from '../../hub/write/refusal-search.ts';
 import { RequestBodies } from '../../hub/write/request-bodies.ts';
 import { SetAside } from '../../hub/write/set-aside.ts';
 import { createWriter } from '../../hub/writer.ts';
@@ -25,6 +26,7 @@ const AHEAD_MAX_MS = 300_000;
 const SERIES_PER_AGENT_MAX = 100_000;
 /** Short beside the faults, so that an answer of 500 that is drawn again and again would show. */
 const SET_ASIDE_AFTER_MS = 20_000;
+const SEARCHES_PER_MINUTE = 600;
 const REFUSED_BYTES_MAX = 50_000;
 /** What the hub is told to be in front of, by what the destination really does. */
 const KINDS = { accepting: 'generic', cortex: 'cortex', prometheus: 'prometheus' } as const;
@@ -137,6 +139,7 @@ export class HubProcess {
       post: parts.post(post),
       bodies: new RequestBodies('v1'),
       setAside: new SetAside(SET_ASIDE_AFTER_MS, clock),
+      search: new RefusalSearch(SEARCHES_PER_MINUTE, clock),
       refused: this.#refused,
       ages,
       clock,
