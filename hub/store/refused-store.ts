@@ -104,7 +104,6 @@ export class RefusedStore {
       makeDurable(this.#db);
       this.#db.pragma(`journal_size_limit = ${WAL_BYTES_MAX}`);
       prepareSchema(this.#db);
-      renameReason(this.#db);
       this.#statements = prepare(this.#db);
       this.#inode = inodeOf(path);
     } catch (error) {
@@ -227,21 +226,17 @@ export function setDamagedAside(dataDir: string, error: unknown): void {
   }
 }
 
-/** Refusals in words that nobody knows were recorded as `unknown`, which is another count now. */
+/** Version 0 recorded refusals in unrecognised words as `unknown`, which is another count now. */
 function renameReason(db: Database.Database): void {
-  const rename = db.transaction(() => {
-    if (db.prepare("SELECT 1 FROM totals WHERE reason = 'unknown'").get() === undefined) return;
-    db.exec(`
-      UPDATE refused SET reason = 'other' WHERE reason = 'unknown';
-      INSERT INTO totals SELECT 'other', records, refused, doubtful, bytes FROM totals
-        WHERE reason = 'unknown'
-        ON CONFLICT DO UPDATE SET records = records + excluded.records,
-          refused = refused + excluded.refused, doubtful = doubtful + excluded.doubtful,
-          bytes = bytes + excluded.bytes;
-      DELETE FROM totals WHERE reason = 'unknown';
-    `);
-  });
-  rename.immediate();
+  db.exec(`
+    UPDATE refused SET reason = 'other' WHERE reason = 'unknown';
+    INSERT INTO totals SELECT 'other', records, refused, doubtful, bytes FROM totals
+      WHERE reason = 'unknown'
+      ON CONFLICT DO UPDATE SET records = records + excluded.records,
+        refused = refused + excluded.refused, doubtful = doubtful + excluded.doubtful,
+        bytes = bytes + excluded.bytes;
+    DELETE FROM totals WHERE reason = 'unknown';
+  `);
 }
 
 interface RefusedRow extends Omit<DescribedRequest, 'examples'> {
@@ -287,8 +282,10 @@ function prepareSchema(db: Database.Database): void {
   if (versionOf(db) === VERSION) return;
   const all = db.transaction(() => {
     const isOld = db.prepare('SELECT 1 FROM sqlite_schema').get() !== undefined;
-    if (isOld) db.exec('ALTER TABLE refused ADD COLUMN row_crc INTEGER');
-    else db.exec(SCHEMA);
+    if (isOld) {
+      db.exec('ALTER TABLE refused ADD COLUMN row_crc INTEGER');
+      renameReason(db);
+    } else db.exec(SCHEMA);
     db.pragma(`user_version = ${VERSION}`);
   });
   all.immediate();
@@ -319,8 +316,8 @@ function prepare(db: Database.Database) {
   return {
     add: sql(
       'INSERT INTO refused (id, recorded_at, agent, tenant, reason, message, message_group, refused, ' +
-        'doubtful, oldest, newest, examples, bytes, crc, body, row_crc) VALUES (:id, :recordedAtMs, ' +
-        ':agent, :tenant, :reason, :message, :messageGroup, :refused, :unknown, :oldest, :newest, ' +
+        'doubtful, oldest, newest, examples, bytes, crc, body, row_crc) VALUES (:id, :recordedAtMs, :agent, ' +
+        ':tenant, :reason, :message, :messageGroup, :refused, :unknown, :oldest, :newest, ' +
         ':examples, :bytes, :crc, :body, :rowCrc)',
     ),
     remove: sql('DELETE FROM refused WHERE id = ?'),
@@ -347,8 +344,8 @@ function prepare(db: Database.Database) {
     ids: sql(`SELECT id FROM refused WHERE ${MATCHES} ORDER BY oldest, id`).pluck(),
     get: sql(
       'SELECT id, recorded_at AS recordedAtMs, agent, tenant, reason, message, ' +
-        'message_group AS messageGroup, refused, doubtful AS unknown, oldest, newest, examples, ' +
-        'bytes, crc, body, row_crc AS rowCrc ' +
+        'message_group AS messageGroup, refused, doubtful AS unknown, oldest, newest, examples, bytes, crc, ' +
+        'body, row_crc AS rowCrc ' +
         'FROM refused WHERE id = ?',
     ),
   };
