@@ -10,6 +10,12 @@ import { STARTS_AT_MS, type Surroundings } from './surroundings.ts';
 import { WallClock } from './virtual-time.ts';
 import { setAtStart } from './wrong-clock.ts';
 
+/**
+ * By a clock further behind than max_sample_ahead all samples are of the future: agents park them,
+ * and what is parked has no place in the order any more.
+ */
+const BEHIND_MS_MAX = 100_000;
+
 export interface HubMachineDeps {
   surroundings: Surroundings;
   folder: string;
@@ -43,7 +49,9 @@ export class HubMachine {
     if (this.process !== undefined) return;
     surroundings.note(`${this.name} starts`);
     if (surroundings.plan.events.includes('wrong hub clock') && !surroundings.isCalm) {
-      setAtStart(this.clock, surroundings, this.#chance);
+      const isUnlimited = surroundings.plan.hub.aheadMaxMs === 0;
+      const behindMaxMs = isUnlimited ? Number.POSITIVE_INFINITY : BEHIND_MS_MAX;
+      setAtStart(this.clock, surroundings, this.#chance, behindMaxMs);
     }
     const chance = this.#chance.part(`process ${this.#folders}`);
     try {

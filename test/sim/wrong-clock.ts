@@ -14,19 +14,24 @@ const ERRORS = [MINUTE_MS, HOUR_MS, 30 * DAY_MS, 365 * DAY_MS] as const;
 /**
  * Sets a clock as a machine may find it when it starts: right, or wrong by seconds up to a year, or
  * at the beginning of 1970. Some clocks are set right after a while, others stay as they are.
+ *
+ * @param behindMaxMs how far behind it may be at the most
  */
-export function setAtStart(clock: WallClock, surroundings: Surroundings, chance: Chance): void {
+export function setAtStart(
+  clock: WallClock,
+  surroundings: Surroundings,
+  chance: Chance,
+  behindMaxMs = Number.POSITIVE_INFINITY,
+): void {
   if (chance.maybe(0.3)) {
     clock.setRight();
     return;
   }
-  if (chance.maybe(0.2)) {
-    clock.set(chance.between(0, HOUR_MS));
-  } else {
-    clock.setRight();
-    const errorMs = chance.between(0, chance.pick(ERRORS));
-    clock.step(Math.round(chance.maybe(0.5) ? errorMs : -errorMs));
-  }
+  clock.setRight();
+  const in1970Ms = chance.between(0, HOUR_MS);
+  const errorMs = chance.between(0, chance.pick(ERRORS));
+  const behindMs = chance.maybe(0.3) ? clock.now() - in1970Ms : errorMs;
+  clock.step(Math.round(chance.maybe(0.5) ? errorMs : -Math.min(behindMs, behindMaxMs)));
   const rightMs = STARTS_AT_MS + surroundings.time.elapsedMs;
   surroundings.note(`a clock is ${Math.round((clock.now() - rightMs) / 1000)} s ahead`);
   if (!chance.maybe(0.5)) return;
