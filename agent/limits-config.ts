@@ -7,7 +7,7 @@ import type { SeriesLimits } from './series/series-counts.ts';
 export interface LimitsConfig {
   labels: LabelLimits;
   series: SeriesLimits;
-  /** How far in the future a sample may be, by the agent's clock or, where that is ahead, the hub's; 0: not limited. */
+  /** How far in the future a sample may be, by the later of two clocks; 0: not limited. */
   aheadMaxMs: number;
   /** Characters of the labels of an exemplar; 0: exemplars are not judged. */
   exemplarLabelLengthMax: number;
@@ -38,7 +38,8 @@ export const limitsSection = section({
   creation_grace_period: duration()
     .prefault('10m')
     .describe(
-      "How far in the future a sample may be, by the agent's clock or, where that is ahead, the hub's; 0: not limited.",
+      "How far in the future a sample may be, by the later of the agent's clock and the hub's; 0: " +
+        'not limited. Nothing is refused for it before the hub was heard.',
     ),
   max_exemplar_label_length: limit(128).describe(
     'Characters of the labels of an exemplar, names and values together. Longer exemplars, and ' +
