@@ -31,7 +31,7 @@ beforeAll(async () => {
 listen: 127.0.0.1:0
 data_dir: ${join(workspace.folder, 'data')}
 agents: [{id: sg, tenants: [overseas]}]
-destination: {kind: cortex, url: "${destination.url}", lanes: 1}`;
+destination: {kind: cortex, url: "${destination.url}", lanes: 1, refusal_search_per_minute: 0}`;
   writeFileSync(configFile, yaml);
   hub = await startHub();
   await deliver();

@@ -58,7 +58,7 @@ async function rig(
   const sender = new Destination({
     url: checking.url,
     tenantHeader: 'X-Scope-OrgID',
-    timeoutMs: 200,
+    timeoutMs: 10_000,
     inFlightMax: 1,
     version: '0.0.0',
   });
