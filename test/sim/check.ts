@@ -110,8 +110,9 @@ function mayBeRefused(
  */
 function misjudged({ plan, destination, refused }: Evidence): string[] {
   const stored = storedKeys(plan, destination);
+  const { timeout, broken, failing } = plan.destination.faults;
   const isAlone =
-    plan.link.late + plan.link.twice === 0 &&
+    plan.link.late + plan.link.twice + timeout + broken + failing === 0 &&
     !hasAny(plan, ['clone', 'restore', 'two hubs', 'hub crash', 'hub data deleted', 'hub damage']);
   const claims = isAlone ? [...refused.certain, ...refused.behind] : [...refused.certain];
   const found = claims.filter((key) => stored.has(key));

@@ -139,7 +139,7 @@ export function drawPlan(chance: Chance): Plan {
     hub: {
       // The last one is less than many packs hold, and more than any segment.
       decodedBytesMax: chance.pick([2 ** 20, 8000, 2000]),
-      heldBytesMax: chance.pick([2 ** 20, 30_000]),
+      heldBytesMax: chance.pick([2 ** 20, 200_000]),
       aheadMaxMs: chance.pick([300_000, 0]),
       lanes: chance.whole(1, 4),
       samplesPerRequestMax: chance.whole(3, 60),
