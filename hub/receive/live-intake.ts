@@ -92,7 +92,7 @@ export class LiveIntake<Copy extends SeriesCopy> {
     this.#deps.metrics.offered(session.agent, tenant.destinationTenant);
     if (coverage(tenant.answered, batch.positions) === 'some')
       return this.#deps.replies.mismatch(session, 'partly answered');
-    const refusal = this.#deps.admission.refuse(tenant.destinationTenant, batch.samplesCount);
+    const refusal = this.#deps.admission.refuse(batch.samplesCount);
     if (refusal !== undefined) return refusal;
     if (batch.dictionary !== undefined) {
       const misfit = this.#deps.dictionary.take(session, stream, batch.dictionary);
@@ -125,7 +125,7 @@ export class LiveIntake<Copy extends SeriesCopy> {
     batch: LiveBatch,
     write: PreparedWrite & { isNew: boolean; newestTimestamp: number },
   ): Promise<Reply> {
-    this.#deps.admission.hold(tenant.destinationTenant, write.heldBytes);
+    this.#deps.admission.heldBytes += write.heldBytes;
     try {
       if (write.isNew) await tenant.writer.idle();
       if (tenant.stream !== stream) return this.#deps.replies.mismatch(session, 'unknown stream');
@@ -146,7 +146,7 @@ export class LiveIntake<Copy extends SeriesCopy> {
       stream.answer = answer;
       return reply;
     } finally {
-      this.#deps.admission.letGo(tenant.destinationTenant, write.heldBytes);
+      this.#deps.admission.heldBytes -= write.heldBytes;
       // Given up, whatever the reason: the agent has to open another stream.
       if (stream.answer === undefined) closeStream(tenant, stream);
     }

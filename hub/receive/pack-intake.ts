@@ -85,7 +85,7 @@ export class PackIntake<Copy extends SeriesCopy> {
     const { session, tenant, log, batch } = incoming;
     const { admission, dictionary, seriesPerAgentMax } = this.#deps;
     const { samplesCount, keyframe } = batch;
-    const refusal = admission.refuse(tenant.destinationTenant, samplesCount, SHARE);
+    const refusal = admission.refuse(samplesCount, SHARE);
     if (refusal !== undefined) return refusal;
     const misfit = dictionary.take(session, { epoch: keyframe.epoch, log }, batch.dictionary);
     if (misfit !== undefined) return misfit;
@@ -130,7 +130,7 @@ export class PackIntake<Copy extends SeriesCopy> {
     write: PreparedWrite & { newestMs: number },
   ): Promise<Settlement | undefined> {
     const { admission, metrics, ages } = this.#deps;
-    admission.hold(tenant.destinationTenant, write.heldBytes);
+    admission.heldBytes += write.heldBytes;
     try {
       await row.ready;
       if (row.isClosed) return undefined;
@@ -151,7 +151,7 @@ export class PackIntake<Copy extends SeriesCopy> {
       this.#close(tenant, row);
       throw error;
     } finally {
-      admission.letGo(tenant.destinationTenant, write.heldBytes);
+      admission.heldBytes -= write.heldBytes;
     }
   }
 

@@ -305,27 +305,6 @@ describe('a pack that is refused', () => {
     expect(await gistOf(pack(1))).toBe(ACCEPTED);
   });
 
-  test('because its tenant holds half of that: 503, while a neighbour’s packs get in', async () => {
-    restart({ heldBytesMax: 2000 });
-    const theirs = agent.series('theirs', 'second');
-    destination.hold();
-    const rows = (id: number) => Array.from({ length: 3 }, (_, at) => [id, at] as const);
-    const ours = Array.from({ length: 40 }, (_, at) => {
-      return agent.pack(ROW, at, rows(0), [at + 1, at + 1]);
-    });
-    const replies: ReturnType<typeof send>[] = [];
-    for (const frame of ours) {
-      replies.push(send(frame));
-      await settle();
-    }
-    const keyframe = agent.keyframe('second');
-    const neighbour = send(agent.pack(ROW + 1n, 0, rows(theirs), [1, 1], { keyframe }));
-    await settle();
-    destination.release();
-    expect(gist(await neighbour)).toMatch(/^200 accepted 3/);
-    expect((await Promise.all(replies)).map(gist)).toContain('503');
-  });
-
   test('because packs hold half of what may be held: 503, while live batches get in', async () => {
     restart({ heldBytesMax: 1000 });
     const theirs = agent.series('theirs', 'second');
