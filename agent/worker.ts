@@ -4,10 +4,10 @@ import { Backoff } from '../base/backoff.ts';
 import { systemClock } from '../base/clock.ts';
 import { createLog, type Log } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
+import { lockDataDir } from '../base/sqlite/data-dir-lock.ts';
 import { SampleColumns } from '../proto/sample-columns.ts';
 import { Buffer } from './buffer/buffer.ts';
 import { isDamage } from './buffer/damage.ts';
-import { lockDataDir } from './buffer/data-dir-lock.ts';
 import { GroupCommit } from './buffer/group-commit.ts';
 import { emptyLosses, type Losses } from './buffer/losses.ts';
 import type { AgentConfig } from './config.ts';
@@ -136,7 +136,7 @@ async function open(
     );
   if (life > 1) return insist('open the buffer', openNow, { log, ending, backoff });
   try {
-    lockDataDir(config.dataDir);
+    lockDataDir(config.dataDir, 'agent');
     return openNow();
   } catch (error) {
     if (!(error instanceof Error)) throw error;

@@ -100,6 +100,11 @@ export class AgeLimits {
     this.#unsaved.clear();
   }
 
+  /** The store has lost what was saved. */
+  saveAll(): void {
+    for (const age of this.#tenants.values()) if (age.isBounded) this.#unsaved.add(age);
+  }
+
   get #isWindowDeclared(): boolean {
     return this.#options.outOfOrderTimeWindowMs > 0;
   }

@@ -1,7 +1,7 @@
 import type Database from 'better-sqlite3';
+import { OpenFiles } from '../../base/sqlite/open-files.ts';
 import { DamagedBufferError } from './damage.ts';
 import { DictionaryTable } from './dictionary-table.ts';
-import { OpenFiles } from './open-files.ts';
 import { PackTable } from './pack-table.ts';
 import { openSqlite, PAGE_BYTES } from './schema.ts';
 import { SegmentTable } from './segment-table.ts';

@@ -33,6 +33,9 @@ export interface AgePolicy {
 export interface ReceiveMetrics {
   /** @param clockOffsetMs how far the agent's clock is behind ours */
   heard(agent: string, clockOffsetMs: number): void;
-  settled(agent: string, settlement: Settlement, newestTimestamp: number): void;
+  /** Samples are there; @param tenant as the destination names it, or one that is not the agent's */
+  offered(agent: string, tenant: string): void;
+  /** @param tenant as the destination names it */
+  settled(agent: string, settlement: Settlement, newestTimestamp: number, tenant: string): void;
   event(agent: string, name: string): void;
 }

@@ -89,6 +89,7 @@ export class LiveIntake<Copy extends SeriesCopy> {
     stream: OpenStream<Copy>,
     batch: LiveBatch,
   ): Promise<Reply> {
+    this.#deps.metrics.offered(session.agent, tenant.destinationTenant);
     if (coverage(tenant.answered, batch.positions) === 'some')
       return this.#deps.replies.mismatch(session, 'partly answered');
     const refusal = this.#deps.admission.refuse(batch.samplesCount);
@@ -134,10 +135,10 @@ export class LiveIntake<Copy extends SeriesCopy> {
         return this.#deps.replies.mismatch(session, settlement);
       }
       session.answer(tenant, batch.positions);
-      this.#deps.metrics.settled(session.agent, settlement, write.newestTimestamp);
-      if (settlement.accepted > 0) {
-        this.#deps.ages.taken(tenant.destinationTenant, write.newestTimestamp);
-      }
+      const { destinationTenant } = tenant;
+      const { newestTimestamp } = write;
+      this.#deps.metrics.settled(session.agent, settlement, newestTimestamp, destinationTenant);
+      if (settlement.accepted > 0) this.#deps.ages.taken(destinationTenant, newestTimestamp);
       const { answer, reply } = this.#deps.replies.answered(stream.log.offset, settlement, {
         hub: batch.sequence === 0 ? this.#deps.hub : undefined,
         oldestAcceptedMs: this.#deps.ages.oldestAccepted(tenant.destinationTenant),

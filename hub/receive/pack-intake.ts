@@ -63,6 +63,7 @@ export class PackIntake<Copy extends SeriesCopy> {
       return { ...replies.state(session, 'positions'), status: 415 };
     }
     const tenant = session.tenant(keyframe.tenant);
+    this.#deps.metrics.offered(session.agent, tenant.destinationTenant);
     const row = tenant.packs?.id === stream ? tenant.packs : undefined;
     const isUnknown = row === undefined && (sequence > 0 || isLate(tenant, batch));
     if (isUnknown) return replies.mismatch(session, 'unknown stream');
@@ -143,7 +144,7 @@ export class PackIntake<Copy extends SeriesCopy> {
         return undefined;
       }
       session.answer(tenant, batch.positions);
-      metrics.settled(session.agent, settlement, write.newestMs);
+      metrics.settled(session.agent, settlement, write.newestMs, tenant.destinationTenant);
       if (settlement.accepted > 0) ages.taken(tenant.destinationTenant, write.newestMs);
       return settlement;
     } catch (error) {

@@ -5,6 +5,7 @@ import { type Batch, type DictionaryBatch, decodeBatch, withRun } from '../../pr
 import { DecodeError } from '../../proto/bytes.ts';
 import { emptySettlement } from '../../proto/settlement.ts';
 import { decompressFrame, FrameError, FrameTooLargeError } from '../../proto/zstd.ts';
+import { StoreUnavailable } from '../store-unavailable.ts';
 import { Admission } from './admission.ts';
 import { AgentSession, type SessionDeps } from './agent-session.ts';
 import {
@@ -42,6 +43,8 @@ export interface ReceiverDeps<Copy extends SeriesCopy>
 export class Receiver<Copy extends SeriesCopy> {
   readonly #deps: ReceiverDeps<Copy>;
   readonly #sessions = new Map<string, AgentSession<Copy>>();
+  /** Of each session, that it has read what was stored. */
+  readonly #loaded = new Map<string, Promise<void>>();
   readonly #agents = new Map<string, KnownAgent>();
   readonly #replies: ReplyMaker;
   readonly #dictionary: DictionaryIntake<Copy>;
@@ -75,19 +78,25 @@ export class Receiver<Copy extends SeriesCopy> {
   }
 
   /** Everything the hub holds of an agent, for GET /v1/positions. */
-  positions(agent: KnownAgent): Reply {
-    return this.#replies.state(this.#session(agent), 'positions');
+  async positions(agent: KnownAgent): Promise<Reply> {
+    try {
+      return this.#replies.state(await this.#session(agent), 'positions');
+    } catch (error) {
+      if (error instanceof StoreUnavailable) return this.#replies.busy(error.message);
+      throw error;
+    }
   }
 
   /** @param address where the agent speaks from, for people */
   async receive(agent: KnownAgent, frame: Uint8Array, address: string): Promise<Reply> {
     if (this.#isClosed) return this.#replies.busy('the hub is stopping');
-    const session = this.#session(agent);
     try {
+      const session = await this.#session(agent);
       const batch = this.#attribute(session, this.#open(frame));
       if (batch === undefined) return this.#replies.mismatch(session, 'unknown stream');
       return this.#hear(session, batch, address) ?? (await this.#dispatch(session, agent, batch));
     } catch (error) {
+      if (error instanceof StoreUnavailable) return this.#replies.busy(error.message);
       if (error instanceof FrameTooLargeError) return textReply(413, error.message);
       if (error instanceof DecodeError || error instanceof FrameError) {
         return textReply(400, error.message);
@@ -110,7 +119,7 @@ export class Receiver<Copy extends SeriesCopy> {
 
   /** Whether the run that speaks is the one that may; a reply says why not. */
   #hear(session: AgentSession<Copy>, batch: Batch, address: string): Reply | undefined {
-    const { metrics, log, store, clock } = this.#deps;
+    const { metrics, log, clock } = this.#deps;
     const { agent, runs } = session;
     const heard = runs.hear(batch.run, address);
     if (heard === 'replaced') {
@@ -121,7 +130,7 @@ export class Receiver<Copy extends SeriesCopy> {
       );
       return this.#replies.mismatch(session, 'duplicate agent');
     }
-    if (heard === 'new') store.setRuns(agent, runs.known());
+    if (heard === 'new') session.saveRuns();
     const offsetMs = session.clock.hear(batch.sentAtMs, clock.now());
     metrics.heard(agent, offsetMs);
     if (Math.abs(offsetMs) > CLOCK_OFFSET_MAX_MS) {
@@ -157,13 +166,22 @@ export class Receiver<Copy extends SeriesCopy> {
     }
   }
 
-  /** Saves what is saved lazily; on a failing disk it is tried again with the next call. */
+  /**
+   * Saves what is saved lazily, all of it with one sync; what a failing disk does not take is tried
+   * again with the next call.
+   *
+   * @throws StoreUnavailable
+   */
   save(): void {
-    try {
-      for (const session of this.#sessions.values()) session.save();
-    } catch (error) {
-      this.#deps.log.error('store', { err: error }, 'cannot write to hub.db: check the disk');
-    }
+    const unsaved = [...this.#sessions.values()].filter((session) => session.hasUnsaved);
+    if (unsaved.length === 0) return;
+    const saved = this.#deps.store.together(() => unsaved.map((session) => session.save()));
+    for (const { committed } of saved) committed();
+  }
+
+  /** The store has been begun anew and knows nothing any more. */
+  storeLost(): void {
+    for (const session of this.#sessions.values()) session.storeLost();
   }
 
   /** Takes no more batches, and lets those go that wait for others to come first. */
@@ -172,21 +190,34 @@ export class Receiver<Copy extends SeriesCopy> {
     for (const session of this.#sessions.values()) session.closeRows();
   }
 
-  #session(agent: KnownAgent): AgentSession<Copy> {
+  /** @throws StoreUnavailable when what was stored of it cannot be read: it is tried again then */
+  async #session(agent: KnownAgent): Promise<AgentSession<Copy>> {
     const { id } = agent;
     let session = this.#sessions.get(id);
     if (session === undefined) {
-      session = new AgentSession(id, {
-        ...this.#deps,
-        aheadMaxMs: this.#deps.limits.aheadMaxMs,
-        createWriter: (tenant) =>
-          this.#deps.createWriter(id, destinationTenant(agent, tenant), tenant),
-        destinationTenant: (tenant) => destinationTenant(agent, tenant),
-      });
+      session = this.#createSession(agent);
       this.#sessions.set(id, session);
       this.#agents.set(id, agent);
+      this.#loaded.set(id, session.load());
+    }
+    try {
+      await this.#loaded.get(id);
+    } catch (error) {
+      if (this.#sessions.get(id) === session) this.#sessions.delete(id);
+      throw error;
     }
     return session;
+  }
+
+  #createSession(agent: KnownAgent): AgentSession<Copy> {
+    const { id } = agent;
+    return new AgentSession(id, {
+      ...this.#deps,
+      aheadMaxMs: this.#deps.limits.aheadMaxMs,
+      createWriter: (tenant) =>
+        this.#deps.createWriter(id, destinationTenant(agent, tenant), tenant),
+      destinationTenant: (tenant) => destinationTenant(agent, tenant),
+    });
   }
 
   #receiveDictionary(session: AgentSession<Copy>, batch: DictionaryBatch): Reply {

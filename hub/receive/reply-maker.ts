@@ -71,6 +71,7 @@ export class ReplyMaker {
   /** 403: the tenant is not one of the agent's, which keeps the samples. */
   forbidden({ id }: KnownAgent, tenant: string): Reply {
     this.#metrics.event(id, 'tenant not allowed');
+    this.#metrics.offered(id, tenant);
     this.#log.error(
       `forbidden ${id}`,
       { agent: id, tenant },

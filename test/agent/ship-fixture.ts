@@ -91,11 +91,13 @@ export async function startHub(
   const server: HttpServer = await startHttpServer({
     listen: { host: '127.0.0.1', port: 0 },
     routes: receiveRoutes(running.receiver, {
-      authenticate: (authorization) => agents.authenticate(authorization),
+      authenticate: (authorization) => {
+        const result = agents.authenticate(authorization);
+        return result.kind === 'known' ? result.agent : undefined;
+      },
       batchBytesMax: limits.batchBytesMax ?? 2 ** 20,
       requestTimeoutMs: 5000,
       silenceMs: 5000,
-      metrics: { heard: () => {}, settled: () => {}, event: () => {} },
     }),
     log,
     headerTimeoutMs: 5000,

@@ -97,7 +97,7 @@ export function startReceiver(
     error: (key: string) => void lines.push(key),
   };
   const ending = new AbortController();
-  const store = new HubStore(dataDir, random);
+  const store = new HubStore(dataDir, random, { clock, log });
   const metrics = { request: () => {}, heldByMisconfiguration: () => {} };
   const ages = new AgeLimits(
     { sampleAgeMaxMs: 0, outOfOrderTimeWindowMs: 0 },
@@ -127,6 +127,7 @@ export function startReceiver(
     limits: { ...LIMITS, ...limits },
     metrics: {
       heard: () => {},
+      offered: () => {},
       settled: () => {},
       event: (agent, name) => void events.push(`${agent} ${name}`),
     },

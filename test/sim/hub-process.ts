@@ -3,10 +3,11 @@ import type { Random } from '../../base/random.ts';
 import { AgeLimits } from '../../hub/age-limits.ts';
 import { DictionaryCopy } from '../../hub/expand/dictionary-copy.ts';
 import { Receiver } from '../../hub/receive/receiver.ts';
-import { type Reply, textReply } from '../../hub/receive/reply.ts';
+import type { Reply } from '../../hub/receive/reply.ts';
 import { RefusedRecord } from '../../hub/refused/refused-record.ts';
 import { HubStore } from '../../hub/store/hub-store.ts';
 import { openRefusedStore } from '../../hub/store/refused-store.ts';
+import { StoreUnavailable } from '../../hub/store-unavailable.ts';
 import { createDelivery } from '../../hub/write/delivery.ts';
 import { Lanes } from '../../hub/write/lanes.ts';
 import type { Post } from '../../hub/write/post.ts';
@@ -60,16 +61,10 @@ export class HubProcess {
   }
 
   async receive(frame: Uint8Array): Promise<Reply> {
-    try {
-      return await this.#receiver.receive(this.#agent, frame, 'simulation');
-    } catch (error) {
-      if (!(error instanceof DiskFull)) throw error;
-      // As base/http-server.ts answers what nobody has caught.
-      return textReply(500, 'internal error');
-    }
+    return await this.#receiver.receive(this.#agent, frame, 'simulation');
   }
 
-  positions(): Reply {
+  positions(): Promise<Reply> {
     return this.#receiver.positions(this.#agent);
   }
 
@@ -158,6 +153,7 @@ export class HubProcess {
       limits: { ...plan.hub, seriesPerAgentMax: SERIES_PER_AGENT_MAX, aheadMaxMs: AHEAD_MAX_MS },
       metrics: {
         heard: () => {},
+        offered: () => {},
         settled: (_agent, settlement) => settled(settlement),
         event: (_agent, name) => surroundings.note(`hub says ${name}`),
       },
@@ -167,11 +163,20 @@ export class HubProcess {
     });
   }
 
+  #save(): void {
+    try {
+      this.#receiver.save();
+      this.#store.tidy();
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error;
+    }
+  }
+
   async #saveLazily(): Promise<void> {
     const { signal } = this.#ending;
     while (!signal.aborted) {
       await this.#deps.clock.sleep(SAVE_EVERY_MS, signal);
-      if (!this.isDead) this.#receiver.save();
+      if (!this.isDead) this.#save();
     }
   }
 }
@@ -180,7 +185,7 @@ function electsReplicas(semantics: Semantics): boolean {
   return semantics === 'cortex';
 }
 
-class DiskFull extends Error {}
+class DiskFull extends StoreUnavailable {}
 
 /** The hub's database on a disk that is full now and then. */
 class FlakyStore extends HubStore {

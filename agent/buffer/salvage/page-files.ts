@@ -1,7 +1,12 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
+import {
+  readFramePage,
+  readWalFile,
+  type WalFile,
+  type WalFrame,
+} from '../../../base/sqlite/wal-file.ts';
 import { PAGE_BYTES } from '../schema.ts';
-import { readFramePage, readWalFile, type WalFile, type WalFrame } from './wal-file.ts';
 
 /** Every page between two map pages has an entry of five bytes in the first of them. */
 const MAP_ENTRY_BYTES = 5;

@@ -1,5 +1,5 @@
 import { readSync } from 'node:fs';
-import { assert } from '../../../base/assert.ts';
+import { assert } from '../assert.ts';
 
 // SQLite's write-ahead log (sqlite.org/fileformat2.html#walformat), all numbers big-endian:
 //
