@@ -39,12 +39,17 @@ export interface ReceiverDeps<Copy extends SeriesCopy>
   log: BoundedLog;
 }
 
+interface Opening<Copy extends SeriesCopy> {
+  session: AgentSession<Copy>;
+  loaded: Promise<void>;
+}
+
 /** Where everything that agents send comes in: opened, attributed to an agent, and passed on. */
 export class Receiver<Copy extends SeriesCopy> {
   readonly #deps: ReceiverDeps<Copy>;
   readonly #sessions = new Map<string, AgentSession<Copy>>();
-  /** Of each session, that it has read what was stored. */
-  readonly #loaded = new Map<string, Promise<void>>();
+  /** Sessions that are still reading what was stored. */
+  readonly #opening = new Map<string, Opening<Copy>>();
   readonly #agents = new Map<string, KnownAgent>();
   readonly #replies: ReplyMaker;
   readonly #dictionary: DictionaryIntake<Copy>;
@@ -80,7 +85,8 @@ export class Receiver<Copy extends SeriesCopy> {
   /** Everything the hub holds of an agent, for GET /v1/positions. */
   async positions(agent: KnownAgent): Promise<Reply> {
     try {
-      return this.#replies.state(await this.#session(agent), 'positions');
+      const session = this.#sessions.get(agent.id) ?? (await this.#open(agent));
+      return this.#replies.state(session, 'positions');
     } catch (error) {
       if (error instanceof StoreUnavailable) return this.#replies.busy(error.message);
       throw error;
@@ -91,8 +97,8 @@ export class Receiver<Copy extends SeriesCopy> {
   async receive(agent: KnownAgent, frame: Uint8Array, address: string): Promise<Reply> {
     if (this.#isClosed) return this.#replies.busy('the hub is stopping');
     try {
-      const session = await this.#session(agent);
-      const batch = this.#attribute(session, this.#open(frame));
+      const session = this.#sessions.get(agent.id) ?? (await this.#open(agent));
+      const batch = this.#attribute(session, this.#decode(frame));
       if (batch === undefined) return this.#replies.mismatch(session, 'unknown stream');
       return this.#hear(session, batch, address) ?? (await this.#dispatch(session, agent, batch));
     } catch (error) {
@@ -106,7 +112,7 @@ export class Receiver<Copy extends SeriesCopy> {
   }
 
   /** @throws FrameError, DecodeError */
-  #open(frame: Uint8Array): Batch {
+  #decode(frame: Uint8Array): Batch {
     return decodeBatch(decompressFrame(frame, this.#deps.limits.decodedBytesMax));
   }
 
@@ -182,6 +188,7 @@ export class Receiver<Copy extends SeriesCopy> {
   /** The store has been begun anew and knows nothing any more. */
   storeLost(): void {
     for (const session of this.#sessions.values()) session.storeLost();
+    for (const { session } of this.#opening.values()) session.storeLost();
   }
 
   /** Takes no more batches, and lets those go that wait for others to come first. */
@@ -190,23 +197,32 @@ export class Receiver<Copy extends SeriesCopy> {
     for (const session of this.#sessions.values()) session.closeRows();
   }
 
-  /** @throws StoreUnavailable when what was stored of it cannot be read: it is tried again then */
-  async #session(agent: KnownAgent): Promise<AgentSession<Copy>> {
+  /**
+   * The session of an agent that is heard for the first time. Batches that come while it reads what
+   * was stored wait for it, and go on in their order.
+   *
+   * @throws StoreUnavailable when what was stored cannot be read: the next batch tries again
+   */
+  async #open(agent: KnownAgent): Promise<AgentSession<Copy>> {
     const { id } = agent;
-    let session = this.#sessions.get(id);
-    if (session === undefined) {
-      session = this.#createSession(agent);
-      this.#sessions.set(id, session);
-      this.#agents.set(id, agent);
-      this.#loaded.set(id, session.load());
+    let opening = this.#opening.get(id);
+    if (opening === undefined) {
+      const session = this.#createSession(agent);
+      opening = { session, loaded: this.#load(agent, session) };
+      this.#opening.set(id, opening);
     }
+    await opening.loaded;
+    return opening.session;
+  }
+
+  async #load(agent: KnownAgent, session: AgentSession<Copy>): Promise<void> {
     try {
-      await this.#loaded.get(id);
-    } catch (error) {
-      if (this.#sessions.get(id) === session) this.#sessions.delete(id);
-      throw error;
+      await session.load();
+      this.#sessions.set(agent.id, session);
+      this.#agents.set(agent.id, agent);
+    } finally {
+      this.#opening.delete(agent.id);
     }
-    return session;
   }
 
   #createSession(agent: KnownAgent): AgentSession<Copy> {

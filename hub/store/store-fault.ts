@@ -15,14 +15,17 @@ export class NewerStoreError extends Error {
  */
 export function isDamage(error: unknown): boolean {
   if (error instanceof DamagedStoreError) return true;
-  return /^SQLITE_(CORRUPT|NOTADB|FORMAT|SCHEMA|MISMATCH|CONSTRAINT|ERROR|READONLY_DBMOVED|IOERR_(READ|SHORT_READ|CORRUPTFS|DATA)$)/.test(
+  return /^SQLITE_(CORRUPT|NOTADB|FORMAT|SCHEMA|MISMATCH|CONSTRAINT_(PRIMARYKEY|UNIQUE|ROWID)|ERROR|READONLY_DBMOVED|IOERR_(READ|SHORT_READ|CORRUPTFS|DATA)$)/.test(
     codeOf(error),
   );
 }
 
 /** Whether an error comes from the disk or the file system: a fault of the world that may pass. */
 export function isDiskFault(error: unknown): boolean {
-  return !isDamage(error) && /^(SQLITE_|E[A-Z]+$)/.test(codeOf(error));
+  if (isDamage(error)) return false;
+  return /^(E[A-Z]+$|SQLITE_(FULL|IOERR|BUSY|LOCKED|READONLY|CANTOPEN|PERM|AUTH|NOMEM|NOLFS|PROTOCOL))/.test(
+    codeOf(error),
+  );
 }
 
 /** What an operator can do about a fault of the disk under `dataDir`. */
