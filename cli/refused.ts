@@ -88,7 +88,7 @@ async function withStore(
 }
 
 function isSqliteError(error: unknown): error is Error {
-  return error instanceof Error && error.name === 'SqliteError';
+  return error instanceof Error && ['SqliteError', 'NewerStoreError'].includes(error.name);
 }
 
 function list(store: RefusedStore, filter: RefusedFilter, flags: Flags): number {

@@ -14,6 +14,8 @@ export interface RecordStore {
   removeBefore(atMs: number): number;
   shrink(): void;
   totals(): RefusedTotal[];
+  /** False once the file was deleted or replaced. */
+  isInPlace(): boolean;
   close(): void;
 }
 
@@ -115,11 +117,19 @@ export class RefusedRecord implements RefusedSink {
     log.warn('refused bytes', { records: removed }, message);
   }
 
+  #leave(): void {
+    this.#store?.close();
+    this.#store = undefined;
+    const message = 'refused.db was deleted or replaced: what it held is no longer kept';
+    this.#deps.log.warn('refused gone', {}, message);
+  }
+
   /** The one place where a failing disk is met; `records` are lost to the record with it. */
   #attempt(records: number, work: (store: RecordStore) => void): void {
     const { dropped, failed, log, open } = this.#deps;
     try {
       if (this.#isClosed) throw new Error('the record is closed');
+      if (this.#store?.isInPlace() === false) this.#leave();
       this.#store ??= open();
       work(this.#store);
     } catch (error) {

@@ -2,9 +2,10 @@ import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { makeDurable } from '../../base/sqlite/durable.ts';
 import { readWalFile } from '../../base/sqlite/wal-file.ts';
-import { prepareSchema, refuseNewer } from './hub-schema.ts';
+import { prepareSchema, VERSION } from './hub-schema.ts';
 import { setFilesAside } from './set-aside-files.ts';
 import { DamagedStoreError, isDamage } from './store-fault.ts';
+import { refuseNewer } from './store-version.ts';
 
 /** Files that were set aside. */
 export interface FileDamage {
@@ -15,6 +16,8 @@ export interface FileDamage {
 }
 
 const PAGE_BYTES_DEFAULT = 4096;
+/** Nobody else is to use it; somebody who does must not stop all that the hub does. */
+const BUSY_MS = 200;
 
 /**
  * Opens the hub's database, in whatever state its files are: what is damaged is set aside, and a
@@ -55,9 +58,9 @@ function tryToOpen(path: string): Database.Database | string {
 }
 
 function open(path: string): Database.Database {
-  const db = new Database(path);
+  const db = new Database(path, { timeout: BUSY_MS });
   try {
-    refuseNewer(db);
+    refuseNewer(db, VERSION, 'which loses nothing: agents send again what the hub needs');
     makeDurable(db);
     const found = db.pragma('quick_check(1)', { simple: true }) as string;
     if (found !== 'ok') throw new DamagedStoreError(found);

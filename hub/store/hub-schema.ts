@@ -1,11 +1,10 @@
 import Database from 'better-sqlite3';
 import { rowChecksum, type SqlValue } from './row-checksum.ts';
-import { DamagedStoreError, NewerStoreError } from './store-fault.ts';
+import { DamagedStoreError } from './store-fault.ts';
+import { versionOf } from './store-version.ts';
 
 /** 1: a checksum in every row, what is known of agents and their lag. 0: before there were versions. */
 export const VERSION = 1;
-/** No version of ours will get beyond; a damaged header does. */
-const VERSION_MAX = 0xffff;
 
 /** The columns that a row's checksum covers: all that there are. */
 const COLUMNS = {
@@ -92,7 +91,7 @@ export function asText(table: TableName): string {
  * Makes the tables of a new database, brings those of an older version up to date, and makes sure
  * that they are the tables that this version makes.
  *
- * @throws NewerStoreError, DamagedStoreError, errors of SQLite
+ * @throws DamagedStoreError, errors of SQLite
  */
 export function prepareSchema(db: Database.Database): void {
   db.function('row_checksum', { varargs: true, deterministic: true }, (table, ...columns) =>
@@ -103,28 +102,6 @@ export function prepareSchema(db: Database.Database): void {
   if (JSON.stringify(schemaOf(db)) !== JSON.stringify(expectedSchema())) {
     throw new DamagedStoreError('its tables are not those that were made');
   }
-}
-
-/**
- * Refuses a database of a later version before anything in it is touched.
- *
- * @throws NewerStoreError, DamagedStoreError, errors of SQLite
- */
-export function refuseNewer(db: Database.Database): void {
-  const version = versionOf(db);
-  if (version < 0 || version > VERSION_MAX) {
-    throw new DamagedStoreError(`no version of it was ever ${version}`);
-  }
-  if (version <= VERSION) return;
-  throw new NewerStoreError(
-    `${db.name} is of version ${version}, and this hub knows versions up to ${VERSION}: run the ` +
-      'hub that wrote it; or move the file away, which loses nothing: agents send again what the ' +
-      'hub needs',
-  );
-}
-
-function versionOf(db: Database.Database): number {
-  return db.pragma('user_version', { simple: true }) as number;
 }
 
 function create(db: Database.Database): void {

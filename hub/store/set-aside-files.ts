@@ -25,33 +25,31 @@ export function setFilesAside(path: string, nowMs: number): string | undefined {
   return isAnyThere ? kept : undefined;
 }
 
-/** `hub.db.damaged-20261121T083954Z`, with a number behind it if there is one of that second. */
+/** `hub.db.damaged-20261121T083954Z-1`: the time, and a number that tells those of a second apart. */
 function freePath(path: string, nowMs: number): string {
   const time = new Date(nowMs).toISOString().replace(/[-:]|\.\d+/g, '');
-  for (let number = 1; ; number++) {
-    const kept = `${path}.damaged-${time}${number === 1 ? '' : `-${number}`}`;
-    if (!existsSync(kept) && !existsSync(`${kept}-wal`)) return kept;
-  }
+  const numbers = keptOf(path)
+    .filter((kept) => kept.time === time)
+    .map(({ number }) => number);
+  return `${path}.damaged-${time}-${Math.max(0, ...numbers) + 1}`;
 }
 
 function removeOldest(path: string): void {
-  const folder = dirname(path);
-  const prefix = `${basename(path)}.damaged-`;
-  const names = readdirSync(folder).filter((name) => name.startsWith(prefix));
-  const kept = [...new Set(names.map((name) => name.replace(/-wal$/, '')))].sort(byAge(prefix));
-  for (const name of kept.slice(0, -KEPT_MAX)) {
-    for (const suffix of ['-wal', '']) rmSync(join(folder, name + suffix), { force: true });
+  for (const { name } of keptOf(path).slice(0, -KEPT_MAX)) {
+    for (const suffix of ['-wal', '']) rmSync(join(dirname(path), name + suffix), { force: true });
   }
 }
 
-/** By the second, then by the number in it. */
-function byAge(prefix: string): (one: string, other: string) => number {
-  const ageOf = (name: string) => {
-    const [time = '', number = '1'] = name.slice(prefix.length).split('-');
-    return { time, number: Number(number) };
-  };
-  return (one, other) => {
-    const [a, b] = [ageOf(one), ageOf(other)];
-    return a.time < b.time ? -1 : a.time > b.time ? 1 : a.number - b.number;
-  };
+/** What was set aside so far, oldest first. */
+function keptOf(path: string): { name: string; time: string; number: number }[] {
+  const prefix = `${basename(path)}.damaged-`;
+  const names = readdirSync(dirname(path))
+    .filter((name) => name.startsWith(prefix))
+    .map((name) => name.replace(/-wal$/, ''));
+  return [...new Set(names)]
+    .map((name) => {
+      const [time = '', number = ''] = name.slice(prefix.length).split('-');
+      return { name, time, number: Number(number) };
+    })
+    .sort((one, other) => one.time.localeCompare(other.time) || one.number - other.number);
 }

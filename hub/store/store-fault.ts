@@ -32,7 +32,7 @@ export function isDiskFault(error: unknown): boolean {
 export function remedyFor(error: unknown, dataDir: string): string {
   const code = codeOf(error);
   if (/FULL|ENOSPC|EDQUOT/.test(code)) return `free space on the disk of ${dataDir}`;
-  if (/READONLY|CANTOPEN|PERM|AUTH|EACCES|EROFS|ENOTDIR|ENOENT/.test(code)) {
+  if (/READONLY|CANTOPEN|PERM|AUTH|EACCES|EROFS|ENOTDIR|ENOENT|EEXIST/.test(code)) {
     return `make ${dataDir} a folder that the hub can write to`;
   }
   if (/BUSY|LOCKED/.test(code)) return `end whatever else uses the files in ${dataDir}`;

@@ -1,0 +1,20 @@
+import { systemClock } from '../base/clock.ts';
+import { mkdtempSync } from 'node:fs';
+import { HubStore } from '../hub/store/hub-store.ts';
+import { AgentSession } from '../hub/receive/agent-session.ts';
+import { DictionaryCopy } from '../hub/expand/dictionary-copy.ts';
+import { encodeSeriesEntry } from '../proto/dictionary-entry.ts';
+import { systemRandom } from '../base/random.ts';
+const label = (n: string, v: string) => { const N = Buffer.from(n), V = Buffer.from(v); const inner = Buffer.concat([Buffer.from([0x0a, N.length]), N, Buffer.from([0x12, V.length]), V]); return Buffer.concat([Buffer.from([0x0a, inner.length]), inner]); };
+const N = Number(process.argv[2] ?? 300_000);
+const s = new HubStore(mkdtempSync('/tmp/findings-run/reading/p11-'), systemRandom);
+for (let i = 0; i < N; i += 10_000) s.addEntries('a', 5n, i, Array.from({ length: 10_000 }, (_, k) => encodeSeriesEntry('', Buffer.concat([label('__name__', `container_cpu_usage_seconds_total_${(i + k) % 97}`), label('instance', `10.0.${(i + k) % 250}.1:9100`), label('pod', `pod-${String(i + k).padStart(9, '0')}`)]))));
+let t = performance.now();
+const session = new AgentSession('a', { store: s, ages: { oldestAccepted: () => undefined, taken: () => {} }, aheadMaxMs: 0, createCopy: () => new DictionaryCopy({ clusterLabel: 'c', replicaLabel: 'r' }), createWriter: () => { throw new Error(); }, destinationTenant: (x: string) => x, clock: systemClock } as any);
+let worst = 0, last = performance.now(); const iv = setInterval(() => { const n = performance.now(); worst = Math.max(worst, n - last); last = n; }, 0);
+await session.load(); clearInterval(iv);
+console.log(`longest stall while loading ${worst.toFixed(0)} ms`);
+console.log(`${N} entries: first word of an agent after a hub restart blocks the hub ${(performance.now() - t).toFixed(0)} ms (entries ${session.entries})`);
+t = performance.now(); session.keepEpochs(new Set([6n])); console.log(`${N} entries: an epoch that is no longer in use blocks the hub ${(performance.now() - t).toFixed(0)} ms`);
+
+for (let i = 0; i < 40; i++) { t = performance.now(); s.tidy(); worst = i === 0 ? 0 : worst; worst = Math.max(worst, performance.now() - t); } console.log('longest tidy', worst.toFixed(0), 'ms; left', [...s.entries('a')].length);
