@@ -1,6 +1,6 @@
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import Database from 'better-sqlite3';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type DropReason, RefusedRecord } from '../../hub/refused/refused-record.ts';
 import {
   openRefusedStore,
@@ -92,6 +92,7 @@ describe('the record of refused samples', () => {
       newest: 1_700_000_015_000,
       examples: ['{__name__="up"}', '{__name__="down"}'],
       crc: expect.any(Number),
+      bytes: expect.any(Number),
       isIntact: true,
     });
   });
@@ -235,14 +236,48 @@ describe('a disk that fails', () => {
     expect(rig.dropped.disk).toBe(1);
   });
 
-  it('in the middle of a record: the row is known to be damaged', async () => {
+  it.each([
+    "body = CAST(body || 'x' AS BLOB)",
+    "tenant = tenant || 'x'",
+    "agent = agent || 'x'",
+    "reason = 'too_old'",
+    "message = message || 'x'",
+    'recorded_at = recorded_at + 1',
+    'refused = refused + 1',
+    'doubtful = doubtful + 1',
+    'oldest = oldest - 1',
+    'newest = newest + 1',
+    "examples = 'x'",
+    'bytes = bytes * 2',
+  ])('in the middle of a record: the row is known to be damaged: %s', async (change) => {
     const { record } = openRecord();
     await record.keep([refusal()]);
     await record.close();
     const db = new Database(refusedFile(dataDir));
-    db.exec("UPDATE refused SET body = CAST(body || 'x' AS BLOB)");
+    db.exec(`UPDATE refused SET ${change}`);
     db.close();
     expect(look((store) => store.get(1)?.isIntact)).toBe(false);
+  });
+
+  it('from which refused.db is deleted: a new one is begun, and that is said', async () => {
+    const { record, lines } = openRecord();
+    await record.keep([refusal({ agent: 'before' })]);
+    for (const suffix of ['', '-wal', '-shm']) rmSync(refusedFile(dataDir) + suffix);
+    await record.keep([refusal({ agent: 'after' })]);
+    expect(lines).toEqual(['refused gone']);
+    await record.close();
+    expect(look((store) => store.groups({}).map(({ agent }) => agent))).toEqual(['after']);
+  });
+
+  it('syncs every record with its commit', async () => {
+    const prepared = vi.spyOn(Database.prototype, 'prepare');
+    const { record } = openRecord();
+    await record.keep([refusal()]);
+    const db = (prepared.mock.contexts as unknown as Database.Database[]).at(-1)!;
+    expect(db.name).toBe(refusedFile(dataDir));
+    expect(db.pragma('journal_mode', { simple: true })).toBe('wal');
+    expect(db.pragma('synchronous', { simple: true })).toBe(2);
+    prepared.mockRestore();
   });
 
   it('with a damaged file: it is set aside and a new one begun', async () => {
@@ -260,4 +295,41 @@ describe('a disk that fails', () => {
     await record.keep([refusal()]);
     expect(dropped.disk).toBe(1);
   });
+});
+
+describe('the version of refused.db', () => {
+  it('that is newer is refused with both versions, and the file left as it is', async () => {
+    const first = openRecord();
+    await first.record.keep([refusal()]);
+    await first.record.close();
+    setVersion(8);
+    expect(() => look(() => {})).toThrow(/version 8, and this program knows versions up to 1/);
+    const { record, lines, dropped } = openRecord();
+    await record.keep([refusal()]);
+    expect(lines).toEqual(['refused disk', 'refused disk']);
+    expect(dropped.disk).toBe(1);
+    setVersion(1);
+    expect(look((store) => store.ids({}))).toEqual([1]);
+  });
+
+  it('0: its records keep the checksum they have, new ones get that of the whole row', async () => {
+    const first = openRecord();
+    await first.record.keep([refusal(), refusal()]);
+    await first.record.close();
+    const db = new Database(refusedFile(dataDir));
+    db.exec('ALTER TABLE refused DROP COLUMN row_crc; PRAGMA user_version = 0');
+    db.exec("UPDATE refused SET tenant = tenant || 'x' WHERE id = 2");
+    db.close();
+    const { record, lines } = openRecord();
+    await record.keep([refusal()]);
+    expect(lines).toEqual([]);
+    const intact = look((store) => [1, 2, 3].map((id) => store.get(id)?.isIntact));
+    expect(intact).toEqual([true, false, true]);
+  });
+
+  function setVersion(version: number): void {
+    const db = new Database(refusedFile(dataDir));
+    db.pragma(`user_version = ${version}`);
+    db.close();
+  }
 });
