@@ -4,41 +4,10 @@ import { crc32 } from 'node:zlib';
 import Database from 'better-sqlite3';
 import { makeDurable } from '../../base/sqlite/durable.ts';
 import type { DescribedRequest, KeptRequest, RefusedTotal } from '../refused-request.ts';
+import { prepareSchema, REFUSED_VERSION } from './refused-schema.ts';
 import { rowChecksum } from './row-checksum.ts';
 import { isDamage } from './store-fault.ts';
-import { refuseNewer, versionOf } from './store-version.ts';
-
-/** 1: a checksum over the whole row. 0: before there were versions, over tenant and body only. */
-const VERSION = 1;
-
-/**
- * The totals follow every row by triggers, whichever process adds or removes it. The columns named
- * doubtful count samples of which nothing is known: files of earlier versions have that name.
- */
-const SCHEMA = `
-  CREATE TABLE refused (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, recorded_at INTEGER NOT NULL,
-    agent TEXT NOT NULL, tenant TEXT NOT NULL, reason TEXT NOT NULL,
-    message TEXT NOT NULL, message_group TEXT NOT NULL,
-    refused INTEGER NOT NULL, doubtful INTEGER NOT NULL,
-    oldest REAL NOT NULL, newest REAL NOT NULL, examples TEXT NOT NULL,
-    bytes INTEGER NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL, row_crc INTEGER
-  );
-  CREATE INDEX refused_by_age ON refused (recorded_at, id);
-  CREATE TABLE totals (
-    reason TEXT PRIMARY KEY, records INTEGER NOT NULL,
-    refused INTEGER NOT NULL, doubtful INTEGER NOT NULL, bytes INTEGER NOT NULL
-  ) WITHOUT ROWID;
-  CREATE TRIGGER refused_added AFTER INSERT ON refused BEGIN
-    INSERT INTO totals VALUES (NEW.reason, 1, NEW.refused, NEW.doubtful, NEW.bytes)
-      ON CONFLICT DO UPDATE SET records = records + 1, refused = refused + NEW.refused,
-        doubtful = doubtful + NEW.doubtful, bytes = bytes + NEW.bytes;
-  END;
-  CREATE TRIGGER refused_removed AFTER DELETE ON refused BEGIN
-    UPDATE totals SET records = records - 1, refused = refused - OLD.refused,
-      doubtful = doubtful - OLD.doubtful, bytes = bytes - OLD.bytes WHERE reason = OLD.reason;
-  END;
-`;
+import { refuseNewer } from './store-version.ts';
 
 /**
  * How long a write waits for another process, which holds the database for one commit when it is a
@@ -99,7 +68,7 @@ export class RefusedStore {
     this.#bytesMax = bytesMax;
     this.#db = new Database(path, { timeout: busyMs });
     try {
-      refuseNewer(this.#db, VERSION, 'and with it what was kept of refused samples');
+      refuseNewer(this.#db, REFUSED_VERSION, 'and with it what was kept of refused samples');
       this.#db.pragma('auto_vacuum = INCREMENTAL');
       makeDurable(this.#db);
       this.#db.pragma(`journal_size_limit = ${WAL_BYTES_MAX}`);
@@ -226,19 +195,6 @@ export function setDamagedAside(dataDir: string, error: unknown): void {
   }
 }
 
-/** Version 0 recorded refusals in unrecognised words as `unknown`, which is another count now. */
-function renameReason(db: Database.Database): void {
-  db.exec(`
-    UPDATE refused SET reason = 'other' WHERE reason = 'unknown';
-    INSERT INTO totals SELECT 'other', records, refused, doubtful, bytes FROM totals
-      WHERE reason = 'unknown'
-      ON CONFLICT DO UPDATE SET records = records + excluded.records,
-        refused = refused + excluded.refused, doubtful = doubtful + excluded.doubtful,
-        bytes = bytes + excluded.bytes;
-    DELETE FROM totals WHERE reason = 'unknown';
-  `);
-}
-
 interface RefusedRow extends Omit<DescribedRequest, 'examples'> {
   id: number;
   examples: string;
@@ -275,20 +231,6 @@ function isIntact(row: RefusedRow): boolean {
 /** None where the row is damaged. */
 function examplesOf(row: RefusedRow): string[] {
   return isIntact(row) ? JSON.parse(row.examples) : [];
-}
-
-/** Records of version 0 keep the checksum they have: a disk may be full of them. */
-function prepareSchema(db: Database.Database): void {
-  if (versionOf(db) === VERSION) return;
-  const all = db.transaction(() => {
-    const isOld = db.prepare('SELECT 1 FROM sqlite_schema').get() !== undefined;
-    if (isOld) {
-      db.exec('ALTER TABLE refused ADD COLUMN row_crc INTEGER');
-      renameReason(db);
-    } else db.exec(SCHEMA);
-    db.pragma(`user_version = ${VERSION}`);
-  });
-  all.immediate();
 }
 
 function inodeOf(path: string): bigint | undefined {

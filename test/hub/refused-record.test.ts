@@ -1,19 +1,10 @@
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import Database from 'better-sqlite3';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type DropReason, RefusedRecord } from '../../hub/refused/refused-record.ts';
-import {
-  openRefusedStore,
-  type RefusedStore,
-  refusedFile,
-  setDamagedAside,
-  visitRefusedStore,
-} from '../../hub/store/refused-store.ts';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type RefusedStore, refusedFile } from '../../hub/store/refused-store.ts';
 import { Workspace } from '../tools/workspace.ts';
 import { bodyOf, refusal } from './refused-fixture.ts';
-import { InstantClock } from './write-fixture.ts';
+import { lookInto, MIB, openRecordIn } from './refused-rig.ts';
 
-const MIB = 1024 ** 2;
 const DAY_MS = 86_400_000;
 const YEAR_MS = 365 * DAY_MS;
 
@@ -25,67 +16,9 @@ beforeEach(() => {
 });
 afterEach(() => workspace.close());
 
-/** The clock of a machine that can be set. */
-class SteppedClock extends InstantClock {
-  #stepMs = 0;
-
-  override now(): number {
-    return super.now() + this.#stepMs;
-  }
-
-  step(ms: number): void {
-    this.#stepMs += ms;
-  }
-}
-
-interface Rig {
-  record: RefusedRecord;
-  clock: SteppedClock;
-  dropped: Record<DropReason, number>;
-  /** Keys of the log lines. */
-  lines: string[];
-  /** Aborted as soon as something is dropped. */
-  ending: AbortController;
-  /** From now on the disk refuses to open anything. */
-  isDiskGone: boolean;
-}
-
-function openRecord(
-  options: { bytesMax?: number; ageMaxMs?: number; isDiskGone?: boolean } = {},
-): Rig {
-  const { bytesMax = MIB, ageMaxMs = 0, isDiskGone = false } = options;
-  const clock = new SteppedClock();
-  const dropped = { age: 0, bytes: 0, disk: 0 };
-  const lines: string[] = [];
-  const rig = { clock, dropped, lines, isDiskGone, ending: new AbortController() };
-  const record = new RefusedRecord({
-    open() {
-      if (rig.isDiskGone) throw new Error('no space left on device');
-      return openRefusedStore(dataDir, bytesMax);
-    },
-    failed: (error) => setDamagedAside(dataDir, error),
-    ageMaxMs,
-    dropped: (reason, records) => {
-      dropped[reason] += records;
-      if (records > 0) rig.ending.abort();
-    },
-    clock,
-    log: { warn: (key) => lines.push(key), error: (key) => lines.push(key) },
-  });
-  workspace.onClose(() => record.close());
-  return Object.assign(rig, { record });
-}
-
-/** Looks at the database as another process does. */
-function look<T>(work: (store: RefusedStore) => T): T {
-  const store = visitRefusedStore(dataDir, MIB);
-  if (store === undefined) throw new Error('there is no record');
-  try {
-    return work(store);
-  } finally {
-    store.close();
-  }
-}
+const openRecord = (options?: Parameters<typeof openRecordIn>[2]) =>
+  openRecordIn(workspace, dataDir, options);
+const look = <T>(work: (store: RefusedStore) => T): T => lookInto(dataDir, work);
 
 /** A refusal whose record takes about `kib` KiB. */
 function large(agent: string, kib: number) {
@@ -246,131 +179,5 @@ describe('the bounds of the record', () => {
     const pages = db.pragma('page_count', { simple: true }) as number;
     db.close();
     return pages;
-  }
-});
-
-describe('a disk that fails', () => {
-  it('costs the record of the moment, said and counted, and nothing else', async () => {
-    const rig = openRecord();
-    const { record, dropped, lines } = rig;
-    await record.keep([refusal({ agent: 'before' })]);
-    const blocker = new Database(refusedFile(dataDir));
-    workspace.onClose(() => void blocker.close());
-    blocker.exec('BEGIN IMMEDIATE');
-    await record.keep([refusal({ agent: 'meanwhile' }), refusal({ agent: 'meanwhile' })]);
-    blocker.exec('ROLLBACK');
-    expect(dropped.disk).toBe(2);
-    expect(lines).toEqual(['refused disk']);
-    await record.keep([refusal({ agent: 'after' })]);
-    const agents = look((store) => store.groups({}).map(({ agent }) => agent));
-    expect(agents.sort()).toEqual(['after', 'before']);
-  });
-
-  it('that cannot be opened at the start is asked again with what comes', async () => {
-    const rig = openRecord({ isDiskGone: true });
-    await rig.record.keep([refusal()]);
-    expect(rig.record.totals()).toEqual([]);
-    expect(rig.dropped.disk).toBe(1);
-    rig.isDiskGone = false;
-    await rig.record.keep([refusal()]);
-    expect(rig.record.totals()).toMatchObject([{ records: 1 }]);
-    expect(rig.dropped.disk).toBe(1);
-  });
-
-  it.each([
-    "body = CAST(body || 'x' AS BLOB)",
-    "tenant = tenant || 'x'",
-    "agent = agent || 'x'",
-    "reason = 'too_old'",
-    "message = message || 'x'",
-    'recorded_at = recorded_at + 1',
-    'refused = refused + 1',
-    'doubtful = doubtful + 1',
-    'oldest = oldest - 1',
-    'newest = newest + 1',
-    "examples = 'x'",
-    'bytes = bytes * 2',
-  ])('in the middle of a record: the row is known to be damaged: %s', async (change) => {
-    const { record } = openRecord();
-    await record.keep([refusal()]);
-    await record.close();
-    const db = new Database(refusedFile(dataDir));
-    db.exec(`UPDATE refused SET ${change}`);
-    db.close();
-    expect(look((store) => store.get(1)?.isIntact)).toBe(false);
-  });
-
-  it('from which refused.db is deleted: a new one is begun, and that is said', async () => {
-    const { record, lines } = openRecord();
-    await record.keep([refusal({ agent: 'before' })]);
-    for (const suffix of ['', '-wal', '-shm']) rmSync(refusedFile(dataDir) + suffix);
-    await record.keep([refusal({ agent: 'after' })]);
-    expect(lines).toEqual(['refused gone']);
-    await record.close();
-    expect(look((store) => store.groups({}).map(({ agent }) => agent))).toEqual(['after']);
-  });
-
-  it('syncs every record with its commit', async () => {
-    const prepared = vi.spyOn(Database.prototype, 'prepare');
-    const { record } = openRecord();
-    await record.keep([refusal()]);
-    const db = (prepared.mock.contexts as unknown as Database.Database[]).at(-1)!;
-    expect(db.name).toBe(refusedFile(dataDir));
-    expect(db.pragma('journal_mode', { simple: true })).toBe('wal');
-    expect(db.pragma('synchronous', { simple: true })).toBe(2);
-    prepared.mockRestore();
-  });
-
-  it('with a damaged file: it is set aside and a new one begun', async () => {
-    writeFileSync(refusedFile(dataDir), Buffer.alloc(10_000, 'rubbish'));
-    const { record, lines } = openRecord();
-    expect(lines).toEqual(['refused disk']);
-    await record.keep([refusal()]);
-    expect(look((store) => store.ids({}))).toEqual([1]);
-    expect(existsSync(`${refusedFile(dataDir)}.damaged`)).toBe(true);
-  });
-
-  it('or is closed already gives up what comes, and says so', async () => {
-    const { record, dropped } = openRecord();
-    await record.close();
-    await record.keep([refusal()]);
-    expect(dropped.disk).toBe(1);
-  });
-});
-
-describe('the version of refused.db', () => {
-  it('that is newer is refused with both versions, and the file left as it is', async () => {
-    const first = openRecord();
-    await first.record.keep([refusal()]);
-    await first.record.close();
-    setVersion(8);
-    expect(() => look(() => {})).toThrow(/version 8, and this program knows versions up to 1/);
-    const { record, lines, dropped } = openRecord();
-    await record.keep([refusal()]);
-    expect(lines).toEqual(['refused disk', 'refused disk']);
-    expect(dropped.disk).toBe(1);
-    setVersion(1);
-    expect(look((store) => store.ids({}))).toEqual([1]);
-  });
-
-  it('0: its records keep the checksum they have, new ones get that of the whole row', async () => {
-    const first = openRecord();
-    await first.record.keep([refusal(), refusal()]);
-    await first.record.close();
-    const db = new Database(refusedFile(dataDir));
-    db.exec('ALTER TABLE refused DROP COLUMN row_crc; PRAGMA user_version = 0');
-    db.exec("UPDATE refused SET tenant = tenant || 'x' WHERE id = 2");
-    db.close();
-    const { record, lines } = openRecord();
-    await record.keep([refusal()]);
-    expect(lines).toEqual([]);
-    const intact = look((store) => [1, 2, 3].map((id) => store.get(id)?.isIntact));
-    expect(intact).toEqual([true, false, true]);
-  });
-
-  function setVersion(version: number): void {
-    const db = new Database(refusedFile(dataDir));
-    db.pragma(`user_version = ${version}`);
-    db.close();
   }
 });
