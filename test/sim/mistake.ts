@@ -1,0 +1,16 @@
+import type { Parts } from './parts.ts';
+import type { EventName, Plan } from './plan.ts';
+
+/** A mistake that somebody could make, put between the shipped parts. */
+export interface Mistake {
+  parts?: Partial<Parts>;
+  /** For mistakes inside a part: changes it, and returns what changes it back. */
+  install?(): () => void;
+  /** Makes the faults likely that the mistake cannot stand. */
+  plan(drawn: Plan): Plan;
+}
+
+/** Plans in which these events happen often, and no other. */
+export function often(...events: EventName[]): (drawn: Plan) => Plan {
+  return (drawn) => ({ ...drawn, events, eventEveryMs: 6000, faultsMs: 120_000 });
+}
