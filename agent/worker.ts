@@ -6,8 +6,7 @@ import { createLog, type Log } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
 import { SampleColumns } from '../proto/sample-columns.ts';
 import { Buffer } from './buffer/buffer.ts';
-import { isDamage } from './buffer/damage.ts';
-import { lockDataDir } from './buffer/data-dir-lock.ts';
+import { keepDataDirLocked, lockDataDir } from './buffer/data-dir-lock.ts';
 import { GroupCommit } from './buffer/group-commit.ts';
 import { emptyLosses, type Losses } from './buffer/losses.ts';
 import type { AgentConfig } from './config.ts';
@@ -25,8 +24,9 @@ import type { FromWorker, ToWorker, WorkerStart, WorkerStats } from './worker-me
  * The agent's second thread: buffer ▶ encode ▶ ship. It owns SQLite, so that neither a sync nor a
  * compression ever delays an answer to Prometheus.
  *
- * What works on one buffer is a life. Damage to its files ends it; the next one begins like a start
- * of the agent, with what could be salvaged, and the counters go on.
+ * What works on one buffer is a life. Damage to its files ends it, or a disk that gives out what is
+ * needed no more; the next one begins like a start of the agent, with what could be salvaged, and the
+ * counters go on. No fault of the disk ends the process: samples may be in open files only.
  */
 
 const ENTRIES_PER_MESSAGE = 10_000;
@@ -102,7 +102,7 @@ function start(config: AgentConfig, log: Log): void {
 
 /** One life after the other, until the agent stops. */
 async function live(running: Running): Promise<void> {
-  const { ending, log } = running;
+  const { config, ending, log } = running;
   const backoff = new Backoff(RECOVERY, random);
   let unforgotten: Buffer['unforgotten'] = [];
   let shortLives = 0;
@@ -114,11 +114,23 @@ async function live(running: Running): Promise<void> {
     if (end === 'stopped') return buffer.close();
     unforgotten = buffer.unforgotten;
     say({ kind: 'preparing', life: number + 1 });
-    await insist('set the damaged buffer aside', () => buffer.abandon(), { log, ending, backoff });
+    await insist('end the use of the buffer', () => endUse(buffer, config), {
+      log,
+      ending,
+      backoff,
+    });
     shortLives = clock.now() - beganMs < LONG_LIFE_MS ? shortLives + 1 : 0;
     if (shortLives > 1) await clock.sleep(backoff.next(), ending.signal);
     else backoff.reset();
   }
+}
+
+/** Closes the files once nothing is lost with that; damaged ones are set aside. */
+function endUse(buffer: Buffer, { dataDir }: AgentConfig): void {
+  if (buffer.isDamaged) {
+    keepDataDirLocked(dataDir);
+    buffer.abandon();
+  } else buffer.close();
 }
 
 /** Opens the buffer; undefined when that fails at the start of the agent, or when it stops. */
@@ -134,7 +146,11 @@ async function open(
       { dataDir: config.dataDir, ...config.buffer },
       { clock, random, log, losses, unforgotten, onDelay },
     );
-  if (life > 1) return insist('open the buffer', openNow, { log, ending, backoff });
+  const openAgain = (): Buffer => {
+    keepDataDirLocked(config.dataDir);
+    return openNow();
+  };
+  if (life > 1) return insist('open the buffer', openAgain, { log, ending, backoff });
   try {
     lockDataDir(config.dataDir);
     return openNow();
@@ -163,40 +179,58 @@ async function insist<T>(
   }
 }
 
-/** Runs everything on a buffer until the agent stops or the buffer turns out to be damaged. */
+/** Runs everything on a buffer until the agent stops or the buffer cannot go on. */
 async function runLife(
   running: Running,
   number: number,
   buffer: Buffer,
-): Promise<'stopped' | 'damaged'> {
-  handOverDictionary(buffer);
+): Promise<'stopped' | 'ended by the disk'> {
+  const ending = new AbortController();
+  let loops: Promise<void>[] = [];
+  try {
+    handOverDictionary(buffer);
+    loops = startLoops(
+      running,
+      number,
+      buffer,
+      AbortSignal.any([ending.signal, running.ending.signal]),
+    );
+    await Promise.all(loops);
+    buffer.housekeep();
+    return 'stopped';
+  } catch (error) {
+    if (!buffer.isEndedBy(error)) throw error;
+    running.log.error(
+      { err: error },
+      'the disk has stopped the work on the buffer: it begins anew',
+    );
+    return 'ended by the disk';
+  } finally {
+    ending.abort();
+    await Promise.allSettled(loops);
+    running.life?.commits.commit();
+    running.lastStats = statsOf(running, buffer);
+    running.life = undefined;
+  }
+}
+
+function startLoops(
+  running: Running,
+  number: number,
+  buffer: Buffer,
+  signal: AbortSignal,
+): Promise<void>[] {
   const outbound = createOutbound(running, buffer);
   const { shipper } = outbound;
   const commits = new GroupCommit(buffer, () => shipper.wake());
   running.life = { number, buffer, shipper, commits, epochNumber: 0 };
   say({ kind: 'ready', run: buffer.run.toString(16) });
-  const ending = new AbortController();
-  const signal = AbortSignal.any([ending.signal, running.ending.signal]);
   const { pacer } = running;
   const onHubClock = (aheadMs: number): void => say({ kind: 'hub clock', aheadMs });
-  const loops = [
+  return [
     outbound.run(signal),
     houseKeeping({ buffer, shipper, pacer, clock, onHubClock }, signal),
   ];
-  try {
-    await Promise.all(loops);
-    buffer.housekeep();
-    return 'stopped';
-  } catch (error) {
-    if (!isDamage(error)) throw error;
-    return 'damaged';
-  } finally {
-    ending.abort();
-    await Promise.allSettled(loops);
-    commits.commit();
-    running.lastStats = statsOf(running);
-    running.life = undefined;
-  }
 }
 
 function createOutbound({ config, log, link, ship: stats }: Running, buffer: Buffer): Outbound {
@@ -225,7 +259,7 @@ function listen(running: Running): void {
         void append(running, message);
         break;
       case 'stats':
-        say({ kind: 'stats', id: message.id, stats: statsOf(running) });
+        say({ kind: 'stats', id: message.id, stats: statsNow(running) });
         break;
       case 'stop':
         void stop(running, message.deadlineMs);
@@ -281,12 +315,13 @@ function waiting({ life }: Running): number {
   return backlog.values().reduce((sum, samples) => sum + samples, -parkedSamples);
 }
 
-function statsOf({ life, link, pacer, ship, losses, lastStats }: Running): WorkerStats {
-  if (life === undefined) {
-    assert(lastStats !== undefined, 'nobody asks before the first life');
-    return lastStats;
-  }
-  const { buffer } = life;
+function statsNow(running: Running): WorkerStats {
+  if (running.life !== undefined) return statsOf(running, running.life.buffer);
+  assert(running.lastStats !== undefined, 'nobody asks before the first life');
+  return running.lastStats;
+}
+
+function statsOf({ link, pacer, ship, losses }: Running, buffer: Buffer): WorkerStats {
   return {
     run: buffer.run.toString(16),
     epoch: buffer.dictionary.epoch.toString(16),
