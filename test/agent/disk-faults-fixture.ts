@@ -1,39 +1,7 @@
-import type * as fileSystem from 'node:fs';
-import { vi } from 'vitest';
-
-type Call = 'statSync' | 'statfsSync' | 'writeSync';
-
-/** What calls of the file system do instead, as long as a test wants that. */
-const faults = new Map<Call, (...args: never[]) => unknown>();
-
-/** The real file system; its faults are injected. To be used with `vi.mock('node:fs', …)`. */
-export function faultyFileSystem(real: typeof fileSystem): typeof fileSystem {
-  const faulty =
-    (name: Call) =>
-    (...args: never[]): unknown =>
-      (faults.get(name) ?? (real[name] as (...args: never[]) => unknown))(...args);
-  return {
-    ...real,
-    statSync: faulty('statSync'),
-    statfsSync: faulty('statfsSync'),
-    writeSync: faulty('writeSync'),
-  } as typeof fileSystem;
-}
-
-/** Does `work` while calls of `name` are answered by `call`. */
-export function whileFaulty<T>(name: Call, call: (...args: never[]) => unknown, work: () => T): T {
-  faults.set(name, call);
-  try {
-    return work();
-  } finally {
-    faults.delete(name);
-  }
-}
-
-/** The error that Node throws where the system answers `code`. */
-export function systemError(code: string, syscall: string): Error {
-  return Object.assign(new Error(`${code}: injected, ${syscall}`), { code, syscall, errno: -5 });
-}
+import { expect, vi } from 'vitest';
+import type { Buffer as SampleBuffer } from '../../agent/buffer/buffer.ts';
+import { DamagedBufferError } from '../../agent/buffer/damage.ts';
+import { openBuffer, rowsOf, samplesOf, seriesEntries, T0 } from './buffer-fixture.ts';
 
 /** The error that SQLite's driver throws. */
 export function sqliteError(code: string): Error {
@@ -56,4 +24,32 @@ export function whileThrowing<T, Name extends keyof T>(
   } finally {
     spy.mockRestore();
   }
+}
+
+/** A buffer that looks at the free space with every append. */
+export function openLooking(dataDir: string) {
+  const opened = openBuffer(dataDir, 'one', { freeDiskBytesMin: 1 });
+  const append = (at: number, id = 0) => {
+    opened.clock.ms += 1000;
+    return opened.buffer.append([{ tenant: 'a', columns: samplesOf(id, T0 + at) }]);
+  };
+  const newEntries = { firstId: 0, entries: seriesEntries('one', 'two') };
+  opened.buffer.append([{ tenant: 'a', columns: samplesOf(0, T0), newEntries }]);
+  return { ...opened, append };
+}
+
+/** Times of the samples that wait, from T0. */
+export function timesIn(buffer: SampleBuffer): number[] {
+  return rowsOf(buffer.read('a', 1000)).map(([, timestamp]) => timestamp! - T0);
+}
+
+/** Ends the life of a buffer as agent/worker.ts does; what the next one holds. */
+export function timesOfNextLife(dataDir: string, buffer: SampleBuffer): number[] {
+  expect(() => buffer.housekeep()).toThrow(DamagedBufferError);
+  buffer.abandon();
+  const { buffer: next } = openBuffer(dataDir, 'next', {}, buffer.losses);
+  const times = timesIn(next);
+  expect(next.losses.samples).toMatchObject({ damaged: 0, vanished: 0 });
+  next.close();
+  return times;
 }

@@ -1,28 +1,23 @@
-import {
-  copyFileSync,
-  cpSync,
-  mkdirSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Buffer as SampleBuffer } from '../../agent/buffer/buffer.ts';
-import { DamagedBufferError } from '../../agent/buffer/damage.ts';
-import { keepDataDirLocked, lockDataDir } from '../../agent/buffer/data-dir-lock.ts';
 import { BufferDatabase } from '../../agent/buffer/database.ts';
 import { DictionaryTable } from '../../agent/buffer/dictionary-table.ts';
 import { PackTable } from '../../agent/buffer/pack-table.ts';
 import { SegmentTable } from '../../agent/buffer/segment-table.ts';
+import { systemError, whileFaulty } from '../tools/faulty-file-system.ts';
 import { seededRandom } from '../tools/seeded-random.ts';
 import { Workspace } from '../tools/workspace.ts';
-import { openBuffer, powerCut, rowsOf, samplesOf, seriesEntries, T0 } from './buffer-fixture.ts';
-import { sqliteError, systemError, whileFaulty, whileThrowing } from './disk-faults-fixture.ts';
+import { openBuffer, samplesOf, seriesEntries, T0 } from './buffer-fixture.ts';
+import {
+  openLooking,
+  sqliteError,
+  timesIn,
+  timesOfNextLife,
+  whileThrowing,
+} from './disk-faults-fixture.ts';
 
 vi.mock('node:fs', async (importReal) => {
-  const { faultyFileSystem } = await import('./disk-faults-fixture.ts');
+  const { faultyFileSystem } = await import('../tools/faulty-file-system.ts');
   return faultyFileSystem(await importReal());
 });
 
@@ -34,128 +29,6 @@ beforeEach(() => {
   dataDir = workspace.subfolder('data');
 });
 afterEach(() => workspace.close());
-
-/** A buffer that looks at the free space with every append. */
-function open(seed = 'one') {
-  const opened = openBuffer(dataDir, seed, { freeDiskBytesMin: 1 });
-  const append = (at: number, id = 0) => {
-    opened.clock.ms += 1000;
-    return opened.buffer.append([{ tenant: 'a', columns: samplesOf(id, T0 + at) }]);
-  };
-  const newEntries = { firstId: 0, entries: seriesEntries('one', 'two') };
-  opened.buffer.append([{ tenant: 'a', columns: samplesOf(0, T0), newEntries }]);
-  return { ...opened, append };
-}
-
-function timesIn(buffer: SampleBuffer): number[] {
-  return rowsOf(buffer.read('a', 1000)).map(([, timestamp]) => timestamp! - T0);
-}
-
-/** Ends the life of a buffer as agent/worker.ts does; what the next one holds. */
-function timesOfNextLife(buffer: SampleBuffer): number[] {
-  expect(() => buffer.housekeep()).toThrow(DamagedBufferError);
-  buffer.abandon();
-  const { buffer: next } = openBuffer(dataDir, 'next', {}, buffer.losses);
-  const times = timesIn(next);
-  expect(next.losses.samples).toMatchObject({ damaged: 0, vanished: 0 });
-  next.close();
-  return times;
-}
-
-describe('what was acknowledged is there in the next life, whatever happens first', () => {
-  const changes: [string, (older: string) => void][] = [
-    ['the folder is deleted', () => rmSync(dataDir, { recursive: true })],
-    [
-      'the folder is deleted and made anew',
-      () => {
-        rmSync(dataDir, { recursive: true });
-        mkdirSync(dataDir);
-      },
-    ],
-    ['the folder is moved', () => renameSync(dataDir, `${dataDir}-moved`)],
-    [
-      'the folder is moved and made anew',
-      () => {
-        renameSync(dataDir, `${dataDir}-moved`);
-        mkdirSync(dataDir);
-      },
-    ],
-    [
-      'the folder is replaced by an older copy',
-      (older) => {
-        rmSync(dataDir, { recursive: true });
-        cpSync(older, dataDir, { recursive: true });
-      },
-    ],
-    ['the database is deleted', () => rmSync(join(dataDir, 'buffer.db'))],
-    ['the log is deleted', () => rmSync(join(dataDir, 'buffer.db-wal'))],
-    [
-      'the database is replaced by an older copy',
-      (older) => {
-        rmSync(join(dataDir, 'buffer.db'));
-        copyFileSync(join(older, 'buffer.db'), join(dataDir, 'buffer.db'));
-      },
-    ],
-  ];
-
-  test.each(changes)('%s, and an append comes before anybody has looked', (_name, change) => {
-    const { buffer, append } = open();
-    const older = powerCut(dataDir);
-    for (const at of [1, 2]) append(at);
-    change(older);
-    expect(append(3)).toBe('recovering');
-    expect(timesOfNextLife(buffer)).toEqual([0, 1, 2]);
-  });
-
-  test.each(changes)('%s, and then the figures are asked for', (_name, change) => {
-    const { buffer, append } = open();
-    const older = powerCut(dataDir);
-    for (const at of [1, 2]) append(at);
-    change(older);
-    expect(() => [buffer.usedBytes(), buffer.oldestTimestamp()]).not.toThrow();
-    expect(() => buffer.compact()).not.toThrow();
-    expect(timesOfNextLife(buffer)).toEqual([0, 1, 2]);
-  });
-
-  test('the folder gives way to a file: the open files are kept until there is a place', () => {
-    const { buffer, append } = open();
-    append(1);
-    rmSync(dataDir, { recursive: true });
-    writeFileSync(dataDir, '');
-    expect(append(2)).toBe('recovering');
-    expect(() => buffer.abandon()).toThrow(/EEXIST|ENOTDIR/);
-    rmSync(dataDir);
-    expect(timesOfNextLife(buffer)).toEqual([0, 1]);
-  });
-
-  test.each(['SQLITE_FULL', 'SQLITE_CANTOPEN', 'SQLITE_IOERR_WRITE', 'SQLITE_READONLY'])(
-    'the folder is deleted, and the disk does not take the copy (%s)',
-    (code) => {
-      const { buffer, append } = open();
-      append(1);
-      rmSync(dataDir, { recursive: true });
-      expect(append(2)).toBe('recovering');
-      whileThrowing(BufferDatabase.prototype, 'copyInto', sqliteError(code), () => {
-        for (let attempt = 0; attempt < 2; attempt++) expect(() => buffer.abandon()).toThrow(code);
-      });
-      expect(timesOfNextLife(buffer)).toEqual([0, 1]);
-    },
-  );
-
-  test('files that stay in the folder are set aside at once where a copy has no room', () => {
-    const { buffer, append } = open();
-    append(1);
-    copyFileSync(join(dataDir, 'buffer.db'), `${dataDir}-copy`);
-    writeFileSync(join(dataDir, 'buffer.db'), 'x', { flag: 'a' });
-    expect(append(2)).toBe('recovering');
-    whileThrowing(BufferDatabase.prototype, 'copyInto', sqliteError('SQLITE_FULL'), () =>
-      buffer.abandon(),
-    );
-    const { buffer: next } = openBuffer(dataDir, 'next', {}, buffer.losses);
-    expect(timesIn(next)).toEqual([0, 1]);
-    next.close();
-  });
-});
 
 describe('a fault of the disk is an outcome of an append', () => {
   const codes = ['EIO', 'ESTALE', 'EACCES', 'ENXIO'];
@@ -170,7 +43,7 @@ describe('a fault of the disk is an outcome of an append', () => {
     ['statfsSync', 'ENOSPC', 'disk_full'] as const,
     ['statfsSync', 'EDQUOT', 'disk_full'] as const,
   ])('%s says %s: %s, nothing is kept, and it goes on afterwards', (call, code, outcome) => {
-    const { buffer, append } = open();
+    const { buffer, append } = openLooking(dataDir);
     const fail = () => {
       throw systemError(code, call);
     };
@@ -187,7 +60,7 @@ describe('a fault of the disk is an outcome of an append', () => {
 
   test('that comes right behind the commit does not undo it', async () => {
     const { statSync } = await vi.importActual<typeof import('node:fs')>('node:fs');
-    const { buffer, append } = open();
+    const { buffer, append } = openLooking(dataDir);
     // Database and log are looked at before everything, before the transaction and behind it.
     let looks = 0;
     const failLast = (...args: Parameters<typeof statSync>) => {
@@ -211,18 +84,18 @@ describe('a fault of the disk is an outcome of an append', () => {
     ['SQLITE_CORRUPT', 'recovering'],
     ['SQLITE_CONSTRAINT_UNIQUE', 'recovering'],
   ])('SQLite says %s: %s', (code, outcome) => {
-    const { buffer, append } = open();
+    const { buffer, append } = openLooking(dataDir);
     whileThrowing(SegmentTable.prototype, 'add', sqliteError(code), () => {
       expect(append(1)).toBe(outcome);
     });
-    if (outcome === 'recovering') return expect(timesOfNextLife(buffer)).toEqual([0]);
+    if (outcome === 'recovering') return expect(timesOfNextLife(dataDir, buffer)).toEqual([0]);
     expect(append(2)).toBeUndefined();
     expect(timesIn(buffer)).toEqual([0, 2]);
     buffer.close();
   });
 
   test('a bug is none', () => {
-    const { buffer, append } = open();
+    const { buffer, append } = openLooking(dataDir);
     whileThrowing(SegmentTable.prototype, 'add', new TypeError('a bug'), () => {
       expect(() => append(1)).toThrow('a bug');
     });
@@ -249,7 +122,7 @@ describe('reading', () => {
   test.each(reads)(
     '%s on a disk that cannot now finds nothing, and all later',
     (table, read, nothing) => {
-      const { buffer } = open();
+      const { buffer } = openLooking(dataDir);
       for (const code of ['SQLITE_BUSY', 'SQLITE_CANTOPEN', 'SQLITE_IOERR_SHMMAP']) {
         whileThrowing(SegmentTable.prototype, table, sqliteError(code), () => {
           expect(read(buffer)).toEqual(nothing);
@@ -261,7 +134,7 @@ describe('reading', () => {
   );
 
   test('of a pack waits for the disk, and does not take the pack for damaged', () => {
-    const { buffer, append } = open();
+    const { buffer, append } = openLooking(dataDir);
     append(1);
     const [first] = buffer.read('a', 1);
     buffer.unpin('a');
@@ -280,7 +153,7 @@ describe('reading', () => {
   });
 
   test('the dictionary ends no more than a life, after which the same files are opened again', () => {
-    const { buffer, append } = open();
+    const { buffer, append } = openLooking(dataDir);
     append(1, 1);
     const error = sqliteError('SQLITE_IOERR_SHMMAP');
     whileThrowing(DictionaryTable.prototype, 'entry', error, () => {
@@ -296,7 +169,7 @@ describe('reading', () => {
   });
 
   test('nobody closes the files while nobody can tell whether they are the last of their names', () => {
-    const { buffer } = open();
+    const { buffer } = openLooking(dataDir);
     const fail = () => {
       throw systemError('EACCES', 'stat');
     };
@@ -312,7 +185,7 @@ describe('on a disk that is full', () => {
     whileThrowing(BufferDatabase.prototype, 'transaction', full, work);
 
   test('an epoch begins with the first append that it takes', () => {
-    const { buffer, append } = open();
+    const { buffer, append } = openLooking(dataDir);
     const before = buffer.dictionary;
     const entries = seriesEntries('new');
     whileFull(() => {
@@ -335,7 +208,7 @@ describe('on a disk that is full', () => {
   });
 
   test('an epoch that was put off is stored within a second of there being room', () => {
-    const { buffer } = open();
+    const { buffer } = openLooking(dataDir);
     whileFull(() => buffer.openEpoch());
     buffer.housekeep();
     const { epoch } = buffer.dictionary;
@@ -346,7 +219,7 @@ describe('on a disk that is full', () => {
   });
 
   test('a dictionary is renamed all the same, and keeps the name once there is room', () => {
-    const { buffer } = open();
+    const { buffer } = openLooking(dataDir);
     whileFull(() => {
       buffer.dictionary.rename(seededRandom('name'));
       expect(() => buffer.housekeep()).not.toThrow();
@@ -361,7 +234,7 @@ describe('on a disk that is full', () => {
   });
 
   test('the log of an epoch stays until the disk has the one that follows', () => {
-    const { buffer } = open();
+    const { buffer } = openLooking(dataDir);
     buffer.acknowledge('a', [{ run: buffer.run, first: 1, last: 1 }]);
     whileFull(() => {
       buffer.openEpoch();
@@ -372,13 +245,4 @@ describe('on a disk that is full', () => {
     expect(buffer.dictionaries).toEqual([buffer.dictionary]);
     buffer.close();
   });
-});
-
-test('a folder that is another one by now is locked again, for the agent that has it', () => {
-  lockDataDir(dataDir);
-  keepDataDirLocked(dataDir);
-  rmSync(dataDir, { recursive: true });
-  keepDataDirLocked(dataDir);
-  expect(readdirSync(dataDir)).toContain('lock');
-  expect(() => lockDataDir(dataDir)).toThrow(/another process uses this folder/);
 });

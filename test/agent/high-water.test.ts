@@ -2,11 +2,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type HighWater, HighWaterFile, readHighWater } from '../../agent/buffer/high-water.ts';
+import { systemError, whileFaulty } from '../tools/faulty-file-system.ts';
 import { Workspace } from '../tools/workspace.ts';
-import { systemError, whileFaulty } from './disk-faults-fixture.ts';
 
 vi.mock('node:fs', async (importReal) => {
-  const { faultyFileSystem } = await import('./disk-faults-fixture.ts');
+  const { faultyFileSystem } = await import('../tools/faulty-file-system.ts');
   return faultyFileSystem(await importReal());
 });
 const { writeSync } = await vi.importActual<typeof import('node:fs')>('node:fs');
