@@ -1,4 +1,5 @@
 import Database from 'better-sqlite3';
+import { assertDurable } from '../../base/durable-database.ts';
 import { DamagedBufferError } from './damage.ts';
 import { isDiskFault } from './disk-fault.ts';
 
@@ -85,7 +86,7 @@ export function openSqlite(path: string, bytesMax: number): Database.Database {
     db.pragma(`wal_autocheckpoint = ${WAL_PAGES_MAX}`);
     db.pragma(`journal_size_limit = ${WAL_PAGES_MAX * PAGE_BYTES}`);
     db.pragma(`max_page_count = ${Math.ceil(bytesMax / PAGE_BYTES) + SPARE_PAGES}`);
-    assertDurable(db);
+    assertDurable(db, 'buffer.db');
     assertCoreTables(db);
     db.exec(SCHEMA);
     if (version !== SCHEMA_VERSION) writeVersion(db);
@@ -117,24 +118,6 @@ function writeVersion(db: Database.Database): void {
   } catch (error) {
     if (!isDiskFault(error)) throw error;
   }
-}
-
-/** What SQLite numbers FULL: every commit is synced. */
-const SYNCHRONOUS_FULL = 2;
-
-/**
- * SQLite passes over a pragma that it cannot follow: it has to be asked what has come of it. Whoever
- * answers 2xx after a commit relies on both.
- */
-function assertDurable(db: Database.Database): void {
-  const mode = db.pragma('journal_mode', { simple: true });
-  const synchronous = db.pragma('synchronous', { simple: true });
-  if (mode === 'wal' && synchronous === SYNCHRONOUS_FULL) return;
-  throw new Error(
-    `buffer.db is open with journal_mode ${mode} and synchronous ${synchronous} instead of wal and ` +
-      `${SYNCHRONOUS_FULL}, so that a power cut could lose what was acknowledged: put data_dir on a ` +
-      'local file system',
-  );
 }
 
 function assertCoreTables(db: Database.Database): void {

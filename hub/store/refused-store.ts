@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import Database from 'better-sqlite3';
+import { assertDurable } from '../../base/durable-database.ts';
 import type { DescribedRequest, KeptRequest, RefusedTotal } from '../refused-request.ts';
 
 /** The totals follow every row by triggers, whichever process adds or removes it. */
@@ -91,6 +92,7 @@ export class RefusedStore {
       this.#db.pragma('auto_vacuum = INCREMENTAL');
       this.#db.pragma('journal_mode = WAL');
       this.#db.pragma('synchronous = FULL');
+      assertDurable(this.#db, 'refused.db');
       this.#db.pragma(`journal_size_limit = ${WAL_BYTES_MAX}`);
       this.#db.exec(SCHEMA);
       this.#statements = prepare(this.#db);
