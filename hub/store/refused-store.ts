@@ -214,8 +214,8 @@ export function setDamagedAside(dataDir: string, error: unknown): void {
 
 /** Refusals in words that nobody knows were recorded as `unknown`, which is another count now. */
 function renameReason(db: Database.Database): void {
+  if (db.prepare("SELECT 1 FROM totals WHERE reason = 'unknown'").get() === undefined) return;
   const rename = db.transaction(() => {
-    if (db.prepare("SELECT 1 FROM totals WHERE reason = 'unknown'").get() === undefined) return;
     db.exec(`
       UPDATE refused SET reason = 'other' WHERE reason = 'unknown';
       INSERT INTO totals SELECT 'other', records, refused, doubtful, bytes FROM totals

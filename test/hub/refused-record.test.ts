@@ -260,4 +260,26 @@ describe('a disk that fails', () => {
     await record.keep([refusal()]);
     expect(dropped.disk).toBe(1);
   });
+
+  it('calls other what an earlier version recorded as unknown, and counts it once', async () => {
+    const first = openRecord();
+    const others = [refusal({ reason: 'other' }), refusal({ reason: 'other', refused: 2 })];
+    await first.record.keep([...others, refusal()]);
+    await first.record.close();
+    const db = new Database(refusedFile(dataDir));
+    db.exec(`
+      UPDATE refused SET reason = 'unknown' WHERE refused = 2;
+      UPDATE totals SET reason = 'unknown', records = 1, refused = 2, doubtful = 1
+        WHERE reason = 'other';
+      INSERT INTO totals SELECT 'other', 1, 1, 1, bytes FROM totals WHERE reason = 'unknown';
+    `);
+    db.close();
+    expect(openRecord().record.totals()).toMatchObject([
+      { reason: 'other', records: 2, refused: 3, unknown: 2 },
+      { reason: 'out_of_order', records: 1, refused: 1, unknown: 1 },
+    ]);
+    const store = visitRefusedStore(dataDir, MIB)!;
+    workspace.onClose(() => store.close());
+    expect(store.ids({ reason: 'other' })).toHaveLength(2);
+  });
 });

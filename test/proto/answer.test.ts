@@ -104,3 +104,11 @@ test('an answer to a pack that has none in it is refused', () => {
   ]);
   expect(() => decodeHubState(bytes)).toThrow('an answer to a pack that is none');
 });
+
+test('a reason that a hub of an earlier version calls unknown is another one', () => {
+  const old = { ...emptySettlement(), unknown: 1, refused: new Map([['unknown' as 'other', 2]]) };
+  const { settlement } = decodeAnswer(
+    encodeAnswer({ settlement: old, dictionaryOffset: 0, hubClockMs: 1 }),
+  );
+  expect(settlement).toEqual({ ...old, refused: new Map([['other', 2]]) });
+});
