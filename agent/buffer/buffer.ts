@@ -1,13 +1,16 @@
 import { join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
+import { makeFolder } from '../../base/folders.ts';
 import type { Random } from '../../base/random.ts';
 import type { SampleColumns } from '../../proto/sample-columns.ts';
 import type { BufferTools } from './buffer-tools.ts';
 import { DamagedBufferError } from './damage.ts';
 import { Dictionary } from './dictionary.ts';
-import { DiskGuard, type Unavailable } from './disk-guard.ts';
+import { isDiskFault } from './disk-fault.ts';
+import type { Unavailable } from './disk-guard.ts';
 import { FreeDisk } from './free-disk.ts';
 import { hex } from './hex.ts';
+import { HIGH_WATER_FILE } from './high-water.ts';
 import { emptyLosses } from './losses.ts';
 import { openStore } from './open-store.ts';
 import { ParkingStore } from './parking-store.ts';
@@ -16,7 +19,6 @@ import { EVICTED_AT_ONCE } from './sample-store.ts';
 import { segmentRows } from './segment-rows.ts';
 import type { SegmentRow } from './segment-table.ts';
 import { StorageDates } from './storage-dates.ts';
-import { takeStock } from './take-stock.ts';
 import { Witness } from './witness.ts';
 
 /** What one remote-write request asks to keep: samples of one tenant and the entries they need. */
@@ -76,28 +78,18 @@ export class Buffer extends ParkingStore {
     const { clock, hubClock, random, log, losses = emptyLosses(), onDelay = () => {} } = tools;
     const { dataDir } = options;
     const run = random.id64();
-    const { db, dictionaries } = openStore(dataDir, options, {
-      clock,
-      random,
-      log,
-      losses,
-      onDelay,
-    });
-    const highWaterPath = join(dataDir, 'high-water.json');
-    takeStock(db, highWaterPath, losses, log);
-    db.forgetHeads();
-    const witness = new Witness(highWaterPath, hex(run), clock);
-    const disk = new DiskGuard(log);
-    super({ db, disk, witness, losses, log, unforgotten: tools.unforgotten ?? [], clock });
+    const store = openStore(dataDir, options, { clock, random, log, losses, onDelay });
+    const witness = new Witness(join(dataDir, HIGH_WATER_FILE), hex(run), clock);
+    super({ ...store, witness, losses, log, unforgotten: tools.unforgotten ?? [], clock });
     this.run = run;
     this.#options = options;
     this.#clock = clock;
     this.#dates = new StorageDates(hubClock);
     this.#random = random;
     this.#freeDisk = new FreeDisk(dataDir, clock);
-    this.#dictionaries = dictionaries;
+    this.#dictionaries = store.dictionaries;
     if (this.#dictionaries.length === 0) this.openEpoch();
-    this.storedBefore = db.lastSegmentId();
+    this.storedBefore = store.stock.lastId;
   }
 
   /** Of every epoch that a segment may name, oldest first. */
@@ -123,11 +115,16 @@ export class Buffer extends ParkingStore {
     throw new DamagedBufferError(`samples of epoch ${key}, which is not there`);
   }
 
-  /** Begins an empty dictionary log; what is stored keeps referring to the one before. */
+  /**
+   * Begins an empty dictionary log; what is stored keeps referring to the one before. It is stored
+   * with what is appended next, or by `housekeep`: a disk that takes nothing now puts it off.
+   */
   openEpoch(): void {
-    const epoch = this.#random.id64();
-    const key = this.db.transaction(() => this.db.logs.addEpoch(epoch));
-    this.#dictionaries.push(new Dictionary(this.db, { key, epoch }));
+    // One that was never stored has no samples either.
+    if (this.#dictionaries.at(-1)?.isStored === false) this.#dictionaries.pop();
+    const key = (this.#dictionaries.at(-1)?.key ?? 0) + 1;
+    const epoch = { key, epoch: this.#random.id64() };
+    this.#dictionaries.push(new Dictionary(this.db, epoch, 'new'));
   }
 
   /**
@@ -175,20 +172,20 @@ export class Buffer extends ParkingStore {
 
   /**
    * About once a second: the witness beside the database, a look at the files, the age limit, space
-   * given back.
+   * given back. What the disk does not take now is done the next time.
    *
    * @throws DamagedBufferError
    */
   housekeep(): void {
     this.witness.write();
-    this.disk.damage ??= this.db.foreignChange();
-    if (this.disk.damage !== undefined) throw new DamagedBufferError(this.disk.damage);
     this.disk.run(() => {
       this.#evictOld();
+      this.#storeNames();
       this.#dropDeadEpoch();
       this.db.shrink(SHRUNK_PAGES);
       return undefined;
     });
+    if (this.disk.damage !== undefined) throw new DamagedBufferError(this.disk.damage);
   }
 
   /** After packing: gives what that has freed back to the file system. */
@@ -207,10 +204,19 @@ export class Buffer extends ParkingStore {
     if (isTooOld !== undefined) this.evict('age', isTooOld);
   }
 
+  /** Epochs that were begun or renamed since the last time. */
+  #storeNames(): void {
+    const logs = this.#dictionaries.filter(({ isNameStored }) => !isNameStored);
+    if (logs.length === 0) return;
+    const stored = this.db.transaction(() => logs.map((log) => log.writeName()));
+    for (const commit of stored) commit();
+  }
+
   /** A log that no segment refers to any more goes bit by bit: it may have a million entries. */
   #dropDeadEpoch(): void {
     const [oldest] = this.#dictionaries;
-    if (oldest !== undefined && oldest !== this.dictionary && !this.isEpochInUse(oldest.key)) {
+    const isFollowed = oldest !== this.dictionary && this.dictionary.isStored;
+    if (oldest !== undefined && isFollowed && !this.isEpochInUse(oldest.key)) {
       this.#dying.push(oldest.key);
       this.#dictionaries.shift();
     }
@@ -222,7 +228,17 @@ export class Buffer extends ParkingStore {
 
   /** 0 while the files cannot be read. */
   usedBytes(): number {
-    return this.disk.read(() => this.db.usedBytes()) ?? 0;
+    return this.disk.figure(0, () => this.db.usedBytes());
+  }
+
+  /** Whether an error comes from the disk or from damage, and so ends no more than a life. */
+  isEndedBy(error: unknown): boolean {
+    return this.disk.isDamagedBy(error) || isDiskFault(error);
+  }
+
+  /** @throws errors of the file system while the files cannot be closed, since nobody can tell */
+  get isDamaged(): boolean {
+    return (this.disk.damage ?? this.db.foreignChange()) !== undefined;
   }
 
   close(): void {
@@ -233,12 +249,16 @@ export class Buffer extends ParkingStore {
    * Ends a buffer that is damaged: its files are set aside, and what only the open ones still hold
    * is copied. The next buffer in this folder takes over from there.
    *
-   * @throws errors of the file system; then it can be called again
+   * @throws errors of the disk as long as it does not take what only the open files hold; then it is
+   *   to be called again
    */
   abandon(): void {
+    const { dataDir } = this.#options;
+    const damage = this.disk.damage ?? this.db.foreignChange();
+    makeFolder(dataDir);
     this.witness.write();
-    rescueOpenFiles(this.#options.dataDir, this.db, this.#dictionaries, this.witness.state, {
-      damage: this.disk.damage ?? 'a page of buffer.db is damaged',
+    rescueOpenFiles(dataDir, this.db, this.#dictionaries, this.witness.state, {
+      damage: damage ?? 'a page of buffer.db is damaged',
       clock: this.#clock,
       log: this.log,
       losses: this.losses,

@@ -14,6 +14,7 @@ import { lostPack } from './packs.ts';
 import { Pins } from './pins.ts';
 import type { SegmentHead, StoredSegment } from './segment-table.ts';
 import { StoringTimes } from './storing-times.ts';
+import type { Stock } from './take-stock.ts';
 import { type Removal, removalOf, removalsOfPack, type Witness } from './witness.ts';
 
 /** Segments evicted in one go, between two looks at what that has freed; or one pack. */
@@ -26,6 +27,8 @@ export interface SampleStoreParts {
   losses: Losses;
   log: Log;
   clock: Clock;
+  /** What the database held when it was opened. */
+  stock: Stock;
   /** Answered for, yet still in the database. */
   unforgotten: readonly Answered[];
 }
@@ -50,7 +53,7 @@ export class SampleStore {
   readonly #clock: Clock;
   protected readonly storingTimes: StoringTimes;
 
-  constructor({ db, disk, witness, losses, log, clock, unforgotten }: SampleStoreParts) {
+  constructor({ db, disk, witness, losses, log, clock, stock, unforgotten }: SampleStoreParts) {
     this.db = db;
     this.disk = disk;
     this.witness = witness;
@@ -59,12 +62,11 @@ export class SampleStore {
     this.#unforgotten = [...unforgotten];
     this.#clock = clock;
     this.storingTimes = new StoringTimes(clock.elapsedMs());
-    const { intact, damaged } = db.packs.heads();
-    const parked = db.parked.heads();
+    const { segments, parked } = stock;
+    const { intact, damaged } = stock.packs;
     this.shelf = new PackShelf(intact);
     this.parked = new PackShelf(parked.intact);
     const packs = [...intact, ...damaged, ...parked.intact, ...parked.damaged];
-    const segments = db.segments.waiting();
     for (const { tenant, samples } of [...segments, ...packs]) this.addBacklog(tenant, samples);
     const waiting = [
       ...segments,
@@ -107,13 +109,17 @@ export class SampleStore {
   /**
    * The oldest segments of a tenant from id `from` on and before the first pack behind it: at least
    * one if there is any, then as many of the same epoch as one batch may hold. They stay pinned
-   * until `unpin`. A damaged one is set aside and accounted for. None as long as the disk does not
-   * let go of what was answered for.
+   * until `unpin`. A damaged one is set aside and accounted for. None as long as the disk cannot be
+   * read, or does not let go of what was answered for.
    *
    * @throws DamagedBufferError
    */
   read(tenant: string, samplesMax: number, from = 0): StoredSegment[] {
     if (!this.isUpToDate()) return [];
+    return this.disk.read([], () => this.#read(tenant, samplesMax, from));
+  }
+
+  #read(tenant: string, samplesMax: number, from: number): StoredSegment[] {
     const pack = this.shelf.ofTenant(tenant).find(({ id }) => id >= from);
     const below = pack?.id ?? Number.MAX_SAFE_INTEGER;
     const stored = this.db.segments.stored(tenant, from, below);
@@ -127,21 +133,27 @@ export class SampleStore {
     return segments;
   }
 
-  /** Whether the tenant has a segment with an id below `id`. */
+  /** Whether the tenant has a segment with an id below `id`; while nobody can tell, it may have. */
   hasSegmentBefore(tenant: string, id: number): boolean {
-    const [first] = this.db.segments.heads(tenant, 0, 'ASC');
-    return first !== undefined && first.id < id;
+    return this.disk.read(true, () => {
+      const [first] = this.db.segments.heads(tenant, 0, 'ASC');
+      return first !== undefined && first.id < id;
+    });
   }
 
-  /** Whether the tenant has a segment with an id above `id`. */
+  /** Whether the tenant has a segment with an id above `id`, as far as anybody can tell. */
   hasSegmentBehind(tenant: string, id: number): boolean {
-    const [next] = this.db.segments.heads(tenant, id + 1, 'ASC');
-    return next !== undefined;
+    return this.disk.read(false, () => {
+      const [next] = this.db.segments.heads(tenant, id + 1, 'ASC');
+      return next !== undefined;
+    });
   }
 
-  /** The lowest id of what was stored after `atMs`, by the clock that never jumps. */
+  /** The lowest id of what was stored after `atMs`, by the clock that never jumps; 0: nobody knows. */
   firstStoredAfter(atMs: number): number {
-    return Math.min(this.storingTimes.firstAfter(atMs), this.db.lastSegmentId() + 1);
+    return this.disk.read(0, () =>
+      Math.min(this.storingTimes.firstAfter(atMs), this.db.lastSegmentId() + 1),
+    );
   }
 
   /** The last `segments` were stored now. */
@@ -156,23 +168,28 @@ export class SampleStore {
 
   /**
    * The body of a pack, which stays pinned until `unpinPack`; undefined when it was damaged, is
-   * gone, or as long as the disk does not let go of what was answered for.
+   * gone, or as long as the disk cannot be read or does not let go of what was answered for.
    */
   readPack(pack: PackHead): Uint8Array | undefined {
     if (!this.isUpToDate() || !this.shelf.has(pack)) return undefined;
-    const body = this.db.packs.body(pack.key);
-    if (body === undefined) this.setPackAside(pack);
-    else this.pins.pinPack(pack.key);
-    return body;
+    return this.disk.read(undefined, () => {
+      const body = this.db.packs.body(pack.key);
+      if (body === undefined) this.setPackAside(pack);
+      else this.pins.pinPack(pack.key);
+      return body;
+    });
   }
 
   unpinPack({ key }: PackHead): void {
     this.pins.unpinPack(key);
   }
 
-  /** An intact segment that is still there; a damaged one is set aside and accounted for. */
+  /**
+   * An intact segment that is still there and can be read; a damaged one is set aside and accounted
+   * for.
+   */
   readSegment({ id }: Pick<SegmentHead, 'id'>): StoredSegment | undefined {
-    const segment = this.db.segments.get(id);
+    const segment = this.disk.read(undefined, () => this.db.segments.get(id));
     if (segment === undefined || segment.isIntact) return segment;
     this.#setAside(segment);
     return undefined;
@@ -189,7 +206,7 @@ export class SampleStore {
 
   oldestTimestamp(): number | undefined {
     const [pack] = this.shelf.all();
-    const segment = this.disk.read(() => {
+    const segment = this.disk.figure(undefined, () => {
       const [oldest] = this.db.segments.oldest();
       return oldest?.oldest;
     });

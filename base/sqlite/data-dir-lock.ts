@@ -1,6 +1,7 @@
-import { mkdirSync, rmSync, statSync } from 'node:fs';
+import { rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
+import { makeFolder } from '../folders.ts';
 
 /** Another process has the data_dir. */
 export class DataDirInUse extends Error {
@@ -24,7 +25,7 @@ export interface DataDirLock {
  * @throws DataDirInUse; errors of SQLite and of the file system
  */
 export function lockDataDir(dataDir: string, program: 'agent' | 'hub'): DataDirLock {
-  mkdirSync(dataDir, { recursive: true });
+  makeFolder(dataDir);
   const path = join(dataDir, 'lock');
   const lock = acquire(path, program);
   held.add(lock);

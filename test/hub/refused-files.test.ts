@@ -137,6 +137,28 @@ describe('the version of refused.db', () => {
     expect(intact).toEqual([true, false, true]);
   });
 
+  it('calls other what an earlier version recorded as unknown, and counts it once', async () => {
+    const first = openRecord();
+    const others = [refusal({ reason: 'other' }), refusal({ reason: 'other', refused: 2 })];
+    await first.record.keep([...others, refusal()]);
+    await first.record.close();
+    const db = new Database(refusedFile(dataDir));
+    db.exec(`
+      ALTER TABLE refused DROP COLUMN row_crc;
+      PRAGMA user_version = 0;
+      UPDATE refused SET reason = 'unknown' WHERE refused = 2;
+      UPDATE totals SET reason = 'unknown', records = 1, refused = 2, doubtful = 1
+        WHERE reason = 'other';
+      INSERT INTO totals SELECT 'other', 1, 1, 1, bytes FROM totals WHERE reason = 'unknown';
+    `);
+    db.close();
+    expect(openRecord().record.totals()).toMatchObject([
+      { reason: 'other', records: 2, refused: 3, unknown: 2 },
+      { reason: 'out_of_order', records: 1, refused: 1, unknown: 1 },
+    ]);
+    expect(look((store) => store.ids({ reason: 'other' }))).toHaveLength(2);
+  });
+
   function setVersion(version: number): void {
     const db = new Database(refusedFile(dataDir));
     db.pragma(`user_version = ${version}`);

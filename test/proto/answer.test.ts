@@ -115,3 +115,11 @@ test('a state of the destination that only a newer hub knows reads as none', () 
   expect([...known.subarray(-2)]).toEqual([0x50, 5]);
   expect(decodeAnswer(Uint8Array.from([...known.subarray(0, -1), 6]))).toEqual(answer);
 });
+
+test('a reason that a hub of an earlier version calls unknown is another one', () => {
+  const old = { ...emptySettlement(), unknown: 1, refused: new Map([['unknown' as 'other', 2]]) };
+  const { settlement } = decodeAnswer(
+    encodeAnswer({ settlement: old, dictionaryOffset: 0, hubClockMs: 1 }),
+  );
+  expect(settlement).toEqual({ ...old, refused: new Map([['other', 2]]) });
+});

@@ -3,7 +3,7 @@ import Database from 'better-sqlite3';
 import { HubClock } from '../../agent/hub-clock.ts';
 import { isIntact } from '../../hub/store/hub-schema.ts';
 import { RequestBodies } from '../../hub/write/request-bodies.ts';
-import { type Mistake, often } from './mistake.ts';
+import { type Mistake, often, towards } from './mistake.ts';
 import { shippedParts } from './parts.ts';
 import { connectionTo } from './power-cut.ts';
 
@@ -71,8 +71,7 @@ export const joinExemplars: Mistake = {
     };
   },
   plan: (drawn) => ({
-    ...often()(drawn),
-    destination: { ...drawn.destination, semantics: 'cortex' },
-    odd: { ...drawn.odd, exemplarEvery: 1 },
+    ...towards('cortex', often()(drawn)),
+    odd: { clusters: false, exemplarEvery: 3, timestampEvery: 0 },
   }),
 };

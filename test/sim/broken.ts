@@ -12,7 +12,7 @@ import {
   skipChecksumOfPositions,
   skipSync,
 } from './broken-promises.ts';
-import { type Mistake, often } from './mistake.ts';
+import { type Mistake, often, towards } from './mistake.ts';
 import { type Parts, shippedParts } from './parts.ts';
 import type { EventName, Plan } from './plan.ts';
 
@@ -143,11 +143,11 @@ const dropOn400: Mistake = {
       return isRefused ? { ...result, status: 200 } : result;
     },
   },
-  plan: (drawn) => ({
-    ...drawn,
-    order: 'oldest_first',
-    destination: { ...drawn.destination, semantics: 'prometheus', refusedEvery: 10 },
-  }),
+  plan: (drawn) => {
+    const plan = towards('prometheus', drawn);
+    const destination = { ...plan.destination, refusedEvery: 10 };
+    return { ...plan, order: 'oldest_first', destination };
+  },
 };
 
 /** Whoever has as many entries is taken to have the same. */
@@ -200,7 +200,7 @@ const writeBeforeSilence: Mistake = {
     },
   },
   plan: (drawn) => {
-    const plan = often('restore', 'destination outage')(drawn);
+    const plan = towards('accepting', often('restore', 'destination outage')(drawn));
     return {
       ...plan,
       order: 'oldest_first',
@@ -208,7 +208,6 @@ const writeBeforeSilence: Mistake = {
       link: { ...plan.link, late: 0, twice: 0 },
       destination: {
         ...plan.destination,
-        semantics: 'accepting',
         faults: { ...plan.destination.faults, busy: 0.6 },
       },
     };
