@@ -68,9 +68,9 @@ export function watchMoments(buffer: SampleBuffer, deps: MomentDeps): void {
     return isStored;
   };
   const acknowledge = buffer.acknowledge.bind(buffer);
-  buffer.acknowledge = (tenant, ranges) => {
+  buffer.acknowledge = (...answered) => {
     onMoment({ kind: 'before acknowledge' });
-    const samples = acknowledge(tenant, ranges);
+    const samples = acknowledge(...answered);
     onMoment({ kind: 'after acknowledge' });
     return samples;
   };
