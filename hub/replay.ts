@@ -57,7 +57,7 @@ export async function replay(id: number, deps: ReplayDeps): Promise<ReplayResult
     setAside: new SetAside(0, clock),
     refused: { keep: async (requests) => void refused.push(...requests) },
     // Whoever replays what was too old knows that it is.
-    ages: { refused: () => {} },
+    ages: { taken: () => {}, refused: () => {} },
     clock,
     random,
     metrics: { request: () => {}, heldByMisconfiguration: () => {} },

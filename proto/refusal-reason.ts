@@ -30,12 +30,17 @@ const MESSAGES: readonly (readonly [RefusalReason, RegExp])[] = [
 /** Quoted texts are label names and values: the users' words, not the destination's. */
 const QUOTED = /"(?:[^"\\]|\\.)*"/g;
 
+/** A message without what users wrote: a label value may look like the words of a destination. */
+export function unquoted(message: string): string {
+  return message.replace(QUOTED, '""');
+}
+
 /**
  * The reason that Cortex, Mimir, Prometheus, Thanos or VictoriaMetrics gives for a refusal in the
  * body of its answer; `unknown` when nobody here has met the message.
  */
 export function refusalReason(message: string): RefusalReason {
-  const words = message.replace(QUOTED, '""');
+  const words = unquoted(message);
   for (const [reason, pattern] of MESSAGES) if (pattern.test(words)) return reason;
   return 'unknown';
 }

@@ -55,6 +55,7 @@ export function expandBatch(
       count: rows.length,
       mayBeRedelivered: batch.mayBeRedelivered,
       isExemplar: (row) => order.isExemplar(rows[row]!),
+      newest: (from, to) => newestOf(order, columns, rows.subarray(from, to)),
       encode: (encoder, from, to) =>
         encodeRows(encoder, columns, rows.subarray(from, to), (id) => {
           encoder.series(source.labelChunk(id), source.labelFrom(id), source.labelTo(id));
@@ -62,6 +63,14 @@ export function expandBatch(
     }),
   );
   return { kind: 'requests', requests, heldBytes: heldBytes(columns) };
+}
+
+function newestOf(order: WritingOrder, { timestamps }: SampleColumns, rows: Uint32Array): number {
+  let newest = Number.NEGATIVE_INFINITY;
+  for (const row of rows) {
+    if (timestamps[row]! > newest && !order.isExemplar(row)) newest = timestamps[row]!;
+  }
+  return newest;
 }
 
 function heldBytes({ ids, count, objects, startTimestamps }: SampleColumns): number {

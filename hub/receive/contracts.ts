@@ -25,14 +25,13 @@ export interface ReceiveLimits {
 export interface AgePolicy {
   /** The oldest timestamp that is taken, in ms since the Unix epoch; undefined: no limit. */
   oldestAccepted(tenant: string): number | undefined;
-  /** Samples were taken, the newest of them at `timestamp`. */
-  taken(tenant: string, timestamp: number): void;
 }
 
 /** What the room reports; the metrics themselves are made in hub/status. */
 export interface ReceiveMetrics {
   /** @param clockOffsetMs how far the agent's clock is behind ours */
   heard(agent: string, clockOffsetMs: number): void;
-  settled(agent: string, settlement: Settlement, newestTimestamp: number): void;
+  /** @param newestMs of what the destination has taken or deduplicated; -∞: nothing */
+  settled(agent: string, settlement: Settlement, newestMs: number): void;
   event(agent: string, name: string): void;
 }

@@ -11,6 +11,7 @@ export function outgoingAgain({ tenant, body }: KeptRequest): OutgoingRequest {
     count: samples.count,
     mayBeRedelivered: false,
     isExemplar: (row) => samples.isExemplar(row),
+    newest: (from, to) => samples.newest(from, to),
     encode: (encoder, from, to) => samples.encode(encoder, from, to),
   };
 }

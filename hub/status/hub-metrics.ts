@@ -7,7 +7,7 @@ import type { RefusedTotal } from '../refused-request.ts';
 interface Heard {
   /** Hub's clock minus agent's clock, in ms, at the last word of the agent. */
   clockOffsetMs: number;
-  /** Timestamp of the newest sample the destination has answered for. */
+  /** Timestamp of the newest sample the destination has taken or deduplicated. */
   newestTimestamp: number | undefined;
   atMs: number;
 }
@@ -136,15 +136,16 @@ export class HubMetrics {
     this.agents.set(agent, { clockOffsetMs, newestTimestamp, atMs: this.#clock.now() });
   }
 
-  settled(agent: string, settlement: Settlement, newestTimestamp: number): void {
+  /** @param newestMs of what the destination has taken or deduplicated; -∞: nothing */
+  settled(agent: string, settlement: Settlement, newestMs: number): void {
     const { accepted, deduplicated, redelivered, doubtful, refused } = settlement;
     this.#written.inc({ agent }, accepted + deduplicated);
     if (redelivered > 0) this.#redelivered.inc({ agent }, redelivered);
     if (doubtful > 0) this.#rejected.inc({ agent, reason: 'doubtful' }, doubtful);
     for (const [reason, count] of refused) this.#rejected.inc({ agent, reason }, count);
     const heard = this.agents.get(agent);
-    if (heard !== undefined) {
-      heard.newestTimestamp = Math.max(heard.newestTimestamp ?? newestTimestamp, newestTimestamp);
+    if (heard !== undefined && newestMs > (heard.newestTimestamp ?? Number.NEGATIVE_INFINITY)) {
+      heard.newestTimestamp = newestMs;
     }
   }
 

@@ -8,8 +8,11 @@ import type { RequestBodies } from './request-bodies.ts';
 
 export interface AccountTools {
   bodies: RequestBodies;
-  /** Told of each refusal: some say how old samples may be. */
-  ages: { refused(tenant: string, reason: RefusalReason): void };
+  /** Told of what a tenant takes, and of each refusal: some say how old samples may be. */
+  ages: {
+    taken(tenant: string, newestMs: number): void;
+    refused(tenant: string, reason: RefusalReason, message: string): void;
+  };
   log: BoundedLog;
 }
 
@@ -29,6 +32,8 @@ const MESSAGE_LENGTH_MAX = 1024;
 /** What has become of the samples of one request so far. */
 export class Account {
   readonly settlement = emptySettlement();
+  /** Newest timestamp that was taken or deduplicated; -∞: nothing. */
+  newestMs = Number.NEGATIVE_INFINITY;
   readonly #refused = new RefusedParts();
   readonly #agent: string;
   readonly #request: OutgoingRequest;
@@ -43,6 +48,20 @@ export class Account {
   /** What the record of refused samples is to keep. */
   refusedRequests(): RefusedRequest[] {
     return this.#refused.requests(this.#agent, this.#request, this.#tools.bodies);
+  }
+
+  /** All of the part is stored. Only now do its timestamps say how far the tenant has come. */
+  accept({ from, to }: AccountedPart): void {
+    const newestMs = this.#request.newest(from, to);
+    this.settlement.accepted += to - from;
+    this.newestMs = Math.max(this.newestMs, newestMs);
+    this.#tools.ages.taken(this.#request.tenant, newestMs);
+  }
+
+  /** @param nowMs nobody has looked at the timestamps: none counts that is beyond the present */
+  deduplicate({ from, to }: AccountedPart, nowMs: number): void {
+    this.settlement.deduplicated += to - from;
+    this.newestMs = Math.max(this.newestMs, Math.min(this.#request.newest(from, to), nowMs));
   }
 
   /** All of the part is refused, or said before to have been stored. */
@@ -81,7 +100,7 @@ export class Account {
     const { tenant, count: samples } = this.#request;
     settlement.refused.set(reason, (settlement.refused.get(reason) ?? 0) + refused);
     settlement.doubtful += doubtful;
-    this.#tools.ages.refused(tenant, reason);
+    this.#tools.ages.refused(tenant, reason, message);
     const answer = cut(message);
     this.#refused.add({ from: part.from, to: part.to, reason, message: answer, refused });
     const fields = { agent: this.#agent, tenant, samples, reason, refused, doubtful, answer };

@@ -92,7 +92,8 @@ class Delivery {
       if (end.aborted && result.kind === 'failed') return this.#cancelled();
       await this.#follow(part, this.#judge(result), result);
     }
-    return { kind: 'settled', settlement: this.#account.settlement };
+    const { settlement, newestMs } = this.#account;
+    return { kind: 'settled', settlement, newestMs };
   }
 
   #attempt(part: Part): Promise<PostResult> {
@@ -129,8 +130,10 @@ class Delivery {
     const message = messageOf(result);
     switch (outcome.kind) {
       case 'accepted':
+        account.accept(part);
+        return;
       case 'deduplicated':
-        account.settlement[outcome.kind] += count;
+        account.deduplicate(part, this.#tools.clock.now());
         return;
       case 'retry':
         part.mayBeStored ||= outcome.mayBeStored;

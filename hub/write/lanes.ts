@@ -1,8 +1,13 @@
 import type { OutgoingRequest } from '../../proto/remote-write/encoder-1.ts';
 import { addSettlement, emptySettlement, type Settlement } from '../../proto/settlement.ts';
 
-/** `cancelled`: the fate of some samples is unknown; they have to be written again. */
-export type DeliveryResult = { kind: 'settled'; settlement: Settlement } | { kind: 'cancelled' };
+/**
+ * `cancelled`: the fate of some samples is unknown; they have to be written again. `newestMs`: the
+ * newest timestamp that the destination has taken or deduplicated; -∞: nothing.
+ */
+export type DeliveryResult =
+  | { kind: 'settled'; settlement: Settlement; newestMs: number }
+  | { kind: 'cancelled' };
 
 /**
  * `cancel` ends a delivery between two attempts; `end`, which implies it, breaks off an attempt
@@ -102,6 +107,7 @@ export class Lanes {
 class OpenBatch {
   readonly result: Promise<DeliveryResult>;
   readonly #settlement = emptySettlement();
+  #newestMs = Number.NEGATIVE_INFINITY;
   readonly #resolve: (result: DeliveryResult) => void;
   readonly #reject: (error: unknown) => void;
   #open: number;
@@ -117,8 +123,12 @@ class OpenBatch {
   }
 
   close(result: DeliveryResult): void {
-    if (result.kind === 'settled') addSettlement(this.#settlement, result.settlement);
-    else this.#cancelled = true;
+    if (result.kind === 'settled') {
+      addSettlement(this.#settlement, result.settlement);
+      this.#newestMs = Math.max(this.#newestMs, result.newestMs);
+    } else {
+      this.#cancelled = true;
+    }
     this.#open--;
     if (this.#open === 0) this.#finish();
   }
@@ -128,7 +138,10 @@ class OpenBatch {
   }
 
   #finish(): void {
-    if (this.#cancelled) this.#resolve({ kind: 'cancelled' });
-    else this.#resolve({ kind: 'settled', settlement: this.#settlement });
+    if (this.#cancelled) {
+      this.#resolve({ kind: 'cancelled' });
+    } else {
+      this.#resolve({ kind: 'settled', settlement: this.#settlement, newestMs: this.#newestMs });
+    }
   }
 }

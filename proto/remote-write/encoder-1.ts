@@ -17,6 +17,8 @@ export interface OutgoingRequest {
   mayBeRedelivered: boolean;
   /** Whether a row is an exemplar, which is nothing without a sample. */
   isExemplar(row: number): boolean;
+  /** Newest timestamp of samples [from, to), in ms; exemplars do not count: -∞ of them alone. */
+  newest(from: number, to: number): number;
   /** The snappy-compressed body with samples [from, to) of the request, as `encoder` writes it. */
   encode(encoder: WriteEncoder, from: number, to: number): Uint8Array;
 }

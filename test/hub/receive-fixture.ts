@@ -1,5 +1,5 @@
 import type { Clock } from '../../base/clock.ts';
-import { AgeLimits } from '../../hub/age-limits.ts';
+import { type AgeLimitOptions, AgeLimits } from '../../hub/age-limits.ts';
 import { DictionaryCopy } from '../../hub/expand/dictionary-copy.ts';
 import type { KnownAgent, ReceiveLimits } from '../../hub/receive/contracts.ts';
 import { Receiver } from '../../hub/receive/receiver.ts';
@@ -64,6 +64,8 @@ export interface RunningReceiver {
   store: HubStore;
   events: string[];
   lines: string[];
+  /** What the lag is told of each batch: agent and newest timestamp. */
+  newest: string[];
   /** Ends it as kill -9 does: nothing is saved any more, what is being written is given up. */
   kill(): void;
 }
@@ -88,10 +90,12 @@ export function startReceiver(
   limits: Partial<ReceiveLimits> = {},
   seed = 'hub',
   clock: Clock = new InstantClock(),
+  ageOptions: Partial<AgeLimitOptions> = {},
 ): RunningReceiver {
   const random = seededRandom(`${seed} ${dataDir}`);
   const events: string[] = [];
   const lines: string[] = [];
+  const newest: string[] = [];
   const log = {
     warn: (key: string) => void lines.push(key),
     error: (key: string) => void lines.push(key),
@@ -100,7 +104,7 @@ export function startReceiver(
   const store = new HubStore(dataDir, random);
   const metrics = { request: () => {}, heldByMisconfiguration: () => {} };
   const ages = new AgeLimits(
-    { sampleAgeMaxMs: 0, outOfOrderTimeWindowMs: 0 },
+    { sampleAgeMaxMs: 0, sampleAheadMaxMs: 0, outOfOrderTimeWindowMs: 0, ...ageOptions },
     { store, clock, log },
   );
   const delivery = {
@@ -127,7 +131,7 @@ export function startReceiver(
     limits: { ...LIMITS, ...limits },
     metrics: {
       heard: () => {},
-      settled: () => {},
+      settled: (agent, _settlement, newestMs) => void newest.push(`${agent} ${newestMs}`),
       event: (agent, name) => void events.push(`${agent} ${name}`),
     },
     clock,
@@ -138,7 +142,7 @@ export function startReceiver(
     ending.abort();
     store.close();
   };
-  return { receiver, store, events, lines, kill };
+  return { receiver, store, events, lines, newest, kill };
 }
 
 export const AGENT: KnownAgent = { id: 'sg', tenants: ['overseas', 'second'] };

@@ -59,7 +59,8 @@ function signals(cancel = new AbortController(), end = new AbortController()) {
 }
 
 function settled(counts: Partial<Settlement>): DeliveryResult {
-  return { kind: 'settled', settlement: { ...emptySettlement(), ...counts } };
+  const settlement = { ...emptySettlement(), ...counts };
+  return { kind: 'settled', settlement, newestMs: expect.any(Number) };
 }
 
 function refused(reason: RefusalReason, count = 1): Map<RefusalReason, number> {

@@ -44,6 +44,8 @@ export interface Rig {
   refused: RefusedRequest[];
   /** What the age limits are told of: tenant and reason. */
   learned: string[];
+  /** And of what was taken: tenant and newest timestamp. */
+  taken: string[];
   lines: { level: string; key: string; fields: Record<string, unknown> }[];
 }
 
@@ -74,12 +76,16 @@ export function rig(kind: DestinationKind, post: Post, options: RigOptions = {})
   const random = seededRandom(seed);
   const refused: RefusedRequest[] = [];
   const learned: string[] = [];
+  const taken: string[] = [];
   const deliver = createDelivery('sg', {
     kind,
     post,
     bodies: new RequestBodies(protocol),
     setAside: new SetAside(setAsideAfterMs, clock),
-    ages: { refused: (tenant, reason) => void learned.push(`${tenant} ${reason}`) },
+    ages: {
+      taken: (tenant, newestMs) => void taken.push(`${tenant} ${newestMs}`),
+      refused: (tenant, reason) => void learned.push(`${tenant} ${reason}`),
+    },
     refused: {
       async keep(requests) {
         refused.push(...requests);
@@ -91,7 +97,7 @@ export function rig(kind: DestinationKind, post: Post, options: RigOptions = {})
     metrics,
     log,
   });
-  return { deliver, clock, codes, held, refused, learned, lines };
+  return { deliver, clock, codes, held, refused, learned, taken, lines };
 }
 
 export interface RequestOptions {

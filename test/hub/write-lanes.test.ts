@@ -19,8 +19,9 @@ import { requestsOf, rig } from './write-fixture.ts';
 function numbered(lane: number, number: number): OutgoingRequest {
   const encode = () => new Uint8Array();
   const isExemplar = () => false;
+  const newest = () => number;
   const tenant = String(number);
-  return { tenant, lane, count: number, mayBeRedelivered: false, isExemplar, encode };
+  return { tenant, lane, count: number, mayBeRedelivered: false, isExemplar, newest, encode };
 }
 
 /** A delivery that ends when the test says so. */
@@ -30,7 +31,9 @@ function heldDelivery() {
   const deliver: Deliver = async (request) => {
     started.push(request.tenant);
     await new Promise<void>((resolve) => open.set(request.tenant, resolve));
-    return { kind: 'settled', settlement: { ...emptySettlement(), accepted: request.count } };
+    const { count } = request;
+    const settlement = { ...emptySettlement(), accepted: count };
+    return { kind: 'settled', settlement, newestMs: count };
   };
   return { deliver, started, end: (name: string) => open.get(name)?.() };
 }
@@ -55,7 +58,11 @@ describe('lanes', () => {
     end('2');
     await turn();
     end('4');
-    expect(await result).toMatchObject({ kind: 'settled', settlement: { accepted: 10 } });
+    expect(await result).toMatchObject({
+      kind: 'settled',
+      settlement: { accepted: 10 },
+      newestMs: 4,
+    });
   });
 
   it('settle a batch behind the one before it, lane by lane', async () => {
@@ -76,7 +83,11 @@ describe('lanes', () => {
 
   it('settle an empty batch at once', async () => {
     const lanes = new Lanes(1, heldDelivery().deliver, new AbortController().signal);
-    expect(await lanes.settle([])).toEqual({ kind: 'settled', settlement: emptySettlement() });
+    expect(await lanes.settle([])).toEqual({
+      kind: 'settled',
+      settlement: emptySettlement(),
+      newestMs: Number.NEGATIVE_INFINITY,
+    });
     await lanes.idle();
   });
 

@@ -129,7 +129,7 @@ export class HubProcess {
     const { lanes, samplesPerRequestMax } = plan.hub;
     const log = { warn: () => {}, error: () => {} };
     const ages = new AgeLimits(
-      { sampleAgeMaxMs: 0, outOfOrderTimeWindowMs: 0 },
+      { sampleAgeMaxMs: 0, sampleAheadMaxMs: AHEAD_MAX_MS, outOfOrderTimeWindowMs: 0 },
       { store: this.#store, clock, log },
     );
     const delivery = {
