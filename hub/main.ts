@@ -17,9 +17,7 @@ import { type HubGauges, HubMetrics } from './status/hub-metrics.ts';
 import { hubStatus } from './status/hub-status.ts';
 import { HubStore } from './store/hub-store.ts';
 import { openRefusedStore, setDamagedAside } from './store/refused-store.ts';
-import { createDelivery } from './write/delivery.ts';
 import { Destination } from './write/destination.ts';
-import { Lanes } from './write/lanes.ts';
 import { sendMetadata } from './write/metadata-sender.ts';
 import { RequestBodies } from './write/request-bodies.ts';
 import { SetAside } from './write/set-aside.ts';
@@ -76,9 +74,10 @@ export async function runHub(config: HubConfig, { log }: { log: Log }): Promise<
       new DictionaryCopy({ clusterLabel: to.haClusterLabel, replicaLabel: to.haReplicaLabel }),
     createWriter: (agent, tenant, named) =>
       createWriter(
-        { tenant, named },
+        { agent, tenant, named },
         { lanes: to.lanes, samplesPerRequestMax: to.samplesPerRequestMax, separateReplicas },
-        new Lanes(to.lanes, createDelivery(agent, delivery), ending.signal),
+        delivery,
+        ending.signal,
       ),
     ages,
     limits: { ...config.limits, aheadMaxMs: to.sampleAheadMaxMs },

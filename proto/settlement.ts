@@ -25,6 +25,8 @@ export type RefusalReason =
   | 'series_limit'
   | 'invalid_series'
   | 'too_large'
+  /** The tenant has as many HA clusters as it may have, and this one is not among them. */
+  | 'ha_clusters_limit'
   /** The destination kept failing (500) on the sample while it took others. */
   | 'set_aside'
   | 'unknown';

@@ -2,6 +2,8 @@ import { assert } from '../../base/assert.ts';
 import { DecodeError } from '../../proto/bytes.ts';
 import { decodeEntry } from '../../proto/dictionary-entry.ts';
 import { canonicalLabelSet, labelValue } from '../../proto/label-set.ts';
+import type { Replica } from '../../proto/remote-write/encoder-1.ts';
+import { hashBytes } from './hash-bytes.ts';
 import { MetadataRecords } from './metadata-records.ts';
 import { NumberedNames } from './numbered-names.ts';
 import type { SeriesSource } from './series-source.ts';
@@ -118,6 +120,14 @@ export class DictionaryCopy implements SeriesSource {
     return this.#groupOf[id]!;
   }
 
+  replicaOf(group: number): Replica {
+    const name = this.#groups.name(group - 1);
+    const blank = name.indexOf(' ');
+    const from = blank + 1;
+    const middle = from + Number(name.slice(0, blank));
+    return { cluster: utf8(name.slice(from, middle)), replica: utf8(name.slice(middle)) };
+  }
+
   #appendSeries(tenant: string, labels: Uint8Array): AppendResult {
     const canonical = canonicalLabelSet(labels, 0, labels.length);
     if (canonical.kind === 'refused') {
@@ -184,10 +194,6 @@ function latin1(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
 }
 
-/** FNV-1a with a final mix, because lanes are picked by the remainder of a small division. */
-function hashBytes(bytes: Uint8Array): number {
-  let hash = 0x811c9dc5;
-  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  return (hash ^ (hash >>> 13)) >>> 0;
+function utf8(latin1: string): string {
+  return Buffer.from(latin1, 'latin1').toString('utf8');
 }

@@ -1,7 +1,8 @@
-import type { OutgoingRequest } from '../../proto/remote-write/encoder-1.ts';
+import type { OutgoingRequest, Replica } from '../../proto/remote-write/encoder-1.ts';
 import { encodeRows } from '../../proto/remote-write/written-rows.ts';
 import type { SampleColumns } from '../../proto/sample-columns.ts';
 import { type BucketOptions, Buckets } from './buckets.ts';
+import { hashBytes } from './hash-bytes.ts';
 import type { SeriesSource } from './series-source.ts';
 import { WritingOrder } from './writing-order.ts';
 
@@ -21,6 +22,8 @@ export type Expansion =
   | { kind: 'unknown_series'; id: number }
   | { kind: 'foreign_series'; id: number };
 
+/** How many times the lanes of an agent and tenant are there for replica groups. */
+const REPLICA_LANES = 16;
 const BYTES_PER_ROW = 4 + 8 + 8;
 /** About what an object costs beside its own bytes. */
 const OBJECT_OVERHEAD_BYTES = 200;
@@ -48,10 +51,12 @@ export function expandBatch(
     if (owner !== tenantNumber) return { kind: 'foreign_series', id };
     buckets.add(row, source.laneHash(id), source.replicaGroup(id));
   }
-  const requests = buckets.slices().map(
-    ({ lane, rows }): OutgoingRequest => ({
+  const requests = buckets.slices().map(({ lane, group, rows }): OutgoingRequest => {
+    const replica = group === 0 ? undefined : source.replicaOf(group);
+    return {
       tenant: batch.tenant,
-      lane,
+      lane: replica === undefined ? lane : replicaLane(lane, replica, options.lanes),
+      replica,
       count: rows.length,
       mayBeRedelivered: batch.mayBeRedelivered,
       isExemplar: (row) => order.isExemplar(rows[row]!),
@@ -60,9 +65,18 @@ export function expandBatch(
         encodeRows(encoder, columns, rows.subarray(from, to), (id) => {
           encoder.series(source.labelChunk(id), source.labelFrom(id), source.labelTo(id));
         }),
-    }),
-  );
+    };
+  });
   return { kind: 'requests', requests, heldBytes: heldBytes(columns) };
+}
+
+/**
+ * Replica groups have lanes apart from those of other series, and mostly from one another, so that a
+ * group that the destination does not take holds up no other one.
+ */
+function replicaLane(lane: number, { cluster, replica }: Replica, lanes: number): number {
+  const name = Buffer.from(`${cluster.length} ${cluster}${replica}`);
+  return lanes * (1 + (hashBytes(name) % REPLICA_LANES)) + lane;
 }
 
 function newestOf(order: WritingOrder, { timestamps }: SampleColumns, rows: Uint32Array): number {

@@ -1,3 +1,5 @@
+import type { Replica } from '../../proto/remote-write/encoder-1.ts';
+
 /**
  * What the expansion of a batch needs to know about series: answered from memory, by id, without
  * allocating. The label bytes of a series are `labelChunk(id)` from `labelFrom(id)` to
@@ -15,4 +17,6 @@ export interface SeriesSource {
   laneHash(id: number): number;
   /** 0 for a series without HA labels, else one number per (cluster, replica). */
   replicaGroup(id: number): number;
+  /** Cluster and replica of a group above 0. */
+  replicaOf(group: number): Replica;
 }

@@ -6,6 +6,7 @@ import { parseRetryAfter } from '../../base/retry-after.ts';
 import { type DestinationKind, judgeAnswer, type Outcome } from '../../proto/outcome.ts';
 import type { OutgoingRequest } from '../../proto/remote-write/encoder-1.ts';
 import { WrittenSamples } from '../../proto/remote-write/written-samples.ts';
+import type { RefusalReason } from '../../proto/settlement.ts';
 import type { RefusedSink } from '../refused-request.ts';
 import { Account, type AccountTools, cut } from './account.ts';
 import type { Deliver, DeliveryResult, DeliverySignals } from './lanes.ts';
@@ -28,6 +29,11 @@ export interface DeliveryTools extends AccountTools {
 const BACKOFF = { minMs: 100, maxMs: 30_000 };
 const MISCONFIGURED_WAIT_MIN_MS = 30_000;
 const MISCONFIGURED_WAIT_MAX_MS = 60_000;
+
+const HA_CLUSTERS_LIMIT =
+  'the destination takes no further HA cluster of this tenant: its samples are given up into the ' +
+  'record of refused samples; raise ha_max_clusters in the limits of the tenant (Cortex, Mimir), ' +
+  'then replay them with `starferry refused replay --reason=ha_clusters_limit`';
 
 /** Samples [from, to) of a request, not yet answered for. */
 interface Part extends FailingPart {
@@ -148,6 +154,10 @@ class Delivery {
       case 'partial':
         account.settlePartial(part, outcome, message);
         return;
+      case 'refused':
+        account.refuse(part, { reason: outcome.reason, message }, count);
+        this.#sayClusterRefused(outcome.reason, message);
+        return;
       case 'atomic':
         if (count > 1) this.#halve(part);
         else account.settleRefused(part, { reason: outcome.reason, message });
@@ -160,6 +170,13 @@ class Delivery {
       default:
         unreachable(outcome);
     }
+  }
+
+  /** A whole HA cluster is refused: its name is not in the words of the destination. */
+  #sayClusterRefused(reason: RefusalReason, message: string): void {
+    const { tenant, replica } = this.#request;
+    const fields = { ...this.#fields(), ...replica, answer: cut(message) };
+    this.#tools.log.error(`${reason} ${tenant} ${replica?.cluster}`, fields, HA_CLUSTERS_LIMIT);
   }
 
   /** The destination has failed on the part, as it does in an outage; or the part is the reason. */

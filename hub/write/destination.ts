@@ -1,5 +1,5 @@
 import { type Dispatcher, Pool } from 'undici';
-import { Permits } from './permits.ts';
+import { limitedPost } from './permits.ts';
 import type { AnswerHeaders, Post, PostRequest, PostResult } from './post.ts';
 
 export interface DestinationOptions {
@@ -48,14 +48,12 @@ export class Destination {
   readonly #options: DestinationOptions;
   readonly #pool: Pool;
   readonly #path: string;
-  /** Beyond these, requests wait before their time limit starts, not in the pool. */
-  readonly #permits: Permits;
 
   constructor(options: DestinationOptions) {
     const { origin, pathname, search } = new URL(options.url);
     this.#options = options;
     this.#path = pathname + search;
-    this.#permits = new Permits(options.inFlightMax);
+    this.post = limitedPost((request) => this.#attempt(request), options.inFlightMax);
     this.#pool = new Pool(origin, {
       connections: options.inFlightMax,
       // Half the limit, so that an address where nobody answers is told from a lost answer.
@@ -66,14 +64,8 @@ export class Destination {
     });
   }
 
-  readonly post: Post = async (request) => {
-    await this.#permits.acquire();
-    try {
-      return await this.#attempt(request);
-    } finally {
-      this.#permits.release();
-    }
-  };
+  /** Beyond `inFlightMax`, requests wait before their time limit starts, not in the pool. */
+  readonly post: Post;
 
   /** Ends all connections; attempts that are still open fail. */
   async close(): Promise<void> {

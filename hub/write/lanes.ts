@@ -38,25 +38,20 @@ interface Lane {
 }
 
 /**
- * The lanes of one agent and tenant.
+ * The lanes of one agent and tenant, by the numbers that requests name.
  *
  * Ordering: each lane delivers one request at a time, in the order in which they came, and goes
  * on only when it is settled. A request that is held up holds up its own lane alone.
  */
 export class Lanes {
-  readonly #lanes: Lane[];
+  readonly #lanes = new Map<number, Lane>();
   readonly #deliver: Deliver;
   readonly #end: AbortSignal;
   #stream = new AbortController();
   #cancel: AbortSignal;
 
   /** @param end gives up everything, attempts in flight included */
-  constructor(count: number, deliver: Deliver, end: AbortSignal) {
-    this.#lanes = Array.from({ length: count }, () => ({
-      queue: [],
-      busy: false,
-      idle: Promise.resolve(),
-    }));
+  constructor(deliver: Deliver, end: AbortSignal) {
     this.#deliver = deliver;
     this.#end = end;
     this.#cancel = AbortSignal.any([this.#stream.signal, end]);
@@ -66,10 +61,9 @@ export class Lanes {
   settle(requests: readonly OutgoingRequest[]): Promise<DeliveryResult> {
     const batch = new OpenBatch(requests.length);
     for (const request of requests) {
-      const lane = this.#lanes[request.lane]!;
-      lane.queue.push({ request, batch, cancel: this.#cancel });
+      this.#lane(request.lane).queue.push({ request, batch, cancel: this.#cancel });
     }
-    for (const lane of this.#lanes) {
+    for (const lane of this.#lanes.values()) {
       if (lane.queue.length > 0 && !lane.busy) lane.idle = this.#run(lane);
     }
     return batch.result;
@@ -84,7 +78,16 @@ export class Lanes {
 
   /** Resolves when nothing is in flight and nothing queued. */
   async idle(): Promise<void> {
-    await Promise.all(this.#lanes.map((lane) => lane.idle));
+    await Promise.all(Array.from(this.#lanes.values(), (lane) => lane.idle));
+  }
+
+  #lane(number: number): Lane {
+    let lane = this.#lanes.get(number);
+    if (lane === undefined) {
+      lane = { queue: [], busy: false, idle: Promise.resolve() };
+      this.#lanes.set(number, lane);
+    }
+    return lane;
   }
 
   async #run(lane: Lane): Promise<void> {

@@ -1,4 +1,5 @@
 import { assert } from '../../base/assert.ts';
+import type { Post } from './post.ts';
 
 /** A bounded number of things going on at once; who asks first is served first. */
 export class Permits {
@@ -24,4 +25,17 @@ export class Permits {
     if (next === undefined) this.#free++;
     else next();
   }
+}
+
+/** A way to the destination that `count` requests may take at one time. */
+export function limitedPost(post: Post, count: number): Post {
+  const permits = new Permits(count);
+  return async (request) => {
+    await permits.acquire();
+    try {
+      return await post(request);
+    } finally {
+      permits.release();
+    }
+  };
 }

@@ -1,16 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Destination } from '../../hub/write/destination.ts';
-import { type CortexDestination, startCortexDestination } from '../tools/cortex-destination.ts';
+import type { CortexDestination } from '../tools/cortex-destination.ts';
 import { Workspace } from '../tools/workspace.ts';
-import {
-  AGENT,
-  AgentDouble,
-  type RunningReceiver,
-  type Seen,
-  seen,
-  startReceiver,
-} from './receive-fixture.ts';
-import { InstantClock } from './write-fixture.ts';
+import { startCortexHub } from './cortex-hub.ts';
+import { AGENT, AgentDouble, type RunningReceiver, type Seen, seen } from './receive-fixture.ts';
+import type { InstantClock } from './write-fixture.ts';
 
 const HOUR_MS = 3_600_000;
 const TENANT = AGENT.tenants[0]!;
@@ -27,26 +20,12 @@ let now: number;
 
 beforeEach(async () => {
   workspace = new Workspace('age-head');
-  clock = new InstantClock();
+  ({ hub, cortex, clock } = await startCortexHub(workspace));
   now = clock.now();
-  cortex = await startCortexDestination({ now: () => clock.now() });
-  workspace.onClose(() => cortex.close());
-  const sender = new Destination({
-    url: cortex.url,
-    tenantHeader: 'X-Scope-OrgID',
-    timeoutMs: 5000,
-    inFlightMax: 8,
-    version: '0.0.0',
-  });
-  workspace.onClose(() => sender.close());
-  hub = startReceiver(workspace.subfolder('hub'), sender.post, {}, 'hub', clock);
   agent = new AgentDouble(1n);
   ids = SERIES.map((name) => agent.series(name));
 });
-afterEach(async () => {
-  hub.kill();
-  await workspace.close();
-});
+afterEach(() => workspace.close());
 
 /** Sends a live batch or a pack; sequences and positions count from 0. */
 async function send(

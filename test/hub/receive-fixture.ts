@@ -4,9 +4,8 @@ import { DictionaryCopy } from '../../hub/expand/dictionary-copy.ts';
 import type { KnownAgent, ReceiveLimits } from '../../hub/receive/contracts.ts';
 import { Receiver } from '../../hub/receive/receiver.ts';
 import type { Reply } from '../../hub/receive/reply.ts';
+import type { RefusedRequest } from '../../hub/refused-request.ts';
 import { HubStore } from '../../hub/store/hub-store.ts';
-import { createDelivery } from '../../hub/write/delivery.ts';
-import { Lanes } from '../../hub/write/lanes.ts';
 import type { Post } from '../../hub/write/post.ts';
 import { RequestBodies } from '../../hub/write/request-bodies.ts';
 import { SetAside } from '../../hub/write/set-aside.ts';
@@ -66,6 +65,8 @@ export interface RunningReceiver {
   lines: string[];
   /** What the lag is told of each batch: agent and newest timestamp. */
   newest: string[];
+  /** What the record of refused samples is given. */
+  refused: RefusedRequest[];
   /** Ends it as kill -9 does: nothing is saved any more, what is being written is given up. */
   kill(): void;
 }
@@ -96,6 +97,7 @@ export function startReceiver(
   const events: string[] = [];
   const lines: string[] = [];
   const newest: string[] = [];
+  const refused: RefusedRequest[] = [];
   const log = {
     warn: (key: string) => void lines.push(key),
     error: (key: string) => void lines.push(key),
@@ -112,7 +114,9 @@ export function startReceiver(
     post,
     bodies: new RequestBodies('v1'),
     setAside: new SetAside(0, clock),
-    refused: { keep: async () => {} },
+    refused: {
+      keep: async (requests: readonly RefusedRequest[]) => void refused.push(...requests),
+    },
     ages,
     clock,
     random,
@@ -123,10 +127,8 @@ export function startReceiver(
   const receiver = new Receiver<DictionaryCopy>({
     store,
     createCopy: () => new DictionaryCopy({ clusterLabel: 'cluster', replicaLabel: '__replica__' }),
-    createWriter: (agent, tenant, named) => {
-      const lanes = new Lanes(4, createDelivery(agent, delivery), ending.signal);
-      return createWriter({ tenant, named }, options, lanes);
-    },
+    createWriter: (agent, tenant, named) =>
+      createWriter({ agent, tenant, named }, options, delivery, ending.signal),
     ages,
     limits: { ...LIMITS, ...limits },
     metrics: {
@@ -142,7 +144,7 @@ export function startReceiver(
     ending.abort();
     store.close();
   };
-  return { receiver, store, events, lines, newest, kill };
+  return { receiver, store, events, lines, newest, refused, kill };
 }
 
 export const AGENT: KnownAgent = { id: 'sg', tenants: ['overseas', 'second'] };
@@ -160,9 +162,10 @@ export class AgentDouble {
     this.epoch = epoch;
   }
 
-  /** Adds series `{__name__="<name>"}` to the dictionary log; returns its id. */
-  series(name: string, tenant = ''): number {
-    return this.#entries.push(encodeSeriesEntry(tenant, labelBytes({ __name__: name }))) - 1;
+  /** Adds series `{__name__="<name>"}`, or one with these labels, to the log; returns its id. */
+  series(series: string | Record<string, string>, tenant = ''): number {
+    const labels = typeof series === 'string' ? { __name__: series } : series;
+    return this.#entries.push(encodeSeriesEntry(tenant, labelBytes(labels))) - 1;
   }
 
   /** The log from entry `from` on. */

@@ -46,7 +46,7 @@ export interface Rig {
   learned: string[];
   /** And of what was taken: tenant and newest timestamp. */
   taken: string[];
-  lines: { level: string; key: string; fields: Record<string, unknown> }[];
+  lines: { level: string; key: string; fields: Record<string, unknown>; message: string }[];
 }
 
 export interface RigOptions {
@@ -66,8 +66,10 @@ export function rig(kind: DestinationKind, post: Post, options: RigOptions = {})
   const held: number[] = [];
   const lines: Rig['lines'] = [];
   const log: BoundedLog = {
-    warn: (key, fields) => lines.push({ level: 'warn', key, fields: { ...fields } }),
-    error: (key, fields) => lines.push({ level: 'error', key, fields: { ...fields } }),
+    warn: (key, fields, message) =>
+      lines.push({ level: 'warn', key, fields: { ...fields }, message }),
+    error: (key, fields, message) =>
+      lines.push({ level: 'error', key, fields: { ...fields }, message }),
   };
   const metrics = {
     request: (code: string) => codes.push(code),

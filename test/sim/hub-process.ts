@@ -7,8 +7,6 @@ import { type Reply, textReply } from '../../hub/receive/reply.ts';
 import { RefusedRecord } from '../../hub/refused/refused-record.ts';
 import { HubStore } from '../../hub/store/hub-store.ts';
 import { openRefusedStore } from '../../hub/store/refused-store.ts';
-import { createDelivery } from '../../hub/write/delivery.ts';
-import { Lanes } from '../../hub/write/lanes.ts';
 import type { Post } from '../../hub/write/post.ts';
 import { RequestBodies } from '../../hub/write/request-bodies.ts';
 import { SetAside } from '../../hub/write/set-aside.ts';
@@ -150,10 +148,9 @@ export class HubProcess {
       createCopy: () =>
         new DictionaryCopy({ clusterLabel: 'cluster', replicaLabel: '__replica__' }),
       createWriter: (agent, tenant, named) =>
-        parts.tenantWriter(() => {
-          const all = new Lanes(lanes, createDelivery(agent, delivery), this.#ending.signal);
-          return createWriter({ tenant, named }, options, all);
-        }),
+        parts.tenantWriter(() =>
+          createWriter({ agent, tenant, named }, options, delivery, this.#ending.signal),
+        ),
       ages,
       limits: { ...plan.hub, seriesPerAgentMax: SERIES_PER_AGENT_MAX, aheadMaxMs: AHEAD_MAX_MS },
       metrics: {
