@@ -18,7 +18,7 @@ import { hubStatus } from './status/hub-status.ts';
 import { HubStore } from './store/hub-store.ts';
 import { openRefusedStore, setDamagedAside } from './store/refused-store.ts';
 import { Destination } from './write/destination.ts';
-import { sendMetadata } from './write/metadata-sender.ts';
+import { MetadataSender } from './write/metadata-sender.ts';
 import { RequestBodies } from './write/request-bodies.ts';
 import { SetAside } from './write/set-aside.ts';
 import { createWriter } from './writer.ts';
@@ -86,18 +86,15 @@ export async function runHub(config: HubConfig, { log }: { log: Log }): Promise<
     random,
     log: lines,
   });
+  const { kind, url, protocol } = to;
+  const metadata = new MetadataSender({ kind, post: destination.post, clock, log: lines });
   const servers = await serve(config, receiver, { metrics, gauges }, log);
   const loops = Promise.all([
     saveLazily([receiver, ages], lines, ending.signal),
     refused.run(ending.signal),
-    sendMetadata(
-      () => receiver.metadata(),
-      { post: destination.post, clock, log: lines },
-      ending.signal,
-    ),
+    metadata.run(() => receiver.metadata(), ending.signal),
   ]);
   for (const warning of sharedTenantWarnings(config)) log.warn(warning);
-  const { url, kind, protocol } = to;
   log.info({ listen: servers[0]!.url, destination: url, kind, protocol }, 'the hub is ready');
   return {
     url: servers[0]!.url,
