@@ -19,6 +19,7 @@ import { HubStore } from './store/hub-store.ts';
 import { openRefusedStore, setDamagedAside } from './store/refused-store.ts';
 import { Destination } from './write/destination.ts';
 import { MetadataSender } from './write/metadata-sender.ts';
+import { ReplicaCover } from './write/replica-cover.ts';
 import { RequestBodies } from './write/request-bodies.ts';
 import { SetAside } from './write/set-aside.ts';
 import { createWriter } from './writer.ts';
@@ -60,6 +61,7 @@ export async function runHub(config: HubConfig, { log }: { log: Log }): Promise<
     post: destination.post,
     bodies: new RequestBodies(to.protocol),
     setAside: new SetAside(to.setAsideAfterMs, clock),
+    replicas: new ReplicaCover(to.outOfOrderTimeWindowMs, clock),
     refused,
     ages,
     clock,

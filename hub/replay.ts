@@ -9,6 +9,7 @@ import type { KeptRequest, RefusedRequest } from './refused-request.ts';
 import type { RefusedStore } from './store/refused-store.ts';
 import { createDelivery } from './write/delivery.ts';
 import { messageOf, type Post, type PostResult } from './write/post.ts';
+import { ReplicaCover } from './write/replica-cover.ts';
 import { RequestBodies } from './write/request-bodies.ts';
 import { SetAside } from './write/set-aside.ts';
 
@@ -55,6 +56,7 @@ export async function replay(id: number, deps: ReplayDeps): Promise<ReplayResult
     post: attempts.post,
     bodies: new RequestBodies(protocol),
     setAside: new SetAside(0, clock),
+    replicas: new ReplicaCover(0, clock),
     refused: { keep: async (requests) => void refused.push(...requests) },
     // Whoever replays what was too old knows that it is.
     ages: { taken: () => {}, refused: () => {} },

@@ -1,7 +1,13 @@
 import { assert } from '../../base/assert.ts';
 import { DecodeError } from '../../proto/bytes.ts';
 import { decodeEntry } from '../../proto/dictionary-entry.ts';
-import { canonicalLabelSet, labelValue } from '../../proto/label-set.ts';
+import {
+  canonicalLabelSet,
+  encodeLabels,
+  forEachLabel,
+  type Label,
+  labelValue,
+} from '../../proto/label-set.ts';
 import type { Replica } from '../../proto/remote-write/encoder-1.ts';
 import { hashBytes } from './hash-bytes.ts';
 import { MetadataRecords } from './metadata-records.ts';
@@ -118,6 +124,20 @@ export class DictionaryCopy implements SeriesSource {
 
   replicaGroup(id: number): number {
     return this.#groupOf[id]!;
+  }
+
+  labelsWithoutReplica(id: number): Uint8Array {
+    const rest: Label[] = [];
+    const replicaLabel = Buffer.from(this.#labels.replicaLabel);
+    forEachLabel(
+      this.labelChunk(id),
+      (name, value) => {
+        if (!replicaLabel.equals(name)) rest.push({ name, value });
+      },
+      this.labelFrom(id),
+      this.labelTo(id),
+    );
+    return encodeLabels(rest);
   }
 
   replicaOf(group: number): Replica {

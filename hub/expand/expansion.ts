@@ -51,23 +51,41 @@ export function expandBatch(
     if (owner !== tenantNumber) return { kind: 'foreign_series', id };
     buckets.add(row, source.laneHash(id), source.replicaGroup(id));
   }
-  const requests = buckets.slices().map(({ lane, group, rows }): OutgoingRequest => {
-    const replica = group === 0 ? undefined : source.replicaOf(group);
-    return {
-      tenant: batch.tenant,
-      lane: replica === undefined ? lane : replicaLane(lane, replica, options.lanes),
-      replica,
-      count: rows.length,
-      mayBeRedelivered: batch.mayBeRedelivered,
-      isExemplar: (row) => order.isExemplar(rows[row]!),
-      newest: (from, to) => newestOf(order, columns, rows.subarray(from, to)),
-      encode: (encoder, from, to) =>
-        encodeRows(encoder, columns, rows.subarray(from, to), (id) => {
-          encoder.series(source.labelChunk(id), source.labelFrom(id), source.labelTo(id));
-        }),
-    };
+  const outgoing = (lane: number, rows: Uint32Array, replica?: Replica): OutgoingRequest => ({
+    tenant: batch.tenant,
+    lane,
+    replica: replica && {
+      ...replica,
+      labelled: (chosen) => outgoing(lane, pick(rows, chosen), replica),
+      unlabelled: (chosen) => unlabelled(lane, pick(rows, chosen)),
+    },
+    count: rows.length,
+    mayBeRedelivered: batch.mayBeRedelivered,
+    isExemplar: (row) => order.isExemplar(rows[row]!),
+    timestamp: (row) => columns.timestamps[rows[row]!]!,
+    encode: (encoder, from, to) =>
+      encodeRows(encoder, columns, rows.subarray(from, to), (id) => {
+        encoder.series(source.labelChunk(id), source.labelFrom(id), source.labelTo(id));
+      }),
+  });
+  const unlabelled = (lane: number, rows: Uint32Array): OutgoingRequest => ({
+    ...outgoing(lane, rows),
+    encode: (encoder, from, to) =>
+      encodeRows(encoder, columns, rows.subarray(from, to), (id) => {
+        const labels = source.labelsWithoutReplica(id);
+        encoder.series(labels, 0, labels.length);
+      }),
+  });
+  const requests = buckets.slices().map(({ lane, group, rows }) => {
+    if (group === 0) return outgoing(lane, rows);
+    const replica = source.replicaOf(group);
+    return outgoing(replicaLane(lane, replica, options.lanes), rows, replica);
   });
   return { kind: 'requests', requests, heldBytes: heldBytes(columns) };
+}
+
+function pick(rows: Uint32Array, chosen: readonly number[]): Uint32Array {
+  return Uint32Array.from(chosen, (row) => rows[row]!);
 }
 
 /**
@@ -77,14 +95,6 @@ export function expandBatch(
 function replicaLane(lane: number, { cluster, replica }: Replica, lanes: number): number {
   const name = Buffer.from(`${cluster.length} ${cluster}${replica}`);
   return lanes * (1 + (hashBytes(name) % REPLICA_LANES)) + lane;
-}
-
-function newestOf(order: WritingOrder, { timestamps }: SampleColumns, rows: Uint32Array): number {
-  let newest = Number.NEGATIVE_INFINITY;
-  for (const row of rows) {
-    if (timestamps[row]! > newest && !order.isExemplar(row)) newest = timestamps[row]!;
-  }
-  return newest;
 }
 
 function heldBytes({ ids, count, objects, startTimestamps }: SampleColumns): number {

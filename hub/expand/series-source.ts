@@ -17,6 +17,8 @@ export interface SeriesSource {
   laneHash(id: number): number;
   /** 0 for a series without HA labels, else one number per (cluster, replica). */
   replicaGroup(id: number): number;
+  /** A copy of the label bytes of a series with a replica group, without the label of the replica. */
+  labelsWithoutReplica(id: number): Uint8Array;
   /** Cluster and replica of a group above 0. */
   replicaOf(group: number): Replica;
 }

@@ -11,7 +11,7 @@ export function outgoingAgain({ tenant, body }: KeptRequest): OutgoingRequest {
     count: samples.count,
     mayBeRedelivered: false,
     isExemplar: (row) => samples.isExemplar(row),
-    newest: (from, to) => samples.newest(from, to),
+    timestamp: (row) => samples.timestamp(row),
     encode: (encoder, from, to) => samples.encode(encoder, from, to),
   };
 }

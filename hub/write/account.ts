@@ -1,7 +1,12 @@
 import type { BoundedLog } from '../../base/log.ts';
 import { type Outcome, STORED_BEFORE } from '../../proto/outcome.ts';
 import type { OutgoingRequest } from '../../proto/remote-write/encoder-1.ts';
-import { emptySettlement, type RefusalReason } from '../../proto/settlement.ts';
+import {
+  addSettlement,
+  emptySettlement,
+  type RefusalReason,
+  type Settlement,
+} from '../../proto/settlement.ts';
 import type { RefusedRequest } from '../refused-request.ts';
 import { type RefusedPart, RefusedParts } from './refused-parts.ts';
 import type { RequestBodies } from './request-bodies.ts';
@@ -52,16 +57,26 @@ export class Account {
 
   /** All of the part is stored. Only now do its timestamps say how far the tenant has come. */
   accept({ from, to }: AccountedPart): void {
-    const newestMs = this.#request.newest(from, to);
+    const newestMs = newestOf(this.#request, from, to);
     this.settlement.accepted += to - from;
     this.newestMs = Math.max(this.newestMs, newestMs);
     this.#tools.ages.taken(this.#request.tenant, newestMs);
   }
 
-  /** @param nowMs nobody has looked at the timestamps: none counts that is beyond the present */
-  deduplicate({ from, to }: AccountedPart, nowMs: number): void {
-    this.settlement.deduplicated += to - from;
-    this.newestMs = Math.max(this.newestMs, Math.min(this.#request.newest(from, to), nowMs));
+  /**
+   * All of the part but `others` samples is there from another replica.
+   *
+   * @param nowMs nobody has looked at the timestamps: none counts that is beyond the present
+   */
+  deduplicate({ from, to }: AccountedPart, others: number, nowMs: number): void {
+    this.settlement.deduplicated += to - from - others;
+    this.newestMs = Math.max(this.newestMs, Math.min(newestOf(this.#request, from, to), nowMs));
+  }
+
+  /** Samples of this request were written as another one. */
+  add(other: { settlement: Settlement; newestMs: number }): void {
+    addSettlement(this.settlement, other.settlement);
+    this.newestMs = Math.max(this.newestMs, other.newestMs);
   }
 
   /** All of the part is refused, or said before to have been stored. */
@@ -106,6 +121,16 @@ export class Account {
     const fields = { agent: this.#agent, tenant, samples, reason, refused, doubtful, answer };
     this.#tools.log.warn(`refused ${reason}`, fields, givenUp(reason));
   }
+}
+
+/** Newest timestamp of samples [from, to), exemplars aside; -∞ of these alone. */
+function newestOf(request: OutgoingRequest, from: number, to: number): number {
+  let newest = Number.NEGATIVE_INFINITY;
+  for (let row = from; row < to; row++) {
+    const timestamp = request.timestamp(row);
+    if (timestamp > newest && !request.isExemplar(row)) newest = timestamp;
+  }
+  return newest;
 }
 
 /** After an attempt whose fate is unknown, these refusals say that it had been stored. */

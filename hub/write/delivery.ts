@@ -1,14 +1,13 @@
 import { unreachable } from '../../base/assert.ts';
 import { Backoff } from '../../base/backoff.ts';
-import type { Clock } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
 import { parseRetryAfter } from '../../base/retry-after.ts';
 import { type DestinationKind, judgeAnswer, type Outcome } from '../../proto/outcome.ts';
 import type { OutgoingRequest } from '../../proto/remote-write/encoder-1.ts';
 import { WrittenSamples } from '../../proto/remote-write/written-samples.ts';
 import type { RefusalReason } from '../../proto/settlement.ts';
-import type { RefusedSink } from '../refused-request.ts';
-import { Account, type AccountTools, cut } from './account.ts';
+import { Account, cut } from './account.ts';
+import { type DuplicateTools, settleDuplicates } from './duplicates.ts';
 import type { Deliver, DeliveryResult, DeliverySignals } from './lanes.ts';
 import { misconfigurationAdvice } from './misconfiguration.ts';
 import { messageOf, type Post, type PostResult } from './post.ts';
@@ -16,12 +15,10 @@ import type { FailingPart, Others, SetAside } from './set-aside.ts';
 import { isTaken, laterSample } from './witness.ts';
 import type { WriteMetrics } from './write-metrics.ts';
 
-export interface DeliveryTools extends AccountTools {
+export interface DeliveryTools extends DuplicateTools {
   kind: DestinationKind;
   post: Post;
   setAside: SetAside;
-  refused: RefusedSink;
-  clock: Clock;
   random: Random;
   metrics: WriteMetrics;
 }
@@ -41,6 +38,8 @@ interface Part extends FailingPart {
   attempts: number;
   /** Whether one of them may have been stored without our hearing of it. */
   mayBeStored: boolean;
+  /** How long it has waited for another replica. */
+  heldMs: number;
 }
 
 /** Makes the function that the lanes of `agent` deliver with. */
@@ -69,6 +68,7 @@ class Delivery {
     request: OutgoingRequest,
     tools: DeliveryTools,
     signals: DeliverySignals,
+    heldMs = 0,
   ) {
     this.#agent = agent;
     this.#request = request;
@@ -78,7 +78,9 @@ class Delivery {
     this.#backoff = new Backoff(BACKOFF, tools.random);
     const { count, mayBeRedelivered } = request;
     const well = { failedAtMs: undefined, failedForMs: 0, gapMs: 0, search: undefined };
-    this.#parts = [{ ...well, from: 0, to: count, attempts: 0, mayBeStored: mayBeRedelivered }];
+    this.#parts = [
+      { ...well, from: 0, to: count, attempts: 0, mayBeStored: mayBeRedelivered, heldMs },
+    ];
   }
 
   async run(): Promise<DeliveryResult> {
@@ -137,9 +139,10 @@ class Delivery {
     switch (outcome.kind) {
       case 'accepted':
         account.accept(part);
+        this.#tools.replicas.taken(this.#request, part.from, part.to);
         return;
       case 'deduplicated':
-        account.deduplicate(part, this.#tools.clock.now());
+        if (!(await this.#settleDuplicates(part, message))) this.#parts.push(part);
         return;
       case 'retry':
         part.mayBeStored ||= outcome.mayBeStored;
@@ -172,10 +175,19 @@ class Delivery {
     }
   }
 
+  #settleDuplicates(part: Part, message: string): Promise<boolean> {
+    const [agent, request, tools] = [this.#agent, this.#request, this.#tools];
+    const [account, signals] = [this.#account, this.#signals];
+    const deliver = (rest: OutgoingRequest) =>
+      new Delivery(agent, rest, tools, signals, part.heldMs).run();
+    return settleDuplicates({ agent, request, part, message, account, signals, deliver }, tools);
+  }
+
   /** A whole HA cluster is refused: its name is not in the words of the destination. */
   #sayClusterRefused(reason: RefusalReason, message: string): void {
     const { tenant, replica } = this.#request;
-    const fields = { ...this.#fields(), ...replica, answer: cut(message) };
+    const names = { cluster: replica?.cluster, replica: replica?.replica };
+    const fields = { ...this.#fields(), ...names, answer: cut(message) };
     this.#tools.log.error(`${reason} ${tenant} ${replica?.cluster}`, fields, HA_CLUSTERS_LIMIT);
   }
 

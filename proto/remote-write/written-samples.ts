@@ -68,15 +68,9 @@ export class WrittenSamples implements WriteRequestSink {
     return { oldest, newest };
   }
 
-  /** Newest timestamp of samples [from, to), in ms; -∞ where all of them are exemplars. */
-  newest(from: number, to: number): number {
-    const objects = new ObjectCursor(this.#columns.objects);
-    let newest = Number.NEGATIVE_INFINITY;
-    for (let row = 0; row < to; row++) {
-      const isExemplar = objects.at(row)?.kind === 'exemplar';
-      if (row >= from && !isExemplar) newest = Math.max(newest, this.#columns.timestamps[row]!);
-    }
-    return newest;
+  /** In ms since the Unix epoch. */
+  timestamp(row: number): number {
+    return this.#columns.timestamps[row]!;
   }
 
   /** A few different series, cut to a length that can be read. */

@@ -1,3 +1,4 @@
+import type { AgeLimitOptions } from '../../hub/age-limits.ts';
 import { Destination } from '../../hub/write/destination.ts';
 import type { CortexLimits } from '../tools/cortex/limits.ts';
 import { type CortexDestination, startCortexDestination } from '../tools/cortex-destination.ts';
@@ -23,13 +24,14 @@ export interface CortexHub {
 export async function startCortexHub(
   workspace: Workspace,
   limits: Partial<CortexLimits> = {},
+  ages: Partial<AgeLimitOptions> = {},
 ): Promise<CortexHub> {
   const clock = new InstantClock();
   const cortex = await startCortexDestination({ limits, now: () => clock.now() });
   workspace.onClose(() => cortex.close());
   const sender = new Destination({ ...SENDER, url: cortex.url });
   workspace.onClose(() => sender.close());
-  const hub = startReceiver(workspace.subfolder('hub'), sender.post, {}, 'hub', clock);
+  const hub = startReceiver(workspace.subfolder('hub'), sender.post, {}, 'hub', clock, ages);
   workspace.onClose(async () => hub.kill());
   return { hub, cortex, clock };
 }

@@ -7,6 +7,7 @@ import type { Reply } from '../../hub/receive/reply.ts';
 import type { RefusedRequest } from '../../hub/refused-request.ts';
 import { HubStore } from '../../hub/store/hub-store.ts';
 import type { Post } from '../../hub/write/post.ts';
+import { ReplicaCover } from '../../hub/write/replica-cover.ts';
 import { RequestBodies } from '../../hub/write/request-bodies.ts';
 import { SetAside } from '../../hub/write/set-aside.ts';
 import { createWriter } from '../../hub/writer.ts';
@@ -114,6 +115,7 @@ export function startReceiver(
     post,
     bodies: new RequestBodies('v1'),
     setAside: new SetAside(0, clock),
+    replicas: new ReplicaCover(ageOptions.outOfOrderTimeWindowMs ?? 0, clock),
     refused: {
       keep: async (requests: readonly RefusedRequest[]) => void refused.push(...requests),
     },

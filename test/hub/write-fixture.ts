@@ -6,6 +6,7 @@ import type { RefusedRequest } from '../../hub/refused-request.ts';
 import { createDelivery } from '../../hub/write/delivery.ts';
 import type { Deliver } from '../../hub/write/lanes.ts';
 import type { Post } from '../../hub/write/post.ts';
+import { ReplicaCover } from '../../hub/write/replica-cover.ts';
 import { RequestBodies } from '../../hub/write/request-bodies.ts';
 import { SetAside } from '../../hub/write/set-aside.ts';
 import type { DestinationKind } from '../../proto/outcome.ts';
@@ -84,6 +85,7 @@ export function rig(kind: DestinationKind, post: Post, options: RigOptions = {})
     post,
     bodies: new RequestBodies(protocol),
     setAside: new SetAside(setAsideAfterMs, clock),
+    replicas: new ReplicaCover(0, clock),
     ages: {
       taken: (tenant, newestMs) => void taken.push(`${tenant} ${newestMs}`),
       refused: (tenant, reason) => void learned.push(`${tenant} ${reason}`),

@@ -19,9 +19,9 @@ import { requestsOf, rig } from './write-fixture.ts';
 function numbered(lane: number, number: number): OutgoingRequest {
   const encode = () => new Uint8Array();
   const isExemplar = () => false;
-  const newest = () => number;
+  const timestamp = () => number;
   const tenant = String(number);
-  return { tenant, lane, count: number, mayBeRedelivered: false, isExemplar, newest, encode };
+  return { tenant, lane, count: number, mayBeRedelivered: false, isExemplar, timestamp, encode };
 }
 
 /** A delivery that ends when the test says so. */

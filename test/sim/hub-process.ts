@@ -8,6 +8,7 @@ import { RefusedRecord } from '../../hub/refused/refused-record.ts';
 import { HubStore } from '../../hub/store/hub-store.ts';
 import { openRefusedStore } from '../../hub/store/refused-store.ts';
 import type { Post } from '../../hub/write/post.ts';
+import { ReplicaCover } from '../../hub/write/replica-cover.ts';
 import { RequestBodies } from '../../hub/write/request-bodies.ts';
 import { SetAside } from '../../hub/write/set-aside.ts';
 import { createWriter } from '../../hub/writer.ts';
@@ -135,6 +136,7 @@ export class HubProcess {
       post: parts.post(post),
       bodies: new RequestBodies('v1'),
       setAside: new SetAside(SET_ASIDE_AFTER_MS, clock),
+      replicas: new ReplicaCover(0, clock),
       refused: this.#refused,
       ages,
       clock,
