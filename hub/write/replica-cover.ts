@@ -33,10 +33,12 @@ interface Cluster {
 }
 
 /**
- * How long samples wait for the elected replica to write the same times, or to fall silent for as
- * long as the destination needs to elect another one (30 s by default).
+ * How long samples wait for the elected replica to come so far, or to fall silent for as long as the
+ * destination needs to elect another one (30 s by default).
  */
-const HOLD_MS = 300_000;
+const AHEAD_MS = 300_000;
+/** And where it has come further already: its backlog may be under way beside its live samples. */
+const BEHIND_MS = 60_000;
 /** And for a first word of it: without one, it writes by another way, and nothing is known of it. */
 const UNHEARD_MS = 10_000;
 /** A replica that was silent for so long is not heard here any more. */
@@ -99,7 +101,8 @@ export class ReplicaCover {
     const gaps = uncovered(cluster, request, part, this.#clock.now());
     const news = gaps.filter((gap) => !cluster.gaps.some((known) => isWithin(gap, known)));
     const isMissing = (timestamp: number) => gaps.some((gap) => isIn(timestamp, gap));
-    if (news.length > 0 && part.heldMs < HOLD_MS) {
+    const isAhead = news.some(({ newest }) => newest === Number.POSITIVE_INFINITY);
+    if (news.length > 0 && part.heldMs < (isAhead ? AHEAD_MS : BEHIND_MS)) {
       return { ...NO_ROWS, wait: rowsOf(request, part, isMissing) };
     }
     cluster.gaps.push(...news.filter(({ newest }) => newest < Number.POSITIVE_INFINITY));

@@ -9,7 +9,9 @@ import { appendSeries, columnsOf, newDictionary } from './series-fixture.ts';
 import { InstantClock, requestsOf } from './write-fixture.ts';
 
 const MINUTE_MS = 60_000;
-const HELD = 300_000;
+/** Long enough, behind the elected replica and ahead of it. */
+const BEHIND = 60_000;
+const AHEAD = 300_000;
 
 let clock: InstantClock;
 let now: number;
@@ -55,25 +57,27 @@ describe('samples that the HA tracker has turned away', () => {
   test('wait in a gap, and are missing after that; what is in the same gap is so at once', () => {
     take('a', 60, 30, 0);
     expect(judge(request('b', 60, 45, 30, 29, 0))).toEqual({ ...NONE, wait: [1, 3] });
-    expect(judge(request('b', 60, 45, 30, 0), HELD)).toEqual({ ...NONE, missing: [1] });
+    expect(judge(request('b', 60, 45, 30, 0), BEHIND - 1)).toEqual({ ...NONE, wait: [1] });
+    expect(judge(request('b', 60, 45, 30, 0), BEHIND)).toEqual({ ...NONE, missing: [1] });
     expect(judge(request('b', 59.9, 30.1))).toEqual({ ...NONE, missing: [0, 1] });
     expect(judge(request('b', 29))).toEqual({ ...NONE, wait: [0] });
   });
 
   test('before the first sample are missing where one is long before it', () => {
     take('a', 10, 5, 0);
-    expect(judge(request('b', 14.9), HELD)).toEqual(NONE);
-    expect(judge(request('b', 15.1), HELD)).toEqual({ ...NONE, missing: [0] });
+    expect(judge(request('b', 14.9), BEHIND)).toEqual(NONE);
+    expect(judge(request('b', 15.1), BEHIND)).toEqual({ ...NONE, missing: [0] });
     expect(judge(request('b', 10.1))).toEqual({ ...NONE, missing: [0] });
   });
 
   test('ahead of one that is far behind wait, and are early where no window is open', () => {
     take('a', 60);
     expect(judge(request('b', 60, 59))).toEqual({ ...NONE, wait: [1] });
-    expect(judge(request('b', 60, 59), HELD)).toEqual({ ...NONE, early: [1] });
+    expect(judge(request('b', 60, 59), AHEAD - 1)).toEqual({ ...NONE, wait: [1] });
+    expect(judge(request('b', 60, 59), AHEAD)).toEqual({ ...NONE, early: [1] });
     cover = new ReplicaCover(10 * MINUTE_MS, clock);
     take('a', 60);
-    expect(judge(request('b', 51, 50), HELD)).toEqual({ ...NONE, missing: [0], early: [1] });
+    expect(judge(request('b', 51, 50), AHEAD)).toEqual({ ...NONE, missing: [0], early: [1] });
   });
 
   test('wait a little for a first word of the elected one, and not again for a while', () => {
@@ -117,7 +121,7 @@ describe('samples that the HA tracker has turned away', () => {
     ]);
     columns.pushObject('exemplar', id, now, exemplarBytes('x'));
     const [turned] = requestsOf(copy, columns);
-    const { missing } = judge(turned!, HELD);
+    const { missing } = judge(turned!, BEHIND);
     expect(missing).toEqual([1, 2]);
     const rest = turned!.replica!.unlabelled(missing);
     expect([rest.count, rest.isExemplar(0), rest.isExemplar(1)]).toEqual([2, false, true]);
