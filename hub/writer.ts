@@ -19,7 +19,7 @@ export function createWriter(
   delivery: DeliveryTools,
   end: AbortSignal,
 ): TenantWriter<DictionaryCopy> {
-  const post = limitedPost(delivery.post, options.lanes);
+  const post = limitedPost(delivery.post, { all: options.lanes, perTenant: options.lanes });
   const lanes = new Lanes(createDelivery(agent, { ...delivery, post }), end);
   const prepare = (
     batch: { columns: SampleColumns; mayBeRedelivered: boolean },

@@ -90,7 +90,7 @@ export class LiveIntake<Copy extends SeriesCopy> {
   ): Promise<Reply> {
     if (coverage(tenant.answered, batch.positions) === 'some')
       return this.#deps.replies.mismatch(session, 'partly answered');
-    const refusal = this.#deps.admission.refuse(batch.samplesCount);
+    const refusal = this.#deps.admission.refuse(tenant.destinationTenant, batch.samplesCount);
     if (refusal !== undefined) return refusal;
     if (batch.dictionary !== undefined) {
       const misfit = this.#deps.dictionary.take(session, stream, batch.dictionary);
@@ -123,7 +123,7 @@ export class LiveIntake<Copy extends SeriesCopy> {
     batch: LiveBatch,
     write: PreparedWrite & { isNew: boolean },
   ): Promise<Reply> {
-    this.#deps.admission.heldBytes += write.heldBytes;
+    this.#deps.admission.hold(tenant.destinationTenant, write.heldBytes);
     try {
       if (write.isNew) await tenant.writer.idle();
       if (tenant.stream !== stream) return this.#deps.replies.mismatch(session, 'unknown stream');
@@ -142,7 +142,7 @@ export class LiveIntake<Copy extends SeriesCopy> {
       stream.answer = answer;
       return reply;
     } finally {
-      this.#deps.admission.heldBytes -= write.heldBytes;
+      this.#deps.admission.release(tenant.destinationTenant, write.heldBytes);
       // Given up, whatever the reason: the agent has to open another stream.
       if (stream.answer === undefined) closeStream(tenant, stream);
     }

@@ -83,7 +83,7 @@ export class PackIntake<Copy extends SeriesCopy> {
     const { session, tenant, log, batch } = incoming;
     const { admission, dictionary, seriesPerAgentMax } = this.#deps;
     const { samplesCount, keyframe } = batch;
-    const refusal = admission.refuse(samplesCount, SHARE);
+    const refusal = admission.refuse(tenant.destinationTenant, samplesCount, SHARE);
     if (refusal !== undefined) return refusal;
     const misfit = dictionary.take(session, { epoch: keyframe.epoch, log }, batch.dictionary);
     if (misfit !== undefined) return misfit;
@@ -127,7 +127,7 @@ export class PackIntake<Copy extends SeriesCopy> {
     write: PreparedWrite,
   ): Promise<Settlement | undefined> {
     const { admission, metrics } = this.#deps;
-    admission.heldBytes += write.heldBytes;
+    admission.hold(tenant.destinationTenant, write.heldBytes);
     try {
       await row.ready;
       if (row.isClosed) return undefined;
@@ -147,7 +147,7 @@ export class PackIntake<Copy extends SeriesCopy> {
       this.#close(tenant, row);
       throw error;
     } finally {
-      admission.heldBytes -= write.heldBytes;
+      admission.release(tenant.destinationTenant, write.heldBytes);
     }
   }
 

@@ -16,6 +16,9 @@ export interface DestinationOptions {
   version: string;
 }
 
+/** Of the requests in flight: a tenant that the destination does not answer must leave some. */
+const TENANT_SHARE = 0.75;
+
 const ANSWER_BYTES_MAX = 64 * 1024;
 
 /** No blank behind the semicolon: Prometheus would take the body for version 1.0, and lose it. */
@@ -53,7 +56,9 @@ export class Destination {
     const { origin, pathname, search } = new URL(options.url);
     this.#options = options;
     this.#path = pathname + search;
-    this.post = limitedPost((request) => this.#attempt(request), options.inFlightMax);
+    const all = options.inFlightMax;
+    const perTenant = Math.ceil(all * TENANT_SHARE);
+    this.post = limitedPost((request) => this.#attempt(request), { all, perTenant });
     this.#pool = new Pool(origin, {
       connections: options.inFlightMax,
       // Half the limit, so that an address where nobody answers is told from a lost answer.
