@@ -8,10 +8,9 @@ import { RefusedRecord } from '../../hub/refused/refused-record.ts';
 import { HubStore } from '../../hub/store/hub-store.ts';
 import { openRefusedStore } from '../../hub/store/refused-store.ts';
 import { StoreUnavailable } from '../../hub/store-unavailable.ts';
-import { createDelivery } from '../../hub/write/delivery.ts';
-import { Lanes } from '../../hub/write/lanes.ts';
 import type { Post } from '../../hub/write/post.ts';
 import { RefusalSearch } from '../../hub/write/refusal-search.ts';
+import { ReplicaCover } from '../../hub/write/replica-cover.ts';
 import { RequestBodies } from '../../hub/write/request-bodies.ts';
 import { SetAside } from '../../hub/write/set-aside.ts';
 import { createWriter } from '../../hub/writer.ts';
@@ -126,7 +125,7 @@ export class HubProcess {
     const { lanes, samplesPerRequestMax } = plan.hub;
     const log = { warn: () => {}, error: () => {} };
     const ages = new AgeLimits(
-      { sampleAgeMaxMs: 0, outOfOrderTimeWindowMs: 0 },
+      { sampleAgeMaxMs: 0, sampleAheadMaxMs: AHEAD_MAX_MS, outOfOrderTimeWindowMs: 0 },
       { store: this.#store, clock, log },
     );
     const delivery = {
@@ -135,6 +134,7 @@ export class HubProcess {
       bodies: new RequestBodies('v1'),
       setAside: new SetAside(SET_ASIDE_AFTER_MS, clock),
       search: new RefusalSearch(SEARCHES_PER_MINUTE, clock),
+      replicas: new ReplicaCover(0, clock),
       refused: this.#refused,
       ages,
       clock,
@@ -148,10 +148,9 @@ export class HubProcess {
       createCopy: () =>
         new DictionaryCopy({ clusterLabel: 'cluster', replicaLabel: '__replica__' }),
       createWriter: (agent, tenant, named) =>
-        parts.tenantWriter(() => {
-          const all = new Lanes(lanes, createDelivery(agent, delivery), this.#ending.signal);
-          return createWriter({ tenant, named }, options, all);
-        }),
+        parts.tenantWriter(() =>
+          createWriter({ agent, tenant, named }, options, delivery, this.#ending.signal),
+        ),
       ages,
       destinationState: () => undefined,
       limits: { ...plan.hub, seriesPerAgentMax: SERIES_PER_AGENT_MAX, aheadMaxMs: AHEAD_MAX_MS },
