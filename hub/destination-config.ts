@@ -81,7 +81,7 @@ export function destinationSection(folder: string) {
       .describe('Requests in flight for each agent and tenant; a series stays on its lane.'),
     max_in_flight: count({ min: 1, max: 10_000 })
       .prefault(64)
-      .describe('Requests in flight altogether.'),
+      .describe('Requests in flight altogether; three quarters of them for one tenant.'),
     ha_cluster_label: labelName
       .prefault('cluster')
       .describe("The HA tracker's cluster label; kinds cortex and mimir only."),

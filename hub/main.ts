@@ -21,11 +21,10 @@ import { hubStatus } from './status/hub-status.ts';
 import { HubStore } from './store/hub-store.ts';
 import { openRefusedStore, setDamagedAside } from './store/refused-store.ts';
 import { StoreUnavailable } from './store-unavailable.ts';
-import { createDelivery } from './write/delivery.ts';
 import { Destination } from './write/destination.ts';
-import { Lanes } from './write/lanes.ts';
-import { sendMetadata } from './write/metadata-sender.ts';
+import { MetadataSender } from './write/metadata-sender.ts';
 import { RefusalSearch } from './write/refusal-search.ts';
+import { ReplicaCover } from './write/replica-cover.ts';
 import { RequestBodies } from './write/request-bodies.ts';
 import { SetAside } from './write/set-aside.ts';
 import { createWriter } from './writer.ts';
@@ -75,6 +74,7 @@ export async function runHub(config: HubConfig, { log }: { log: Log }): Promise<
     bodies: new RequestBodies(to.protocol),
     setAside: new SetAside(to.setAsideAfterMs, clock),
     search: new RefusalSearch(to.refusalSearchPerMinute, clock),
+    replicas: new ReplicaCover(to.outOfOrderTimeWindowMs, clock),
     refused,
     ages,
     clock,
@@ -89,9 +89,10 @@ export async function runHub(config: HubConfig, { log }: { log: Log }): Promise<
       new DictionaryCopy({ clusterLabel: to.haClusterLabel, replicaLabel: to.haReplicaLabel }),
     createWriter: (agent, tenant, named) =>
       createWriter(
-        { tenant, named },
+        { agent, tenant, named },
         { lanes: to.lanes, samplesPerRequestMax: to.samplesPerRequestMax, separateReplicas },
-        new Lanes(to.lanes, createDelivery(agent, delivery), ending.signal),
+        delivery,
+        ending.signal,
       ),
     ages,
     destinationState: (tenants) => health.of(tenants),
@@ -106,18 +107,15 @@ export async function runHub(config: HubConfig, { log }: { log: Log }): Promise<
     ages.saveAll();
     lag.saveAll();
   });
+  const { kind, url, protocol } = to;
+  const metadata = new MetadataSender({ kind, post: destination.post, clock, log: lines });
   const servers = await serve(config, receiver, { metrics, gauges, lines }, log);
   const loops = Promise.all([
     saveLazily([receiver, ages, lag], store, ending.signal),
     refused.run(ending.signal),
-    sendMetadata(
-      () => receiver.metadata(),
-      { post: destination.post, clock, log: lines },
-      ending.signal,
-    ),
+    metadata.run(() => receiver.metadata(), ending.signal),
   ]);
   for (const warning of sharedTenantWarnings(config)) log.warn(warning);
-  const { url, kind, protocol } = to;
   log.info({ listen: servers[0]!.url, destination: url, kind, protocol }, 'the hub is ready');
   return {
     url: servers[0]!.url,
@@ -205,10 +203,9 @@ function reports(metrics: HubMetrics, lag: AgentLag): ReceiveMetrics {
   return {
     heard: (agent, clockOffsetMs) => lag.heard(agent, clockOffsetMs),
     offered: (agent, tenant) => lag.offered(agent, tenant),
-    settled(agent, settlement, newestTimestamp, tenant) {
+    settled(agent, settlement, newestMs, tenant) {
       metrics.settled(agent, settlement);
-      const { accepted, deduplicated, redelivered } = settlement;
-      if (accepted + deduplicated + redelivered > 0) lag.delivered(agent, tenant, newestTimestamp);
+      lag.delivered(agent, tenant, newestMs);
     },
     event: (agent, name) => metrics.event(agent, name),
   };

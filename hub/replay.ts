@@ -10,6 +10,7 @@ import type { RefusedStore } from './store/refused-store.ts';
 import { createDelivery } from './write/delivery.ts';
 import { messageOf, type Post, type PostResult } from './write/post.ts';
 import type { RefusalSearch } from './write/refusal-search.ts';
+import { ReplicaCover } from './write/replica-cover.ts';
 import { RequestBodies } from './write/request-bodies.ts';
 import { SetAside } from './write/set-aside.ts';
 
@@ -58,9 +59,10 @@ export async function replay(id: number, deps: ReplayDeps): Promise<ReplayResult
     bodies: new RequestBodies(protocol),
     setAside: new SetAside(0, clock),
     search: deps.search,
+    replicas: new ReplicaCover(0, clock),
     refused: { keep: async (requests) => void refused.push(...requests) },
     // Whoever replays what was too old knows that it is.
-    ages: { refused: () => {} },
+    ages: { taken: () => {}, refused: () => {} },
     clock,
     random,
     metrics: { request: () => {}, heldByMisconfiguration: () => {} },

@@ -1,5 +1,5 @@
 import { unreachable } from '../base/assert.ts';
-import { refusalReason } from './refusal-reason.ts';
+import { refusalReason, unquoted } from './refusal-reason.ts';
 import type { WriteProtocol } from './remote-write/write-encoder.ts';
 import type { RefusalReason } from './settlement.ts';
 
@@ -40,6 +40,8 @@ export type Outcome =
    * what else was refused is unknown.
    */
   | { kind: 'partial'; reason: RefusalReason; message: string; written: number | undefined }
+  /** Nothing was stored, for a reason that all samples of the request share. */
+  | { kind: 'refused'; reason: RefusalReason; message: string }
   /** Nothing was stored because of at least one sample. */
   | { kind: 'atomic'; reason: RefusalReason; message: string }
   /** No sample is to blame: an operator has to change something. */
@@ -94,6 +96,9 @@ export function judgeAnswer(
     return { kind: 'atomic', reason: reason === 'other' ? 'set_aside' : reason, message };
   }
   if (status >= 500) return retry({ mayBeStored: true, failed: !UNAVAILABLE.has(status) });
+  if (electsReplicas(kind) && isOneClusterTooMany(status, message)) {
+    return { kind: 'refused', reason: 'ha_clusters_limit', message };
+  }
   if (status === 429) return retry({ halve: true });
   if (status === 413) return { kind: 'halve' };
   if (RETRIED.has(status)) return retry({ mayBeStored: true });
@@ -113,9 +118,6 @@ function judgeRefusal(
   { status, message, written }: { status: number; message: string; written: number | undefined },
 ): Outcome {
   if (status === 400 && TOO_LARGE.test(message)) return { kind: 'halve' };
-  if (electsReplicas(kind) && TOO_MANY_HA_CLUSTERS.test(message)) {
-    return { kind: 'misconfigured', message };
-  }
   // Those of Cortex and Mimir count what was valid, or nothing though something was stored.
   if (written !== undefined && !electsReplicas(kind)) {
     return { kind: 'partial', reason: reasonOfLines(message), message, written };
@@ -134,6 +136,11 @@ function judgeRefusal(
 function reasonOfLines(message: string): RefusalReason {
   const reasons = message.split('\n').map(refusalReason);
   return reasons.find((reason) => !STORED_BEFORE.has(reason)) ?? reasons[0]!;
+}
+
+/** Concerns the HA cluster of the request alone: it must not hold up others of the tenant. */
+function isOneClusterTooMany(status: number, message: string): boolean {
+  return (status === 400 || status === 429) && TOO_MANY_HA_CLUSTERS.test(unquoted(message));
 }
 
 function electsReplicas(kind: DestinationKind): boolean {

@@ -38,12 +38,17 @@ const QUOTED = /"(?:[^"\\]|\\.)*"/g;
 /** So are label sets, and the series that Cortex sets in single quotes or behind a limit. */
 const SERIES = /\{[^{}]*\}|(?<=series: )'[^']*'|(?<=for (metric|series) )[^\s,]+/g;
 
+/** A message without what users wrote: a label value may look like the words of a destination. */
+export function unquoted(message: string): string {
+  return message.replace(QUOTED, '""');
+}
+
 /**
  * The reason that Cortex, Mimir, Prometheus, Thanos or VictoriaMetrics gives for a refusal in the
  * body of its answer; `other` when nobody here has met the message.
  */
 export function refusalReason(message: string): RefusalReason {
-  const words = message.replace(QUOTED, '""').replace(SERIES, '');
+  const words = unquoted(message).replace(SERIES, '');
   for (const [reason, pattern] of MESSAGES) if (pattern.test(words)) return reason;
   return 'other';
 }

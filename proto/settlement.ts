@@ -31,6 +31,10 @@ export type RefusalReason =
   /** An exemplar alone was given up, its sample was not. */
   | 'exemplar'
   | 'too_large'
+  /** The tenant has as many HA clusters as it may have, and this one is not among them. */
+  | 'ha_clusters_limit'
+  /** Another replica is elected, and of these times it has written nothing so far. */
+  | 'ha_gap'
   /** The destination kept failing (500) on the sample while it took others. */
   | 'set_aside'
   /** Words that nobody here has met. */

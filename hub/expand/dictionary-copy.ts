@@ -2,7 +2,14 @@ import { assert } from '../../base/assert.ts';
 import { DecodeError } from '../../proto/bytes.ts';
 import { decodeEntry } from '../../proto/dictionary-entry.ts';
 import { hashLabels } from '../../proto/label-hash.ts';
-import { canonicalLabelSet, labelValue } from '../../proto/label-set.ts';
+import {
+  canonicalLabelSet,
+  encodeLabels,
+  forEachLabel,
+  type Label,
+  labelValue,
+} from '../../proto/label-set.ts';
+import type { Replica } from '../../proto/remote-write/encoder-1.ts';
 import { SeriesMarks } from '../../proto/series-marks.ts';
 import { MetadataRecords } from './metadata-records.ts';
 import { NumberedNames } from './numbered-names.ts';
@@ -122,6 +129,28 @@ export class DictionaryCopy implements SeriesSource {
     return this.#groupOf[id]!;
   }
 
+  labelsWithoutReplica(id: number): Uint8Array {
+    const rest: Label[] = [];
+    const replicaLabel = Buffer.from(this.#labels.replicaLabel);
+    forEachLabel(
+      this.labelChunk(id),
+      (name, value) => {
+        if (!replicaLabel.equals(name)) rest.push({ name, value });
+      },
+      this.labelFrom(id),
+      this.labelTo(id),
+    );
+    return encodeLabels(rest);
+  }
+
+  replicaOf(group: number): Replica {
+    const name = this.#groups.name(group - 1);
+    const blank = name.indexOf(' ');
+    const from = blank + 1;
+    const middle = from + Number(name.slice(0, blank));
+    return { cluster: utf8(name.slice(from, middle)), replica: utf8(name.slice(middle)) };
+  }
+
   #appendSeries(tenant: string, labels: Uint8Array): AppendResult {
     const canonical = canonicalLabelSet(labels, 0, labels.length);
     if (canonical.kind === 'refused') {
@@ -186,4 +215,8 @@ function grown(array: Uint32Array<ArrayBuffer>, capacity: number): Uint32Array<A
 /** One character per byte: distinct bytes make distinct strings, valid UTF-8 or not. */
 function latin1(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+}
+
+function utf8(latin1: string): string {
+  return Buffer.from(latin1, 'latin1').toString('utf8');
 }

@@ -1,3 +1,4 @@
+import type { Replica } from '../../proto/remote-write/encoder-1.ts';
 import type { SeriesMarks } from '../../proto/series-marks.ts';
 
 /**
@@ -19,4 +20,8 @@ export interface SeriesSource {
   laneHash(id: number): number;
   /** 0 for a series without HA labels, else one number per (cluster, replica). */
   replicaGroup(id: number): number;
+  /** A copy of the label bytes of a series with a replica group, without the label of the replica. */
+  labelsWithoutReplica(id: number): Uint8Array;
+  /** Cluster and replica of a group above 0. */
+  replicaOf(group: number): Replica;
 }

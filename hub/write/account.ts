@@ -1,15 +1,23 @@
 import type { BoundedLog } from '../../base/log.ts';
 import { STORED_BEFORE } from '../../proto/outcome.ts';
 import type { OutgoingRequest } from '../../proto/remote-write/encoder-1.ts';
-import { emptySettlement, type RefusalReason } from '../../proto/settlement.ts';
+import {
+  addSettlement,
+  emptySettlement,
+  type RefusalReason,
+  type Settlement,
+} from '../../proto/settlement.ts';
 import type { RefusedRequest } from '../refused-request.ts';
 import { type RefusedPart, RefusedParts } from './refused-parts.ts';
 import type { RequestBodies } from './request-bodies.ts';
 
 export interface AccountTools {
   bodies: RequestBodies;
-  /** Told of each refusal: some say how old samples may be. */
-  ages: { refused(tenant: string, reason: RefusalReason): void };
+  /** Told of what a tenant takes, and of each refusal: some say how old samples may be. */
+  ages: {
+    taken(tenant: string, newestMs: number): void;
+    refused(tenant: string, reason: RefusalReason, message: string): void;
+  };
   log: BoundedLog;
 }
 
@@ -29,6 +37,8 @@ const MESSAGE_LENGTH_MAX = 1024;
 /** What has become of the samples of one request so far. */
 export class Account {
   readonly settlement = emptySettlement();
+  /** Newest timestamp that was taken or deduplicated; -∞: nothing. */
+  newestMs = Number.NEGATIVE_INFINITY;
   readonly #refused = new RefusedParts();
   readonly #agent: string;
   readonly #request: OutgoingRequest;
@@ -43,6 +53,30 @@ export class Account {
   /** What the record of refused samples is to keep. */
   refusedRequests(): RefusedRequest[] {
     return this.#refused.requests(this.#agent, this.#request, this.#tools.bodies);
+  }
+
+  /** All of the part is stored. Only now do its timestamps say how far the tenant has come. */
+  accept({ from, to }: AccountedPart): void {
+    const newestMs = newestOf(this.#request, from, to);
+    this.settlement.accepted += to - from;
+    this.newestMs = Math.max(this.newestMs, newestMs);
+    this.#tools.ages.taken(this.#request.tenant, newestMs);
+  }
+
+  /**
+   * All of the part but `others` samples is there from another replica.
+   *
+   * @param nowMs nobody has looked at the timestamps: none counts that is beyond the present
+   */
+  deduplicate({ from, to }: AccountedPart, others: number, nowMs: number): void {
+    this.settlement.deduplicated += to - from - others;
+    this.newestMs = Math.max(this.newestMs, Math.min(newestOf(this.#request, from, to), nowMs));
+  }
+
+  /** Samples of this request were written as another one. */
+  add(other: { settlement: Settlement; newestMs: number }): void {
+    addSettlement(this.settlement, other.settlement);
+    this.newestMs = Math.max(this.newestMs, other.newestMs);
   }
 
   /** All of the part is refused, or said before to have been stored. */
@@ -77,12 +111,22 @@ export class Account {
     const { tenant, count: samples } = this.#request;
     settlement.refused.set(reason, (settlement.refused.get(reason) ?? 0) + refused);
     settlement.unknown += unknown;
-    this.#tools.ages.refused(tenant, reason);
+    this.#tools.ages.refused(tenant, reason, message);
     const answer = cut(message);
     this.#refused.add({ from: part.from, to: part.to, reason, message: answer, refused });
     const fields = { agent: this.#agent, tenant, samples, reason, refused, unknown, answer };
     this.#tools.log.warn(`refused ${reason}`, fields, givenUp(reason));
   }
+}
+
+/** Newest timestamp of samples [from, to), exemplars aside; -∞ of these alone. */
+function newestOf(request: OutgoingRequest, from: number, to: number): number {
+  let newest = Number.NEGATIVE_INFINITY;
+  for (let row = from; row < to; row++) {
+    const timestamp = request.timestampOf(row);
+    if (timestamp > newest && !request.isExemplar(row)) newest = timestamp;
+  }
+  return newest;
 }
 
 /** After an attempt whose fate is unknown, these refusals say that it had been stored. */

@@ -1,30 +1,29 @@
 import { unreachable } from '../../base/assert.ts';
 import { Backoff } from '../../base/backoff.ts';
-import type { Clock } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
 import { parseRetryAfter } from '../../base/retry-after.ts';
 import { type DestinationKind, judgeAnswer, type Outcome } from '../../proto/outcome.ts';
 import type { OutgoingRequest } from '../../proto/remote-write/encoder-1.ts';
 import { WrittenSamples } from '../../proto/remote-write/written-samples.ts';
-import type { RefusedSink } from '../refused-request.ts';
-import { Account, type AccountTools, cut, isEcho, type Refusal } from './account.ts';
+import type { RefusalReason } from '../../proto/settlement.ts';
+import { Account, cut, isEcho, type Refusal } from './account.ts';
+import { type DuplicateTools, settleDuplicates } from './duplicates.ts';
 import type { Deliver, DeliveryResult, DeliverySignals } from './lanes.ts';
 import { misconfigurationAdvice } from './misconfiguration.ts';
 import { halvesOf, isEntry, isExemplars, type Part, singlesOf } from './parts.ts';
 import { planParts, rowOf } from './plan.ts';
 import { messageOf, type Post, type PostResult } from './post.ts';
 import type { RefusalSearch, SearchedRow } from './refusal-search.ts';
+import { SearchTally } from './search-tally.ts';
 import type { Others, SetAside } from './set-aside.ts';
 import { isTaken, laterSample } from './witness.ts';
 import type { WriteMetrics } from './write-metrics.ts';
 
-export interface DeliveryTools extends AccountTools {
+export interface DeliveryTools extends DuplicateTools {
   kind: DestinationKind;
   post: Post;
   setAside: SetAside;
   search: RefusalSearch;
-  refused: RefusedSink;
-  clock: Clock;
   random: Random;
   metrics: WriteMetrics;
 }
@@ -33,9 +32,11 @@ const BACKOFF = { minMs: 100, maxMs: 30_000 };
 const MISCONFIGURED_WAIT_MIN_MS = 30_000;
 const MISCONFIGURED_WAIT_MAX_MS = 60_000;
 
-/** What is refused is searched one by one once so many samples and such a share of parts were guilty. */
-const FOUND_MIN = 4;
-const GUILTY_SHARE = 0.75;
+const HA_CLUSTERS_LIMIT =
+  'the destination takes no further HA cluster of this tenant: its samples are given up into the ' +
+  'record of refused samples; raise ha_max_clusters in the limits of the tenant (Cortex, Mimir), ' +
+  'then replay them with `starferry refused replay --reason=ha_clusters_limit`';
+
 /**
  * What the search leaves of its budget where refusals may be the echo of an earlier attempt: after a
  * restart that can be everything, and what is guilty indeed must still be found.
@@ -62,19 +63,17 @@ class Delivery {
   /** What remains, in the order in which it is to be written: the next part is the last. */
   readonly #parts: Part[];
   #misconfigured = false;
-  /** Of the parts that were cut out of refused ones: answers, refusals, and those of one sample. */
-  #answers = 0;
-  #guilty = 0;
-  #found = 0;
+  readonly #tally = new SearchTally();
 
   constructor(
     agent: string,
     request: OutgoingRequest,
     tools: DeliveryTools,
     signals: DeliverySignals,
+    heldMs = 0,
   ) {
     this.#agent = agent;
-    const plan = planParts(request, tools.kind, tools.bodies.protocol, tools.search);
+    const plan = planParts(request, tools, heldMs);
     this.#request = plan.request;
     this.#parts = plan.parts.reverse();
     this.#tools = tools;
@@ -100,7 +99,8 @@ class Delivery {
       if (end.aborted && result.kind === 'failed') return this.#cancelled();
       await this.#follow(part, this.#judge(result), result);
     }
-    return { kind: 'settled', settlement: this.#account.settlement };
+    const { settlement, newestMs } = this.#account;
+    return { kind: 'settled', settlement, newestMs };
   }
 
   #attempt(part: Part): Promise<PostResult> {
@@ -132,15 +132,18 @@ class Delivery {
     if (outcome.kind !== 'retry') this.#backoff.reset();
     if (outcome.kind !== 'retry' || !outcome.failed) part.failedAtMs = undefined;
     if (isTaken(outcome)) this.#noteTaken(part);
-    if (part.isSearched && outcome.kind !== 'retry') this.#noteSearched(part, outcome);
+    if (part.isSearched && outcome.kind !== 'retry') this.#tally.note(part, outcome);
     const count = part.to - part.from;
     const account = this.#account;
     const message = messageOf(result);
     switch (outcome.kind) {
       case 'accepted':
-      case 'deduplicated':
-        account.settlement[outcome.kind] += count;
+        account.accept(part);
+        this.#tools.replicas.taken(this.#request, part.from, part.to);
         if (part.isSuspect) this.#clear(part);
+        return;
+      case 'deduplicated':
+        if (!(await this.#settleDuplicates(part, message))) this.#parts.push(part);
         return;
       case 'retry':
         part.mayBeStored ||= outcome.mayBeStored;
@@ -158,6 +161,10 @@ class Delivery {
         else if (!this.#search(part, refusal, true)) account.settleUnsearched(part, refusal);
         return;
       }
+      case 'refused':
+        account.refuse(part, { reason: outcome.reason, message }, count);
+        this.#sayClusterRefused(outcome.reason, message);
+        return;
       case 'atomic':
         this.#search(part, { reason: outcome.reason, message }, false);
         return;
@@ -206,17 +213,9 @@ class Delivery {
   #piecesOf(part: Part, joins: boolean): Part[] {
     const request = this.#request;
     if (joins && isEntry(part, request)) return [{ ...part, to: part.from + 1 }];
-    const isMostGuilty = this.#found >= FOUND_MIN && this.#guilty > this.#answers * GUILTY_SHARE;
-    return part.isSuspect || isMostGuilty
+    return part.isSuspect || this.#tally.isMostGuilty
       ? singlesOf(part, request, joins)
       : halvesOf(part, request);
-  }
-
-  #noteSearched({ from, to }: Part, { kind }: Outcome): void {
-    this.#answers++;
-    if (kind !== 'partial' && kind !== 'atomic') return;
-    this.#guilty++;
-    if (to - from === 1) this.#found++;
   }
 
   #clear({ from, to }: Part): void {
@@ -226,6 +225,22 @@ class Delivery {
 
   #row(row: number): SearchedRow {
     return rowOf(this.#request, row);
+  }
+
+  #settleDuplicates(part: Part, message: string): Promise<boolean> {
+    const [agent, request, tools] = [this.#agent, this.#request, this.#tools];
+    const [account, signals] = [this.#account, this.#signals];
+    const deliver = (rest: OutgoingRequest) =>
+      new Delivery(agent, rest, tools, signals, part.heldMs).run();
+    return settleDuplicates({ agent, request, part, message, account, signals, deliver }, tools);
+  }
+
+  /** A whole HA cluster is refused: its name is not in the words of the destination. */
+  #sayClusterRefused(reason: RefusalReason, message: string): void {
+    const { tenant, replica } = this.#request;
+    const names = { cluster: replica?.cluster, replica: replica?.replica };
+    const fields = { ...this.#fields(), ...names, answer: cut(message) };
+    this.#tools.log.error(`${reason} ${tenant} ${replica?.cluster}`, fields, HA_CLUSTERS_LIMIT);
   }
 
   /** The destination has failed on the part, as it does in an outage; or the part is the reason. */

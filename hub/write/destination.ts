@@ -1,5 +1,5 @@
 import { type Dispatcher, Pool } from 'undici';
-import { Permits } from './permits.ts';
+import { limitedPost } from './permits.ts';
 import type { AnswerHeaders, Post, PostRequest, PostResult } from './post.ts';
 
 export interface DestinationOptions {
@@ -15,6 +15,9 @@ export interface DestinationOptions {
   /** Version of this program, for User-Agent. */
   version: string;
 }
+
+/** Of the requests in flight: a tenant that the destination does not answer must leave some. */
+const TENANT_SHARE = 0.75;
 
 const ANSWER_BYTES_MAX = 64 * 1024;
 
@@ -48,14 +51,14 @@ export class Destination {
   readonly #options: DestinationOptions;
   readonly #pool: Pool;
   readonly #path: string;
-  /** Beyond these, requests wait before their time limit starts, not in the pool. */
-  readonly #permits: Permits;
 
   constructor(options: DestinationOptions) {
     const { origin, pathname, search } = new URL(options.url);
     this.#options = options;
     this.#path = pathname + search;
-    this.#permits = new Permits(options.inFlightMax);
+    const all = options.inFlightMax;
+    const perTenant = Math.ceil(all * TENANT_SHARE);
+    this.post = limitedPost((request) => this.#attempt(request), { all, perTenant });
     this.#pool = new Pool(origin, {
       connections: options.inFlightMax,
       // Half the limit, so that an address where nobody answers is told from a lost answer.
@@ -66,14 +69,8 @@ export class Destination {
     });
   }
 
-  readonly post: Post = async (request) => {
-    await this.#permits.acquire();
-    try {
-      return await this.#attempt(request);
-    } finally {
-      this.#permits.release();
-    }
-  };
+  /** Beyond `inFlightMax`, requests wait before their time limit starts, not in the pool. */
+  readonly post: Post;
 
   /** Ends all connections; attempts that are still open fail. */
   async close(): Promise<void> {

@@ -11,19 +11,44 @@ export interface Plan {
   parts: Part[];
 }
 
+export interface PlanTools {
+  kind: DestinationKind;
+  bodies: { readonly protocol: WriteProtocol };
+  search: RefusalSearch;
+}
+
+const UNTRIED = {
+  failedAtMs: undefined,
+  failedForMs: 0,
+  gapMs: 0,
+  search: undefined,
+  attempts: 0,
+  isSearched: false,
+};
+
 /**
  * How a request is sent first. Where the destination stores the rest of a refused body, no body has
  * two samples of a series, so that any part of it can be sent again, and what was refused lately goes
  * in a body of its own behind the others.
+ *
+ * @param heldMs how long the request has waited for another replica before
  */
 export function planParts(
   request: OutgoingRequest,
-  kind: DestinationKind,
-  protocol: WriteProtocol,
-  search: RefusalSearch,
+  { kind, bodies, search }: PlanTools,
+  heldMs: number,
 ): Plan {
+  const { protocol } = bodies;
   const { count, tenant } = request;
-  if (!storesParts(kind)) return { request, parts: [newPart(request, 0, count, false)] };
+  const newPart = (from: number, to: number, isSuspect: boolean): Part => ({
+    ...UNTRIED,
+    from,
+    to,
+    mayBeStored: request.mayBeRedelivered,
+    isSuspect,
+    heldMs,
+  });
+  if (!storesParts(kind)) return { request, parts: [newPart(0, count, false)] };
   // In version 2.0 exemplars stand beside their sample, however many they are.
   const starts = [0, ...request.cutsAtRepeats(protocol === 'v1')];
   const hasSuspects = search.hasSuspects(tenant);
@@ -32,12 +57,12 @@ export function planParts(
   for (const [at, from] of starts.entries()) {
     const to = starts[at + 1] ?? count;
     if (!hasSuspects) {
-      parts.push(newPart(request, from, to, false));
+      parts.push(newPart(from, to, false));
       continue;
     }
     const middle = setSuspectsBehind(request, { from, to }, rows, search, protocol);
-    if (middle > from) parts.push(newPart(request, from, middle, false));
-    if (middle < to) parts.push(newPart(request, middle, to, true));
+    if (middle > from) parts.push(newPart(from, middle, false));
+    if (middle < to) parts.push(newPart(middle, to, true));
   }
   return { request: hasSuspects ? request.select(rows) : request, parts };
 }
@@ -69,10 +94,4 @@ export function rowOf(request: OutgoingRequest, row: number): SearchedRow {
     isExemplar: request.isExemplar(row),
     timestamp: request.timestampOf(row),
   };
-}
-
-function newPart(request: OutgoingRequest, from: number, to: number, isSuspect: boolean): Part {
-  const well = { failedAtMs: undefined, failedForMs: 0, gapMs: 0, search: undefined };
-  const mayBeStored = request.mayBeRedelivered;
-  return { ...well, from, to, attempts: 0, mayBeStored, isSuspect, isSearched: false };
 }

@@ -3,6 +3,21 @@ import { HISTOGRAM_START_TIMESTAMP, HISTOGRAM_TIMESTAMP } from '../objects/histo
 import { SeriesWriter } from './series-writer.ts';
 import type { WriteEncoder } from './write-encoder.ts';
 
+/** One of the Prometheus of an HA cluster, as its labels name it. */
+export interface Replica {
+  cluster: string;
+  replica: string;
+}
+
+/** The replica that all samples of a request come from. */
+export interface OutgoingReplica extends Replica {
+  /**
+   * The samples of `rows` alone, without the label of the replica: the destination stores the same
+   * series, and holds no election over them.
+   */
+  unlabelled(rows: Uint32Array): OutgoingRequest;
+}
+
 /**
  * Samples on their way to the destination, small enough for one body. They stay references into
  * their batch until a body is needed, so that a request held for hours costs four bytes a sample.
@@ -11,6 +26,8 @@ export interface OutgoingRequest {
   tenant: string;
   /** All samples of a series travel on one lane, and a lane sends one request at a time. */
   lane: number;
+  /** Where the destination elects replicas and the samples carry the labels for that. */
+  replica?: OutgoingReplica | undefined;
   /** Samples in the request; native histograms and exemplars count as such. */
   count: number;
   /** Whether an earlier attempt, of this hub or of one before it, may have stored samples. */

@@ -102,6 +102,7 @@ export class WrittenSamples implements WriteRequestSink {
     return hashLabels(this.#labels[this.idOf(row)]!);
   }
 
+  /** In ms since the Unix epoch. */
   timestampOf(row: number): number {
     return this.#columns.timestamps[row]!;
   }

@@ -324,4 +324,24 @@ describe('a pack that is refused', () => {
     expect(gist(await first)).toMatch(/^200 accepted 20/);
     expect(await gistOf(second)).toMatch(/^200 accepted 20/);
   });
+
+  test('because one tenant holds three quarters of that: 503, while packs of others get in', async () => {
+    restart({ heldBytesMax: 1000 });
+    const theirs = agent.series('theirs', 'second');
+    destination.hold();
+    const rows = (id: number) => Array.from({ length: 10 }, (_, at) => [id, at] as const);
+    const first = send(agent.pack(ROW, 0, rows(0), [1, 1]));
+    await settle();
+    const second = agent.pack(ROW, 1, rows(0), [2, 2]);
+    expect(await gistOf(second)).toBe('503');
+    const keyframe = agent.keyframe('second');
+    const other = send(agent.pack(NEXT_ROW, 0, rows(theirs), [1, 1], { keyframe }));
+    await settle();
+    expect(destination.requests).toBe(2);
+    destination.release();
+    expect(gist(await other)).toMatch(/^200 accepted 10/);
+    expect(gist(await first)).toMatch(/^200 accepted 10/);
+    expect(await gistOf(second)).toMatch(/^200 accepted 10/);
+    expect(hub.receiver.heldBytes).toBe(0);
+  });
 });

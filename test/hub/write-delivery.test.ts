@@ -62,7 +62,8 @@ function signals(cancel = new AbortController(), end = new AbortController()) {
 }
 
 function settled(counts: Partial<Settlement>): DeliveryResult {
-  return { kind: 'settled', settlement: { ...emptySettlement(), ...counts } };
+  const settlement = { ...emptySettlement(), ...counts };
+  return { kind: 'settled', settlement, newestMs: expect.any(Number) };
 }
 
 function refused(reason: RefusalReason, count = 1): Map<RefusalReason, number> {
@@ -201,10 +202,10 @@ describe('the delivery of a request', () => {
       answer(401, 'no org id'),
       answer(404),
       answer(415),
-      answer(400, 'too many HA replicaGroups (limit: 1)'),
+      answer(403),
     );
     expect(result).toEqual(settled({ accepted: 2 }));
-    expect(codes).toEqual(['401', '404', '415', '400', '200']);
+    expect(codes).toEqual(['401', '404', '415', '403', '200']);
     expect(held).toEqual([1, -1]);
     for (const waitMs of clock.slept) {
       expect(waitMs).toBeGreaterThanOrEqual(30_000);

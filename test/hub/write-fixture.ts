@@ -7,6 +7,7 @@ import { createDelivery } from '../../hub/write/delivery.ts';
 import type { Deliver } from '../../hub/write/lanes.ts';
 import type { Post } from '../../hub/write/post.ts';
 import { RefusalSearch } from '../../hub/write/refusal-search.ts';
+import { ReplicaCover } from '../../hub/write/replica-cover.ts';
 import { RequestBodies } from '../../hub/write/request-bodies.ts';
 import { SetAside } from '../../hub/write/set-aside.ts';
 import type { DestinationKind } from '../../proto/outcome.ts';
@@ -45,7 +46,9 @@ export interface Rig {
   refused: RefusedRequest[];
   /** What the age limits are told of: tenant and reason. */
   learned: string[];
-  lines: { level: string; key: string; fields: Record<string, unknown> }[];
+  /** And of what was taken: tenant and newest timestamp. */
+  taken: string[];
+  lines: { level: string; key: string; fields: Record<string, unknown>; message: string }[];
 }
 
 export interface RigOptions {
@@ -68,8 +71,10 @@ export function rig(kind: DestinationKind, post: Post, options: RigOptions = {})
   const held: number[] = [];
   const lines: Rig['lines'] = [];
   const log: BoundedLog = {
-    warn: (key, fields) => lines.push({ level: 'warn', key, fields: { ...fields } }),
-    error: (key, fields) => lines.push({ level: 'error', key, fields: { ...fields } }),
+    warn: (key, fields, message) =>
+      lines.push({ level: 'warn', key, fields: { ...fields }, message }),
+    error: (key, fields, message) =>
+      lines.push({ level: 'error', key, fields: { ...fields }, message }),
   };
   const metrics = {
     request: (code: string) => codes.push(code),
@@ -78,13 +83,18 @@ export function rig(kind: DestinationKind, post: Post, options: RigOptions = {})
   const random = seededRandom(seed);
   const refused: RefusedRequest[] = [];
   const learned: string[] = [];
+  const taken: string[] = [];
   const deliver = createDelivery('sg', {
     kind,
     post,
     bodies: new RequestBodies(protocol),
     setAside: new SetAside(setAsideAfterMs, clock),
     search: new RefusalSearch(searchesPerMinute, clock),
-    ages: { refused: (tenant, reason) => void learned.push(`${tenant} ${reason}`) },
+    replicas: new ReplicaCover(0, clock),
+    ages: {
+      taken: (tenant, newestMs) => void taken.push(`${tenant} ${newestMs}`),
+      refused: (tenant, reason) => void learned.push(`${tenant} ${reason}`),
+    },
     refused: {
       async keep(requests) {
         refused.push(...requests);
@@ -96,7 +106,7 @@ export function rig(kind: DestinationKind, post: Post, options: RigOptions = {})
     metrics,
     log,
   });
-  return { deliver, clock, codes, held, refused, learned, lines };
+  return { deliver, clock, codes, held, refused, learned, taken, lines };
 }
 
 export interface RequestOptions {

@@ -38,7 +38,9 @@ function heldDelivery() {
   const deliver: Deliver = async (request) => {
     started.push(request.tenant);
     await new Promise<void>((resolve) => open.set(request.tenant, resolve));
-    return { kind: 'settled', settlement: { ...emptySettlement(), accepted: request.count } };
+    const { count } = request;
+    const settlement = { ...emptySettlement(), accepted: count };
+    return { kind: 'settled', settlement, newestMs: count };
   };
   return { deliver, started, end: (name: string) => open.get(name)?.() };
 }
@@ -51,7 +53,7 @@ function turn(): Promise<void> {
 describe('lanes', () => {
   it('have one request each in flight, in the order in which they came', async () => {
     const { deliver, started, end } = heldDelivery();
-    const lanes = new Lanes(2, deliver, new AbortController().signal);
+    const lanes = new Lanes(deliver, new AbortController().signal);
     const result = lanes.settle([numbered(0, 1), numbered(0, 2), numbered(1, 3), numbered(0, 4)]);
     expect(started).toEqual(['1', '3']);
     end('3');
@@ -63,12 +65,16 @@ describe('lanes', () => {
     end('2');
     await turn();
     end('4');
-    expect(await result).toMatchObject({ kind: 'settled', settlement: { accepted: 10 } });
+    expect(await result).toMatchObject({
+      kind: 'settled',
+      settlement: { accepted: 10 },
+      newestMs: 4,
+    });
   });
 
   it('settle a batch behind the one before it, lane by lane', async () => {
     const { deliver, started, end } = heldDelivery();
-    const lanes = new Lanes(2, deliver, new AbortController().signal);
+    const lanes = new Lanes(deliver, new AbortController().signal);
     const first = lanes.settle([numbered(0, 1), numbered(1, 2)]);
     const second = lanes.settle([numbered(1, 3)]);
     await turn();
@@ -83,14 +89,18 @@ describe('lanes', () => {
   });
 
   it('settle an empty batch at once', async () => {
-    const lanes = new Lanes(1, heldDelivery().deliver, new AbortController().signal);
-    expect(await lanes.settle([])).toEqual({ kind: 'settled', settlement: emptySettlement() });
+    const lanes = new Lanes(heldDelivery().deliver, new AbortController().signal);
+    expect(await lanes.settle([])).toEqual({
+      kind: 'settled',
+      settlement: emptySettlement(),
+      newestMs: Number.NEGATIVE_INFINITY,
+    });
     await lanes.idle();
   });
 
   it('drop what is queued for a new stream, and are idle after what is in flight', async () => {
     const { deliver, started, end } = heldDelivery();
-    const lanes = new Lanes(1, deliver, new AbortController().signal);
+    const lanes = new Lanes(deliver, new AbortController().signal);
     const old = lanes.settle([numbered(0, 1), numbered(0, 2), numbered(0, 3)]);
     lanes.cancelQueued();
     let idle = false;
@@ -110,7 +120,7 @@ describe('lanes', () => {
 
   it('take new requests while those of the old stream are still in flight', async () => {
     const { deliver, started, end } = heldDelivery();
-    const lanes = new Lanes(1, deliver, new AbortController().signal);
+    const lanes = new Lanes(deliver, new AbortController().signal);
     const old = lanes.settle([numbered(0, 1), numbered(0, 2)]);
     lanes.cancelQueued();
     const fresh = lanes.settle([numbered(0, 3)]);
@@ -124,7 +134,7 @@ describe('lanes', () => {
   it('cancel everything, now and later, once they are ended', async () => {
     const end = new AbortController();
     const { deliver, started, end: endDelivery } = heldDelivery();
-    const lanes = new Lanes(1, deliver, end.signal);
+    const lanes = new Lanes(deliver, end.signal);
     const open = lanes.settle([numbered(0, 1), numbered(0, 2)]);
     end.abort();
     endDelivery('1');
@@ -139,7 +149,7 @@ describe('lanes', () => {
     const bug = async () => {
       throw new Error('a bug');
     };
-    const lanes = new Lanes(1, bug, new AbortController().signal);
+    const lanes = new Lanes(bug, new AbortController().signal);
     await expect(lanes.settle([numbered(0, 1)])).rejects.toThrow('a bug');
     await lanes.idle();
   });
@@ -198,7 +208,7 @@ async function run(
   open.push(sender, destination);
   destination.answerNext(...Array.from({ length: 60 }, () => randomFault(random)));
   const { deliver } = rig(kind, sender.post, { seed });
-  const lanes = new Lanes(LANES, deliver, new AbortController().signal);
+  const lanes = new Lanes(deliver, new AbortController().signal);
   const copy = newDictionary();
   const names = Array.from({ length: SERIES }, (_, n) => {
     const replica = n % 2 === 0 ? {} : { __replica__: `r${n % 3}`, cluster: 'x' };

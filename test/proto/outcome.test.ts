@@ -25,6 +25,11 @@ const halve: Outcome = { kind: 'halve' };
 const retry: Outcome = { kind: 'retry', halve: false, mayBeStored: true, failed: false };
 const retryFailed: Outcome = { ...retry, failed: true };
 const retryHalved: Outcome = { ...retry, halve: true, mayBeStored: false };
+const clustersLimit = (message: string): Outcome => ({
+  kind: 'refused',
+  reason: 'ha_clusters_limit',
+  message,
+});
 const misconfigured = (message = ''): Outcome => ({ kind: 'misconfigured', message });
 const partial = (reason: RefusalReason, message: string): Outcome => ({
   kind: 'partial',
@@ -91,7 +96,15 @@ const ROWS: [string, DestinationKind[], number, string, Outcome][] = [
   ['size judged by 400 is halved', ALL, 400, 'received message larger than max (9 vs 8)', halve],
   ['size judged by 400 of old Mimir', ['mimir'], 400, MIMIR_SIZE, halve],
   ['size judged by 400 of VictoriaMetrics', ['victoriametrics'], 400, VM_SIZE, halve],
-  ['too many HA clusters', ELECTING, 400, HA_CLUSTERS, misconfigured(HA_CLUSTERS)],
+  ['too many HA clusters', ELECTING, 400, HA_CLUSTERS, clustersLimit(HA_CLUSTERS)],
+  ['too many HA clusters', ELECTING, 429, HA_CLUSTERS, clustersLimit(HA_CLUSTERS)],
+  [
+    'words about HA clusters in a label value',
+    ELECTING,
+    400,
+    `label value too long: "${HA_CLUSTERS}"`,
+    partial('invalid_series', `label value too long: "${HA_CLUSTERS}"`),
+  ],
   ['a 400 there is partial', ELECTING, 400, OUT_OF_ORDER, partial('out_of_order', OUT_OF_ORDER)],
   ['a 400 without a known word is partial there', ELECTING, 400, 'x', partial('other', 'x')],
   [

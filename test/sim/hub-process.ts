@@ -9,10 +9,9 @@ import type { RefusedRequest } from '../../hub/refused-request.ts';
 import { HubStore } from '../../hub/store/hub-store.ts';
 import { openRefusedStore } from '../../hub/store/refused-store.ts';
 import { StoreUnavailable } from '../../hub/store-unavailable.ts';
-import { createDelivery } from '../../hub/write/delivery.ts';
-import { Lanes } from '../../hub/write/lanes.ts';
 import type { Post } from '../../hub/write/post.ts';
 import { RefusalSearch } from '../../hub/write/refusal-search.ts';
+import { ReplicaCover } from '../../hub/write/replica-cover.ts';
 import { RequestBodies } from '../../hub/write/request-bodies.ts';
 import { SetAside } from '../../hub/write/set-aside.ts';
 import { createWriter } from '../../hub/writer.ts';
@@ -60,7 +59,11 @@ export class HubProcess {
     this.#store = new FlakyStore(dataDir, deps);
     this.#refused = this.#openRecord();
     this.#ages = new AgeLimits(
-      { sampleAgeMaxMs: 0, outOfOrderTimeWindowMs: 0 },
+      {
+        sampleAgeMaxMs: 0,
+        sampleAheadMaxMs: deps.surroundings.plan.hub.aheadMaxMs,
+        outOfOrderTimeWindowMs: 0,
+      },
       { store: this.#store, clock: deps.clock, log: SILENT },
     );
     this.#receiver = this.#createReceiver();
@@ -142,6 +145,7 @@ export class HubProcess {
       bodies: new RequestBodies('v1'),
       setAside: new SetAside(SET_ASIDE_AFTER_MS, clock),
       search: new RefusalSearch(SEARCHES_PER_MINUTE, clock),
+      replicas: new ReplicaCover(0, clock),
       refused: {
         keep: (requests: readonly RefusedRequest[]) => {
           refused(requests);
@@ -160,10 +164,9 @@ export class HubProcess {
       createCopy: () =>
         new DictionaryCopy({ clusterLabel: 'cluster', replicaLabel: '__replica__' }),
       createWriter: (agent, tenant, named) =>
-        parts.tenantWriter(() => {
-          const all = new Lanes(lanes, createDelivery(agent, delivery), this.#ending.signal);
-          return createWriter({ tenant, named }, options, all);
-        }),
+        parts.tenantWriter(() =>
+          createWriter({ agent, tenant, named }, options, delivery, this.#ending.signal),
+        ),
       ages,
       destinationState: () => undefined,
       limits: { ...plan.hub, seriesPerAgentMax: SERIES_PER_AGENT_MAX },
