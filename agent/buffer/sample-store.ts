@@ -241,6 +241,8 @@ export class SampleStore {
     reason: 'age' | 'bytes',
     wanted: (stored: { storedAt: number }, weight: number) => boolean,
   ): number {
+    // What was answered for is no loss, even where it is still there.
+    if (!this.isUpToDate()) return 0;
     const segments: SegmentHead[] = [];
     const packs: PackHead[] = [];
     for (const stored of this.#oldestFirst()) {

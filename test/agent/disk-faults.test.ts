@@ -115,6 +115,20 @@ describe('a fault of the disk is an outcome of an append', () => {
     buffer.close();
   });
 
+  test('what was answered for meanwhile is not evicted for its age instead', () => {
+    const { buffer, clock } = openBuffer(dataDir, 'age', { ageMaxMs: 60_000 });
+    const newEntries = { firstId: 0, entries: seriesEntries('one') };
+    buffer.append([{ tenant: 'a', columns: samplesOf(0, T0), newEntries }]);
+    whileThrowing(SegmentTable.prototype, 'removeRange', sqliteError('SQLITE_BUSY'), () => {
+      buffer.acknowledge('a', [{ run: buffer.run, first: 1, last: 1 }]);
+    });
+    clock.ms += 61_000;
+    buffer.housekeep();
+    expect(buffer.losses.samples.age).toBe(0);
+    expect(buffer.backlog.get('a')).toBe(0);
+    buffer.close();
+  });
+
   test('a bug is none', () => {
     const { buffer, append } = openLooking(dataDir);
     whileThrowing(SegmentTable.prototype, 'add', new TypeError('a bug'), () => {

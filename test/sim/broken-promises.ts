@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { HubClock } from '../../agent/hub-clock.ts';
+import { AgeLimits } from '../../hub/age-limits.ts';
 import { isIntact } from '../../hub/store/hub-schema.ts';
 import { RequestBodies } from '../../hub/write/request-bodies.ts';
 import { type Mistake, often, towards } from './mistake.ts';
@@ -73,5 +74,41 @@ export const joinExemplars: Mistake = {
   plan: (drawn) => ({
     ...towards('cortex', often()(drawn)),
     odd: { clusters: false, exemplarEvery: 3, timestampEvery: 0 },
+  }),
+};
+
+/** A sample that was refused says how far its tenant has come. */
+export const believeRefused: Mistake = {
+  install() {
+    const { refused } = AgeLimits.prototype;
+    AgeLimits.prototype.refused = function (tenant, reason, message) {
+      const [, timestamp] = /timestamp too new: (\d+)/.exec(message) ?? [];
+      if (timestamp !== undefined) this.taken(tenant, Number(timestamp));
+      refused.call(this, tenant, reason, message);
+    };
+    return () => {
+      AgeLimits.prototype.refused = refused;
+    };
+  },
+  plan: (drawn) => {
+    const plan = towards('cortex', often('head moved')(drawn));
+    const odd = { clusters: false, exemplarEvery: 0, timestampEvery: 5 };
+    return { ...plan, odd, hub: { ...plan.hub, aheadMaxMs: 0 } };
+  },
+};
+
+/** What the destination says of one cluster counts for its tenant. */
+export const holdUpTenant: Mistake = {
+  parts: {
+    post: (post) => async (request) => {
+      const result = await post(request);
+      const isCluster = result.kind === 'answer' && result.body.includes('too many HA');
+      return isCluster ? { ...result, status: 429 } : result;
+    },
+  },
+  plan: (drawn) => ({
+    ...towards('cortex', often()(drawn)),
+    odd: { clusters: true, exemplarEvery: 0, timestampEvery: 0 },
+    blockade: { tenant: drawn.tenants[0]!, how: 'clusters' },
   }),
 };

@@ -6,7 +6,9 @@ import type { HubReply } from '../../agent/ship/hub-client.ts';
 import { DictionaryLog } from '../../hub/receive/dictionary-log.ts';
 import { forgetUndo } from './broken-format.ts';
 import {
+  believeRefused,
   evictByOwnClock,
+  holdUpTenant,
   joinExemplars,
   refuseByOwnClock,
   skipChecksumOfPositions,
@@ -231,6 +233,8 @@ export const MISTAKES: ReadonlyMap<string, Mistake> = new Map([
   ['believes answered positions that nobody wrote', skipChecksumOfPositions],
   ['leaves the sync out', skipSync],
   ['writes an exemplar beside its sample', joinExemplars],
+  ['moves the age bound by what was refused', believeRefused],
+  ['lets one cluster hold up its tenant', holdUpTenant],
 ]);
 
 /** The buffer, but for how it is read. */

@@ -1,6 +1,7 @@
 import { type Settlement, settledCount } from '../../proto/settlement.ts';
 import { bitsOf, type Ledger, type SentSample, sampleKey } from './ledger.ts';
 import { isRefused, type Memory } from './memory.ts';
+import { isExemplarKey } from './numbered-objects.ts';
 import type { Plan } from './plan.ts';
 import type { RefusedSamples } from './refused-samples.ts';
 import { destinationTenant, STARTS_AT_MS } from './surroundings.ts';
@@ -100,6 +101,7 @@ function mayBeRefused(
   if (oddity !== undefined || isRefused(low, plan.destination.refusedEvery)) return true;
   // An exemplar is refused as well when another one, or its series, is not there before it.
   if (series.kind === 'exemplar' && plan.destination.semantics === 'cortex') return true;
+  if (isBlocked(sample, plan) && plan.blockade?.how === 'clusters') return true;
   const oldest = destination.oldestAccepted(destinationTenant(series.tenant));
   return oldest !== undefined && timestamp < oldest;
 }
@@ -115,10 +117,17 @@ function misjudged({ plan, destination, refused }: Evidence): string[] {
     plan.link.late + plan.link.twice + timeout + broken + failing === 0 &&
     !hasAny(plan, ['clone', 'restore', 'two hubs', 'hub crash', 'hub data deleted', 'hub damage']);
   const claims = isAlone ? [...refused.certain, ...refused.behind] : [...refused.certain];
-  const found = claims.filter((key) => stored.has(key));
+  // What is refused of exemplars for want of a series is taken once that is there.
+  const found = claims.filter((key) => stored.has(key) && !isExemplarKey(key));
   const lies = shorten(found.map((key) => `counted as refused, and stored: ${key}`));
   if (refused.unknown.size > 0) lies.push(`${refused.unknown.size} samples may be refused`);
   return lies;
+}
+
+/** Whether the destination takes nothing of this kind while the blockade lasts. */
+function isBlocked({ series }: SentSample, { blockade }: Plan): boolean {
+  if (series.tenant !== blockade?.tenant) return false;
+  return blockade.how !== 'clusters' || series.cluster !== undefined;
 }
 
 /** Samples of tenants that nobody blocks, and that have not arrived. */
@@ -128,7 +137,7 @@ export function heldUp(
   const { plan, ledger, refused } = evidence;
   const found: string[] = [];
   for (const [key, sample] of unstored(evidence)) {
-    if (sample.series.tenant === plan.blockade?.tenant || mayBeRefused(sample, evidence)) continue;
+    if (isBlocked(sample, plan) || mayBeRefused(sample, evidence)) continue;
     if (refused.has(key) || ledger.isReportedLost(sample)) continue;
     found.push(`held up by its neighbour: ${describe(sample)}`);
   }

@@ -16,8 +16,7 @@ export class FaultyDestination {
   readonly memory: Memory;
   /** Answers nothing but 503. */
   isDown = false;
-  /** Refuses everything of one tenant, or of one of its clusters. */
-  blockade: Blockade | undefined;
+  #blockade: Blockade | undefined;
   readonly #surroundings: Surroundings;
   readonly #chance: Chance;
   readonly #cortex: CortexMemory | undefined;
@@ -29,6 +28,20 @@ export class FaultyDestination {
     const now = (): number => STARTS_AT_MS + surroundings.time.elapsedMs;
     if (destination.semantics === 'cortex') this.#cortex = new CortexMemory(destination, now);
     this.memory = this.#cortex ?? new CheckedMemory(destination);
+  }
+
+  /** What is refused at present, whoever sends it. */
+  get blockade(): Blockade | undefined {
+    return this.#blockade;
+  }
+
+  /** Refuses everything of one tenant, or all but one of its clusters; undefined: no more. */
+  block(blockade: Blockade | undefined): void {
+    const { tenant, how } = blockade ?? this.#blockade ?? {};
+    this.#blockade = blockade;
+    if (tenant === undefined || how !== 'clusters') return;
+    const haMaxClusters = blockade === undefined ? 0 : 1;
+    this.#cortex?.rules.setLimits(destinationTenant(tenant), { haMaxClusters });
   }
 
   /** Others write to the tenants, up to so far ahead of now: what is an hour older is refused. */

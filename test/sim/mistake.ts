@@ -21,6 +21,7 @@ export function towards(semantics: Semantics, drawn: Plan): Plan {
   const none = { clusters: false, exemplarEvery: 0, timestampEvery: 0 };
   return {
     ...drawn,
+    order: semantics === 'accepting' ? drawn.order : 'oldest_first',
     odd: semantics === 'cortex' ? drawn.odd : none,
     destination: { ...drawn.destination, semantics, refusedEvery: 0 },
   };

@@ -31,6 +31,10 @@ export function exemplarsIn(name: string): string {
   return `${name.slice(0, -1)}, ${EXEMPLARS.name}=${JSON.stringify(EXEMPLARS.value)}}`;
 }
 
+export function isExemplarKey(key: string): boolean {
+  return key.includes(`, ${EXEMPLARS.name}=`);
+}
+
 /** A body as floats alone, under the names of the ledger, in the order in which it is stored. */
 export function asSamples(body: readonly ExactSeriesWithObjects[]): ExactSeries[] {
   return body.flatMap(({ labels, samples, histograms, exemplars }) => [

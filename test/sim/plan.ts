@@ -65,7 +65,7 @@ export interface DestinationFaults {
 export interface Blockade {
   /** As the agent names it. */
   tenant: string;
-  /** 429, 401, 403; or too many HA clusters, which concerns the last cluster of the tenant only. */
+  /** 429, 401, 403; or too many HA clusters, which concerns all but one of the tenant only. */
   how: 'rate' | 'credentials' | 'forbidden' | 'clusters';
 }
 
@@ -121,6 +121,7 @@ const PAGE_BYTES = 16_384;
 /** Draws a plan: every kind of fault is left out in half of the seeds, so that none hides another. */
 export function drawPlan(chance: Chance): Plan {
   const semantics = chance.pick<Semantics>(['accepting', 'cortex', 'cortex', 'prometheus']);
+  const odd = drawOdd(chance, semantics);
   const tenants = ['', 'second', 'third'].slice(0, chance.whole(1, 3));
   return {
     faultsMs: chance.between(40_000, 150_000),
@@ -152,8 +153,8 @@ export function drawPlan(chance: Chance): Plan {
       samplesPerBodyMax: chance.pick([Number.POSITIVE_INFINITY, 20]),
       faults: drawRates(chance, DESTINATION_RATES),
     },
-    odd: drawOdd(chance, semantics),
-    blockade: drawBlockade(chance, tenants),
+    odd,
+    blockade: drawBlockade(chance, tenants, odd),
     link: drawRates(chance, LINK_RATES),
     eventEveryMs: chance.between(5000, 20_000),
     events: EVENTS.filter(() => chance.maybe(0.5)),
@@ -170,10 +171,16 @@ function drawOdd(chance: Chance, semantics: Semantics): Plan['odd'] {
   };
 }
 
-function drawBlockade(chance: Chance, tenants: readonly string[]): Plan['blockade'] {
-  if (tenants.length === 1 || chance.maybe(0.6)) return undefined;
-  const how = chance.pick(['rate', 'credentials', 'forbidden'] as const);
-  return { tenant: chance.pick(tenants), how };
+function drawBlockade(
+  chance: Chance,
+  tenants: readonly string[],
+  { clusters }: Plan['odd'],
+): Plan['blockade'] {
+  const tenant = chance.pick(tenants);
+  const how = chance.pick(['rate', 'credentials', 'forbidden', 'clusters'] as const);
+  // Somebody has to be there who is not blocked.
+  const isSense = how === 'clusters' ? clusters : tenants.length > 1;
+  return isSense && chance.maybe(0.5) ? { tenant, how } : undefined;
 }
 
 /** An empty buffer has 15 pages, the series of a run take up to two more. */

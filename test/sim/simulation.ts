@@ -145,7 +145,7 @@ export class Simulation {
     agent.start();
     const sending = this.send(agent, this.#sending.signal);
     const operating = this.#operate();
-    this.destination.blockade = surroundings.plan.blockade;
+    this.destination.block(surroundings.plan.blockade);
     await new Events(this).run();
     surroundings.isCalm = true;
     surroundings.note('calm');
@@ -190,7 +190,7 @@ export class Simulation {
       await time.sleep(NEIGHBOUR_LOOK_MS);
     }
     surroundings.note(`${blockade.tenant} may write again`);
-    destination.blockade = undefined;
+    destination.block(undefined);
   }
 
   /** Does what an agent's log asks for when another one has taken over its id: restart it. */
