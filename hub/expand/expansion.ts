@@ -54,15 +54,18 @@ export function expandBatch(
   const outgoing = (lane: number, rows: Uint32Array, replica?: Replica): OutgoingRequest => ({
     tenant: batch.tenant,
     lane,
-    replica: replica && {
-      ...replica,
-      labelled: (chosen) => outgoing(lane, pick(rows, chosen), replica),
-      unlabelled: (chosen) => unlabelled(lane, pick(rows, chosen)),
-    },
+    replica,
     count: rows.length,
     mayBeRedelivered: batch.mayBeRedelivered,
     isExemplar: (row) => order.isExemplar(rows[row]!),
-    timestamp: (row) => columns.timestamps[rows[row]!]!,
+    timestampOf: (row) => columns.timestamps[rows[row]!]!,
+    select: (chosen) =>
+      outgoing(
+        lane,
+        chosen.map((row) => rows[row]!),
+        replica,
+      ),
+    unlabelled: () => (replica === undefined ? outgoing(lane, rows) : unlabelled(lane, rows)),
     encode: (encoder, from, to) =>
       encodeRows(encoder, columns, rows.subarray(from, to), (id) => {
         encoder.series(source.labelChunk(id), source.labelFrom(id), source.labelTo(id));
@@ -70,6 +73,11 @@ export function expandBatch(
   });
   const unlabelled = (lane: number, rows: Uint32Array): OutgoingRequest => ({
     ...outgoing(lane, rows),
+    select: (chosen) =>
+      unlabelled(
+        lane,
+        chosen.map((row) => rows[row]!),
+      ),
     encode: (encoder, from, to) =>
       encodeRows(encoder, columns, rows.subarray(from, to), (id) => {
         const labels = source.labelsWithoutReplica(id);
@@ -82,10 +90,6 @@ export function expandBatch(
     return outgoing(replicaLane(lane, replica, options.lanes), rows, replica);
   });
   return { kind: 'requests', requests, heldBytes: heldBytes(columns) };
-}
-
-function pick(rows: Uint32Array, chosen: readonly number[]): Uint32Array {
-  return Uint32Array.from(chosen, (row) => rows[row]!);
 }
 
 /**

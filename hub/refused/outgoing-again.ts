@@ -5,13 +5,26 @@ import type { KeptRequest } from '../refused-request.ts';
 /** A kept request as it can be delivered again, in any version of remote write. */
 export function outgoingAgain({ tenant, body }: KeptRequest): OutgoingRequest {
   const samples = new WrittenSamples(body);
-  return {
+  const all = Uint32Array.from({ length: samples.count }, (_, row) => row);
+  return outgoing(tenant, samples, all);
+}
+
+function outgoing(tenant: string, samples: WrittenSamples, rows: Uint32Array): OutgoingRequest {
+  const request: OutgoingRequest = {
     tenant,
     lane: 0,
-    count: samples.count,
+    count: rows.length,
     mayBeRedelivered: false,
-    isExemplar: (row) => samples.isExemplar(row),
-    timestamp: (row) => samples.timestamp(row),
-    encode: (encoder, from, to) => samples.encode(encoder, from, to),
+    isExemplar: (row) => samples.isExemplar(rows[row]!),
+    timestampOf: (row) => samples.timestampOf(rows[row]!),
+    select: (chosen) =>
+      outgoing(
+        tenant,
+        samples,
+        chosen.map((row) => rows[row]!),
+      ),
+    unlabelled: () => request,
+    encode: (encoder, from, to) => samples.encode(encoder, rows.subarray(from, to)),
   };
+  return request;
 }

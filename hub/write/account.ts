@@ -127,7 +127,7 @@ export class Account {
 function newestOf(request: OutgoingRequest, from: number, to: number): number {
   let newest = Number.NEGATIVE_INFINITY;
   for (let row = from; row < to; row++) {
-    const timestamp = request.timestamp(row);
+    const timestamp = request.timestampOf(row);
     if (timestamp > newest && !request.isExemplar(row)) newest = timestamp;
   }
   return newest;

@@ -1,6 +1,5 @@
-import { assert } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
-import type { OutgoingReplica, OutgoingRequest } from '../../proto/remote-write/encoder-1.ts';
+import type { OutgoingRequest } from '../../proto/remote-write/encoder-1.ts';
 import type { RefusedSink } from '../refused-request.ts';
 import { Account, type AccountedPart, type AccountTools, cut } from './account.ts';
 import type { DeliveryResult, DeliverySignals } from './lanes.ts';
@@ -53,15 +52,15 @@ export async function settleDuplicates(
   }
   account.deduplicate(part, wait.length + missing.length + early.length, clock.now());
   if (early.length > 0) {
-    const kept = new Account(agent, replicaOf(request).unlabelled(early), tools);
+    const kept = new Account(agent, select(request, early).unlabelled(), tools);
     const all = { from: 0, to: early.length, mayBeStored: false };
     kept.refuse(all, { reason: 'ha_gap', message }, early.length);
     await refused.keep(kept.refusedRequests());
     account.add(kept);
   }
   const apart: OutgoingRequest[] = [];
-  if (wait.length > 0) apart.push(replicaOf(request).labelled(wait));
-  if (missing.length > 0) apart.push(replicaOf(request).unlabelled(missing));
+  if (wait.length > 0) apart.push(select(request, wait));
+  if (missing.length > 0) apart.push(select(request, missing).unlabelled());
   for (const rest of apart) {
     const result = await deliver({ ...rest, mayBeRedelivered: part.mayBeStored });
     if (result.kind === 'cancelled') return false;
@@ -70,7 +69,6 @@ export async function settleDuplicates(
   return true;
 }
 
-function replicaOf({ replica }: OutgoingRequest): OutgoingReplica {
-  assert(replica !== undefined, 'samples of no replica were weighed against another one');
-  return replica;
+function select(request: OutgoingRequest, rows: readonly number[]): OutgoingRequest {
+  return request.select(Uint32Array.from(rows));
 }

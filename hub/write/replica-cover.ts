@@ -72,7 +72,7 @@ export class ReplicaCover {
     if (replica === undefined) return;
     const { cover, takenAtMs } = this.#cluster(request.tenant, replica);
     for (let row = from; row < to; row++) {
-      if (!request.isExemplar(row)) cover.add(request.timestamp(row));
+      if (!request.isExemplar(row)) cover.add(request.timestampOf(row));
     }
     takenAtMs.delete(replica.replica);
     takenAtMs.set(replica.replica, this.#clock.now());
@@ -136,7 +136,7 @@ function rowsOf(
   const rows: number[] = [];
   let isIn = false;
   for (let row = from; row < to; row++) {
-    if (row === from || !request.isExemplar(row)) isIn = isWanted(request.timestamp(row));
+    if (row === from || !request.isExemplar(row)) isIn = isWanted(request.timestampOf(row));
     if (isIn) rows.push(row);
   }
   return rows;
@@ -154,7 +154,7 @@ function uncovered(
 ): TimeRange[] {
   const gaps: TimeRange[] = [];
   for (let row = from; row < to; row++) {
-    const timestamp = request.timestamp(row);
+    const timestamp = request.timestampOf(row);
     if (request.isExemplar(row) || gaps.some((gap) => isIn(timestamp, gap))) continue;
     const gap = cover.gapAt(timestamp);
     if (gap === undefined) continue;

@@ -9,17 +9,6 @@ export interface Replica {
   replica: string;
 }
 
-/** The replica that all samples of a request come from. */
-export interface OutgoingReplica extends Replica {
-  /** The samples of `rows` alone. */
-  labelled(rows: readonly number[]): OutgoingRequest;
-  /**
-   * The samples of `rows` alone, without the label of the replica: the destination stores the same
-   * series, and holds no election over them.
-   */
-  unlabelled(rows: readonly number[]): OutgoingRequest;
-}
-
 /**
  * Samples on their way to the destination, small enough for one body. They stay references into
  * their batch until a body is needed, so that a request held for hours costs four bytes a sample.
@@ -28,16 +17,23 @@ export interface OutgoingRequest {
   tenant: string;
   /** All samples of a series travel on one lane, and a lane sends one request at a time. */
   lane: number;
-  /** Where the destination elects replicas and the samples carry the labels for that. */
-  replica?: OutgoingReplica | undefined;
+  /** Of all samples, where the destination elects replicas and they carry the labels for that. */
+  replica?: Replica | undefined;
   /** Samples in the request; native histograms and exemplars count as such. */
   count: number;
   /** Whether an earlier attempt, of this hub or of one before it, may have stored samples. */
   mayBeRedelivered: boolean;
   /** Whether a row is an exemplar, which is nothing without a sample. */
   isExemplar(row: number): boolean;
-  /** In ms since the Unix epoch. */
-  timestamp(row: number): number;
+  /** Milliseconds since the Unix epoch. */
+  timestampOf(row: number): number;
+  /** The same request with only these rows, in this order. */
+  select(rows: Uint32Array): OutgoingRequest;
+  /**
+   * The same request without the label of the replica, where it has one: the destination stores the
+   * same series, and holds no election over them.
+   */
+  unlabelled(): OutgoingRequest;
   /** The snappy-compressed body with samples [from, to) of the request, as `encoder` writes it. */
   encode(encoder: WriteEncoder, from: number, to: number): Uint8Array;
 }

@@ -69,7 +69,7 @@ export class WrittenSamples implements WriteRequestSink {
   }
 
   /** In ms since the Unix epoch. */
-  timestamp(row: number): number {
+  timestampOf(row: number): number {
     return this.#columns.timestamps[row]!;
   }
 
@@ -107,9 +107,8 @@ export class WrittenSamples implements WriteRequestSink {
     return rows;
   }
 
-  /** A body with samples [from, to) and no others. */
-  encode(encoder: WriteEncoder, from: number, to: number): Uint8Array {
-    const rows = Uint32Array.from({ length: to - from }, (_, at) => from + at);
+  /** A body with these samples and no others. */
+  encode(encoder: WriteEncoder, rows: Uint32Array): Uint8Array {
     return encodeRows(encoder, this.#columns, rows, (id) => {
       const labels = this.#labels[id]!;
       encoder.series(labels, 0, labels.length);

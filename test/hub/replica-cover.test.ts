@@ -123,7 +123,7 @@ describe('samples that the HA tracker has turned away', () => {
     const [turned] = requestsOf(copy, columns);
     const { missing } = judge(turned!, BEHIND);
     expect(missing).toEqual([1, 2]);
-    const rest = turned!.replica!.unlabelled(missing);
+    const rest = turned!.select(Uint32Array.from(missing)).unlabelled();
     expect([rest.count, rest.isExemplar(0), rest.isExemplar(1)]).toEqual([2, false, true]);
     const series = decodeExactly(rest.encode(new WriteRequestEncoder(), 0, 2));
     expect(series.map(({ labels }) => labelNotation(labels))).toEqual(

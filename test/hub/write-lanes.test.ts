@@ -19,9 +19,19 @@ import { requestsOf, rig } from './write-fixture.ts';
 function numbered(lane: number, number: number): OutgoingRequest {
   const encode = () => new Uint8Array();
   const isExemplar = () => false;
-  const timestamp = () => number;
+  const timestampOf = () => number;
   const tenant = String(number);
-  return { tenant, lane, count: number, mayBeRedelivered: false, isExemplar, timestamp, encode };
+  const row = { isExemplar, timestampOf };
+  const same = { select: () => request, unlabelled: () => request, encode };
+  const request: OutgoingRequest = {
+    tenant,
+    lane,
+    count: number,
+    mayBeRedelivered: false,
+    ...row,
+    ...same,
+  };
+  return request;
 }
 
 /** A delivery that ends when the test says so. */
