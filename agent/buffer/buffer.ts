@@ -180,6 +180,7 @@ export class Buffer extends ParkingStore {
     this.witness.write();
     this.disk.run(() => {
       this.#evictOld();
+      // In this order: the database is never without an epoch.
       this.#storeNames();
       this.#dropDeadEpoch();
       this.db.shrink(SHRUNK_PAGES);
@@ -215,8 +216,7 @@ export class Buffer extends ParkingStore {
   /** A log that no segment refers to any more goes bit by bit: it may have a million entries. */
   #dropDeadEpoch(): void {
     const [oldest] = this.#dictionaries;
-    const isFollowed = oldest !== this.dictionary && this.dictionary.isStored;
-    if (oldest !== undefined && isFollowed && !this.isEpochInUse(oldest.key)) {
+    if (oldest !== undefined && oldest !== this.dictionary && !this.isEpochInUse(oldest.key)) {
       this.#dying.push(oldest.key);
       this.#dictionaries.shift();
     }
