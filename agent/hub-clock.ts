@@ -73,3 +73,15 @@ export class HubClock {
     return this.#clock.now();
   }
 }
+
+/**
+ * How far ahead of the machine's clock ingest takes samples, in ms; 0: without limit.
+ *
+ * A sample that is refused is lost for good, since its sender drops it: it has to lie in the future
+ * of the hub's clock and of the machine's. While the hub's is not known nothing is refused; what
+ * is stored then is parked, should its time not have come.
+ */
+export function aheadMax(limitMs: number, hubClock: HubClock): number {
+  if (limitMs === 0 || !hubClock.isKnown) return 0;
+  return limitMs + Math.max(0, hubClock.aheadMs() ?? 0);
+}

@@ -9,7 +9,7 @@ import { BufferWorker } from './buffer-worker.ts';
 import type { AgentConfig } from './config.ts';
 import { agentWarnings } from './config-warnings.ts';
 import { changeEpochs } from './epoch-change.ts';
-import type { HubClock } from './hub-clock.ts';
+import { aheadMax } from './hub-clock.ts';
 import { createIngest, type IngestMetrics } from './ingest/ingest.ts';
 import { LiveConfig } from './live-config.ts';
 import { SeriesTable, type SharedSeries } from './series/series-table.ts';
@@ -101,16 +101,6 @@ export async function runAgent(
       log.info('the agent has stopped');
     },
   };
-}
-
-/**
- * A sample that is refused is lost for good, since its sender drops it: it has to lie in the future
- * of the hub's clock and of the machine's. While the hub's is not known nothing is refused; what
- * is stored then is parked, should its time not have come.
- */
-function aheadMax(limitMs: number, hubClock: HubClock): number {
-  if (limitMs === 0 || !hubClock.isKnown) return 0;
-  return limitMs + Math.max(0, hubClock.aheadMs() ?? 0);
 }
 
 /** Rules have numbers in ingest and names everywhere else. */

@@ -9,6 +9,8 @@ import type { ConfirmedClock } from './storage-dates.ts';
 export interface Answered {
   tenant: string;
   ranges: readonly PositionRange[];
+  /** Told how many samples were removed, once they are: a failing disk may take its time. */
+  onForgotten(samples: number): void;
 }
 
 export interface BufferTools {

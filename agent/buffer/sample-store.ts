@@ -199,9 +199,22 @@ export class SampleStore {
    * Forgets what the destination has answered for; returns the samples removed. Idempotent. On a
    * failing disk it is done later, and nothing is read before.
    */
-  acknowledge(tenant: string, ranges: readonly PositionRange[]): number {
-    this.#unforgotten.push({ tenant, ranges });
-    return this.#forget();
+  acknowledge(
+    tenant: string,
+    ranges: readonly PositionRange[],
+    onForgotten: (samples: number) => void = () => {},
+  ): number {
+    let forgotten = 0;
+    this.#unforgotten.push({
+      tenant,
+      ranges,
+      onForgotten(samples) {
+        forgotten += samples;
+        onForgotten(samples);
+      },
+    });
+    this.#forget();
+    return forgotten;
   }
 
   oldestTimestamp(): number | undefined {
@@ -268,16 +281,15 @@ export class SampleStore {
     yield* packs;
   }
 
-  #forget(): number {
-    let forgotten = 0;
+  #forget(): void {
     this.disk.run(() => {
       for (let [next] = this.#unforgotten; next !== undefined; [next] = this.#unforgotten) {
-        forgotten += this.#forgetAnswered(next);
+        const samples = this.#forgetAnswered(next);
         this.#unforgotten.shift();
+        next.onForgotten(samples);
       }
       return undefined;
     });
-    return forgotten;
   }
 
   #forgetAnswered({ tenant, ranges }: Answered): number {

@@ -74,8 +74,12 @@ export interface SampleLog<Pack extends ShippablePack = ShippablePack> {
   dictionaryOfEpoch(key: number): DictionaryLog;
   /** Of every epoch that a segment may name, oldest first. */
   readonly dictionaries: readonly DictionaryLog[];
-  /** Forgets what was answered for; returns how many samples that were. */
-  acknowledge(tenant: string, ranges: readonly PositionRange[]): number;
+  /** Forgets what was answered for; `onForgotten` is told how many samples, as soon as it is done. */
+  acknowledge(
+    tenant: string,
+    ranges: readonly PositionRange[],
+    onForgotten?: (samples: number) => void,
+  ): void;
 }
 
 /** A batch ready for the link: a resend sends the same bytes. */

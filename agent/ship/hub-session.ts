@@ -25,8 +25,12 @@ export interface DictionaryLog {
 export interface HubSessionDeps {
   /** The logs of all epochs that segments may refer to. */
   dictionaries(): readonly DictionaryLog[];
-  /** Forgets segments of a tenant that were answered for; returns how many samples they held. */
-  acknowledge(tenant: string, ranges: readonly PositionRange[]): number;
+  /** See SampleLog. */
+  acknowledge(
+    tenant: string,
+    ranges: readonly PositionRange[],
+    onForgotten: (samples: number) => void,
+  ): void;
   random: Random;
   stats: ShipStats;
   clock: Clock;
@@ -123,7 +127,9 @@ export class HubSession {
     this.#format = known.length === 0 ? undefined : Math.max(...known);
     for (const log of this.#deps.dictionaries()) this.#compare(log, state);
     for (const { tenant, answered } of state.tenants) {
-      this.#deps.stats.resumed += this.#deps.acknowledge(tenant, answered);
+      this.#deps.acknowledge(tenant, answered, (samples) => {
+        this.#deps.stats.resumed += samples;
+      });
     }
   }
 

@@ -63,8 +63,8 @@ export class Shipper {
     const session = new HubSession({
       dictionaries: () => samples.dictionaries,
       // Not what waits for an answer of its own, which says more: it would be counted twice.
-      acknowledge: (tenant, ranges) =>
-        samples.acknowledge(tenant, withoutPositions(ranges, this.#due(tenant))),
+      acknowledge: (tenant, ranges, onForgotten) =>
+        samples.acknowledge(tenant, withoutPositions(ranges, this.#due(tenant)), onForgotten),
       random,
       stats: this.stats,
       clock,

@@ -94,6 +94,27 @@ describe('a fault of the disk is an outcome of an append', () => {
     buffer.close();
   });
 
+  test('what was answered for meanwhile is counted once, each answer by itself', () => {
+    const { buffer, append } = openLooking(dataDir);
+    append(1);
+    append(2);
+    const counts: [answer: string, samples: number][] = [];
+    const answer = (name: string, last: number): number => {
+      const range = { run: buffer.run, first: 1, last };
+      return buffer.acknowledge('a', [range], (samples) => void counts.push([name, samples]));
+    };
+    whileThrowing(SegmentTable.prototype, 'removeRange', sqliteError('SQLITE_BUSY'), () => {
+      expect(answer('first', 1)).toBe(0);
+      expect(counts).toEqual([]);
+    });
+    expect(answer('second', 3)).toBe(2);
+    expect(counts).toEqual([
+      ['first', 1],
+      ['second', 2],
+    ]);
+    buffer.close();
+  });
+
   test('a bug is none', () => {
     const { buffer, append } = openLooking(dataDir);
     whileThrowing(SegmentTable.prototype, 'add', new TypeError('a bug'), () => {

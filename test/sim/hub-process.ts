@@ -5,6 +5,7 @@ import { DictionaryCopy } from '../../hub/expand/dictionary-copy.ts';
 import { Receiver } from '../../hub/receive/receiver.ts';
 import type { Reply } from '../../hub/receive/reply.ts';
 import { RefusedRecord } from '../../hub/refused/refused-record.ts';
+import type { RefusedRequest } from '../../hub/refused-request.ts';
 import { HubStore } from '../../hub/store/hub-store.ts';
 import { openRefusedStore } from '../../hub/store/refused-store.ts';
 import { StoreUnavailable } from '../../hub/store-unavailable.ts';
@@ -22,7 +23,6 @@ import type { WallClock } from './virtual-time.ts';
 
 const AGENT_ID = 'agent';
 const SAVE_EVERY_MS = 1000;
-const AHEAD_MAX_MS = 300_000;
 const SERIES_PER_AGENT_MAX = 100_000;
 /** Short beside the faults, so that an answer of 500 that is drawn again and again would show. */
 const SET_ASIDE_AFTER_MS = 20_000;
@@ -38,6 +38,7 @@ export interface HubProcessDeps {
   chance: Chance;
   post: Post;
   settled(settlement: Settlement): void;
+  refused(requests: readonly RefusedRequest[]): void;
 }
 
 /** One process of the hub: receive, expand and write joined as hub/main.ts does, without HTTP. */
@@ -48,6 +49,7 @@ export class HubProcess {
   readonly #store: HubStore;
   readonly #refused: RefusedRecord;
   readonly #receiver: Receiver<DictionaryCopy>;
+  readonly #ages: AgeLimits;
   readonly #ending = new AbortController();
   readonly #saving: Promise<void>;
 
@@ -56,13 +58,25 @@ export class HubProcess {
     this.dataDir = dataDir;
     this.#store = new FlakyStore(dataDir, deps);
     this.#refused = this.#openRecord();
+    this.#ages = new AgeLimits(
+      {
+        sampleAgeMaxMs: 0,
+        sampleAheadMaxMs: deps.surroundings.plan.hub.aheadMaxMs,
+        outOfOrderTimeWindowMs: 0,
+      },
+      { store: this.#store, clock: deps.clock, log: SILENT },
+    );
     this.#receiver = this.#createReceiver();
+    this.#store.onBegunAnew(() => {
+      this.#receiver.storeLost();
+      this.#ages.saveAll();
+    });
     this.#saving = this.#saveLazily();
     deps.surroundings.spawn(this.#saving);
   }
 
-  async receive(frame: Uint8Array): Promise<Reply> {
-    return await this.#receiver.receive(this.#agent, frame, 'simulation');
+  receive(frame: Uint8Array): Promise<Reply> {
+    return this.#receiver.receive(this.#agent, frame, 'simulation');
   }
 
   positions(): Promise<Reply> {
@@ -109,7 +123,7 @@ export class HubProcess {
       ageMaxMs: 0,
       dropped: () => {},
       clock,
-      log: { warn: () => {}, error: () => {} },
+      log: SILENT,
     });
   }
 
@@ -119,15 +133,12 @@ export class HubProcess {
   }
 
   #createReceiver(): Receiver<DictionaryCopy> {
-    const { surroundings, clock, random, post, settled } = this.#deps;
+    const { surroundings, clock, random, post, settled, refused } = this.#deps;
     const { plan, parts } = surroundings;
     const { semantics } = plan.destination;
     const { lanes, samplesPerRequestMax } = plan.hub;
-    const log = { warn: () => {}, error: () => {} };
-    const ages = new AgeLimits(
-      { sampleAgeMaxMs: 0, sampleAheadMaxMs: AHEAD_MAX_MS, outOfOrderTimeWindowMs: 0 },
-      { store: this.#store, clock, log },
-    );
+    const log = SILENT;
+    const ages = this.#ages;
     const delivery = {
       kind: KINDS[semantics],
       post: parts.post(post),
@@ -135,7 +146,12 @@ export class HubProcess {
       setAside: new SetAside(SET_ASIDE_AFTER_MS, clock),
       search: new RefusalSearch(SEARCHES_PER_MINUTE, clock),
       replicas: new ReplicaCover(0, clock),
-      refused: this.#refused,
+      refused: {
+        keep: (requests: readonly RefusedRequest[]) => {
+          refused(requests);
+          return this.#refused.keep(requests);
+        },
+      },
       ages,
       clock,
       random,
@@ -153,7 +169,7 @@ export class HubProcess {
         ),
       ages,
       destinationState: () => undefined,
-      limits: { ...plan.hub, seriesPerAgentMax: SERIES_PER_AGENT_MAX, aheadMaxMs: AHEAD_MAX_MS },
+      limits: { ...plan.hub, seriesPerAgentMax: SERIES_PER_AGENT_MAX },
       metrics: {
         heard: () => {},
         offered: () => {},
@@ -169,6 +185,7 @@ export class HubProcess {
   #save(): void {
     try {
       this.#receiver.save();
+      this.#ages.save();
       this.#store.tidy();
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) throw error;
@@ -184,6 +201,8 @@ export class HubProcess {
   }
 }
 
+const SILENT = { warn: () => {}, error: () => {} };
+
 function electsReplicas(semantics: Semantics): boolean {
   return semantics === 'cortex';
 }
@@ -195,7 +214,7 @@ class FlakyStore extends HubStore {
   readonly #deps: HubProcessDeps;
 
   constructor(dataDir: string, deps: HubProcessDeps) {
-    super(dataDir, deps.random);
+    super(dataDir, deps.random, { clock: deps.clock, log: SILENT });
     this.#deps = deps;
   }
 
@@ -217,6 +236,11 @@ class FlakyStore extends HubStore {
   override setRuns(...args: Parameters<HubStore['setRuns']>): void {
     this.#mayFail();
     super.setRuns(...args);
+  }
+
+  override setTenantAges(...args: Parameters<HubStore['setTenantAges']>): void {
+    this.#mayFail();
+    super.setTenantAges(...args);
   }
 
   #mayFail(): void {
