@@ -120,8 +120,6 @@ export class Buffer extends ParkingStore {
    * with what is appended next, or by `housekeep`: a disk that takes nothing now puts it off.
    */
   openEpoch(): void {
-    // One that was never stored has no samples either.
-    if (this.#dictionaries.at(-1)?.isStored === false) this.#dictionaries.pop();
     const key = (this.#dictionaries.at(-1)?.key ?? 0) + 1;
     const epoch = { key, epoch: this.#random.id64() };
     this.#dictionaries.push(new Dictionary(this.db, epoch, 'new'));
