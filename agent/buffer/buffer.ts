@@ -120,8 +120,6 @@ export class Buffer extends ParkingStore {
    * with what is appended next, or by `housekeep`: a disk that takes nothing now puts it off.
    */
   openEpoch(): void {
-    // One that was never stored has no samples either.
-    if (this.#dictionaries.at(-1)?.isStored === false) this.#dictionaries.pop();
     const key = (this.#dictionaries.at(-1)?.key ?? 0) + 1;
     const epoch = { key, epoch: this.#random.id64() };
     this.#dictionaries.push(new Dictionary(this.db, epoch, 'new'));
@@ -180,6 +178,7 @@ export class Buffer extends ParkingStore {
     this.witness.write();
     this.disk.run(() => {
       this.#evictOld();
+      // In this order: the database is never without an epoch.
       this.#storeNames();
       this.#dropDeadEpoch();
       this.db.shrink(SHRUNK_PAGES);
@@ -215,8 +214,7 @@ export class Buffer extends ParkingStore {
   /** A log that no segment refers to any more goes bit by bit: it may have a million entries. */
   #dropDeadEpoch(): void {
     const [oldest] = this.#dictionaries;
-    const isFollowed = oldest !== this.dictionary && this.dictionary.isStored;
-    if (oldest !== undefined && isFollowed && !this.isEpochInUse(oldest.key)) {
+    if (oldest !== undefined && oldest !== this.dictionary && !this.isEpochInUse(oldest.key)) {
       this.#dying.push(oldest.key);
       this.#dictionaries.shift();
     }

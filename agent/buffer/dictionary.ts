@@ -69,11 +69,6 @@ export class Dictionary {
     }
   }
 
-  /** Whether the database has the epoch, under whatever name. */
-  get isStored(): boolean {
-    return this.#storedEpoch !== undefined;
-  }
-
   /** Whether the database has the epoch under its present name. */
   get isNameStored(): boolean {
     return this.#storedEpoch === this.#epoch;

@@ -166,7 +166,8 @@ export class Shipper {
 
   async #beat(signal: AbortSignal): Promise<void> {
     const { clock, encoding, samples } = this.#deps;
-    const isEarly = clock.elapsedMs() - this.#beatAtMs < HEARTBEAT_MS;
+    // A new tenant wakes the loop as well.
+    const isEarly = clock.elapsedMs() - this.#beatAtMs < HEARTBEAT_MS / 2;
     if (signal.aborted || isEarly || !this.#isBeatDue) return;
     this.#beatAtMs = clock.elapsedMs();
     const reply = await this.#tools.link.postBatch(encoding.heartbeat(), signal, 'live');

@@ -115,7 +115,8 @@ export class TenantLoop {
     if (this.#waiting() === 0) return maxDelayMs;
     if (this.#isDraining || this.#isBehind || this.#isFull()) return 0;
     const elapsedMs = this.#deps.tools.clock.elapsedMs() - this.#sentAtMs;
-    return Math.max(0, maxDelayMs - elapsedMs);
+    // Whole ones: a wait of next to nothing might not be seen to pass.
+    return Math.max(0, Math.ceil(maxDelayMs - elapsedMs));
   }
 
   async #shipOne(signal: AbortSignal): Promise<void> {

@@ -68,7 +68,7 @@ export class PackRow {
   async turnOf(sequence: number, clock: Clock): Promise<void> {
     const overAtMs = clock.elapsedMs() + TURN_MS_MAX;
     while (this.#nextSequence < sequence && !this.isClosed) {
-      const leftMs = overAtMs - clock.elapsedMs();
+      const leftMs = Math.ceil(overAtMs - clock.elapsedMs());
       if (leftMs <= 0) return;
       await this.#advanced.wait(clock, leftMs, this.#closed.signal);
     }

@@ -7,7 +7,7 @@ import type { OutgoingRequest } from '../../proto/remote-write/encoder-1.ts';
 import { WrittenSamples } from '../../proto/remote-write/written-samples.ts';
 import type { RefusalReason } from '../../proto/settlement.ts';
 import { Account, cut, isEcho, type Refusal } from './account.ts';
-import { type DuplicateTools, settleDuplicates } from './duplicates.ts';
+import { type DuplicateTools, type Held, settleDuplicates } from './duplicates.ts';
 import type { Deliver, DeliveryResult, DeliverySignals } from './lanes.ts';
 import { misconfigurationAdvice } from './misconfiguration.ts';
 import { halvesOf, isEntry, isExemplars, type Part, singlesOf } from './parts.ts';
@@ -64,20 +64,22 @@ class Delivery {
   readonly #parts: Part[];
   #misconfigured = false;
   readonly #tally = new SearchTally();
+  readonly #held: Held;
 
   constructor(
     agent: string,
     request: OutgoingRequest,
     tools: DeliveryTools,
     signals: DeliverySignals,
-    heldMs = 0,
+    held: Held = { ms: 0 },
   ) {
     this.#agent = agent;
-    const plan = planParts(request, tools, heldMs);
+    const plan = planParts(request, tools);
     this.#request = plan.request;
     this.#parts = plan.parts.reverse();
     this.#tools = tools;
     this.#signals = signals;
+    this.#held = held;
     this.#account = new Account(agent, plan.request, tools);
     this.#backoff = new Backoff(BACKOFF, tools.random);
   }
@@ -231,8 +233,10 @@ class Delivery {
     const [agent, request, tools] = [this.#agent, this.#request, this.#tools];
     const [account, signals] = [this.#account, this.#signals];
     const deliver = (rest: OutgoingRequest) =>
-      new Delivery(agent, rest, tools, signals, part.heldMs).run();
-    return settleDuplicates({ agent, request, part, message, account, signals, deliver }, tools);
+      new Delivery(agent, rest, tools, signals, this.#held).run();
+    const held = this.#held;
+    const turnedAway = { agent, request, part, held, message, account, signals, deliver };
+    return settleDuplicates(turnedAway, tools);
   }
 
   /** A whole HA cluster is refused: its name is not in the words of the destination. */

@@ -4,7 +4,7 @@ import type { OutgoingReplica, OutgoingRequest } from '../../proto/remote-write/
 import type { RefusedSink } from '../refused-request.ts';
 import { Account, type AccountedPart, type AccountTools, cut } from './account.ts';
 import type { DeliveryResult, DeliverySignals } from './lanes.ts';
-import type { DuplicatePart, ReplicaCover } from './replica-cover.ts';
+import type { ReplicaCover } from './replica-cover.ts';
 
 export interface DuplicateTools extends AccountTools {
   replicas: ReplicaCover;
@@ -12,11 +12,17 @@ export interface DuplicateTools extends AccountTools {
   clock: Clock;
 }
 
+/** How long the samples of one request have waited for another replica altogether. */
+export interface Held {
+  ms: number;
+}
+
 /** Samples that the destination did not take because another replica is elected. */
 export interface TurnedAway {
   agent: string;
   request: OutgoingRequest;
-  part: AccountedPart & DuplicatePart;
+  part: AccountedPart;
+  held: Held;
   /** What the destination said. */
   message: string;
   account: Account;
@@ -38,14 +44,14 @@ const WAITING =
  * @returns whether the part is settled; else it has to be written again, or it was cancelled
  */
 export async function settleDuplicates(
-  { agent, request, part, message, account, signals, deliver }: TurnedAway,
+  { agent, request, part, held, message, account, signals, deliver }: TurnedAway,
   tools: DuplicateTools,
 ): Promise<boolean> {
   const { replicas, clock, log, refused } = tools;
-  const { wait, missing, early } = replicas.judge(request, part, message);
+  const { wait, missing, early } = replicas.judge(request, { ...part, heldMs: held.ms }, message);
   const count = part.to - part.from;
   if (wait.length === count) {
-    part.heldMs += WAIT_MS;
+    held.ms += WAIT_MS;
     const { tenant } = request;
     log.warn(`replica ${tenant}`, { agent, tenant, samples: count, answer: cut(message) }, WAITING);
     await clock.sleep(WAIT_MS, signals.cancel);

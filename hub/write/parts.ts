@@ -11,8 +11,6 @@ export interface Part extends FailingPart {
   isSuspect: boolean;
   /** It was cut out of a part that was refused, to find what is guilty in it. */
   isSearched: boolean;
-  /** How long it has waited for another replica. */
-  heldMs: number;
 }
 
 /** The part in two, the earlier one first; a single sample whole. */

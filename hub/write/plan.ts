@@ -30,14 +30,8 @@ const UNTRIED = {
  * How a request is sent first. Where the destination stores the rest of a refused body, no body has
  * two samples of a series, so that any part of it can be sent again, and what was refused lately goes
  * in a body of its own behind the others.
- *
- * @param heldMs how long the request has waited for another replica before
  */
-export function planParts(
-  request: OutgoingRequest,
-  { kind, bodies, search }: PlanTools,
-  heldMs: number,
-): Plan {
+export function planParts(request: OutgoingRequest, { kind, bodies, search }: PlanTools): Plan {
   const { protocol } = bodies;
   const { count, tenant } = request;
   const newPart = (from: number, to: number, isSuspect: boolean): Part => ({
@@ -46,7 +40,6 @@ export function planParts(
     to,
     mayBeStored: request.mayBeRedelivered,
     isSuspect,
-    heldMs,
   });
   if (!storesParts(kind)) return { request, parts: [newPart(0, count, false)] };
   // In version 2.0 exemplars stand beside their sample, however many they are.

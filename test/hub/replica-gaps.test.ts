@@ -8,7 +8,7 @@ import { AgentDouble, seen } from './receive-fixture.ts';
 
 const TENANT = 'overseas';
 const MINUTE_MS = 60_000;
-const SCRAPE_MS = 15_000;
+const SCRAPE_MS = 30_000;
 /** b is scraped so long after a. */
 const OFFSET_MS = 7000;
 const HOURS_2 = 7_200_000;
@@ -58,6 +58,8 @@ class ReplicaAgent {
     return reply.answer.settlement;
   }
 }
+
+const perMinutes = (minutes: number): number => (minutes * MINUTE_MS) / SCRAPE_MS;
 
 /** Times of scrapes from `fromMin` to `toMin` minutes after the beginning, 50 minutes before now. */
 function scrapes(fromMin: number, toMin: number, offsetMs = 0): number[] {
@@ -128,7 +130,7 @@ describe('the backlog of an HA pair, ten minutes of a and fifty of b', () => {
     for (let from = 10; from < 50; from += 10) await b.send(scrapes(from, from + 10, OFFSET_MS));
     const settlement = await waiting;
     expect(settlement.accepted).toBe(1);
-    expect(settlement.deduplicated).toBe(3 * 40);
+    expect(settlement.deduplicated).toBe(3 * perMinutes(10));
     expect(storedTimes()).toEqual(scrapes(0, 50, OFFSET_MS));
     expect(unlabelled()).toBe(0);
   });
@@ -138,9 +140,9 @@ describe('the backlog of an HA pair, ten minutes of a and fifty of b', () => {
     const [a, b] = [new ReplicaAgent('a'), new ReplicaAgent('b')];
     await a.send(scrapes(40, 50));
     const settlement = await whileLive(a, b.send(scrapes(0, 50, OFFSET_MS)));
-    expect(settlement.deduplicated).toBe(3 * 40);
+    expect(settlement.deduplicated).toBe(3 * perMinutes(10));
     const kept = all.hub.refused.map(({ body }) => new WrittenSamples(body));
-    expect(kept.reduce((sum, { count }) => sum + count, 0)).toBe(3 * 160);
+    expect(kept.reduce((sum, { count }) => sum + count, 0)).toBe(3 * perMinutes(40));
     for (const samples of kept) expect(samples.examples().join()).not.toContain('__replica__');
   });
 });

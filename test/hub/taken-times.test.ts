@@ -36,11 +36,12 @@ const never = new AbortController().signal;
 const TOO_NEW = 'timestamp too new: 1 metric: "up"';
 
 test.each<[string, DestinationKind, Post, readonly number[], boolean, string[], number]>([
-  ['accepted', 'cortex', refusing(400, ''), [1, 2, 3], false, ['a 3'], 3],
+  ['accepted', 'generic', refusing(400, ''), [1, 2, 3], false, ['a 3'], 3],
+  ['accepted one by one', 'cortex', refusing(400, ''), [1, 2, 3], false, ['a 1', 'a 2', 'a 3'], 3],
   ['found by halving', 'prometheus', refusing(400, TOO_NEW), TIMES, false, ['a 3'], 3],
   ['refused whole', 'prometheus', refusing(400, TOO_NEW), [2 ** 50], false, [], -Infinity],
   ['perhaps stored', 'cortex', refusing(400, 'out of order'), [2 ** 50], true, [], -Infinity],
-  ['deduplicated', 'cortex', refusing(202, ''), TIMES, false, [], 1_700_000_000_000],
+  ['deduplicated', 'cortex', refusing(202, ''), [2 ** 50], false, [], 1_700_000_000_000],
 ])('times that count of what is %s', async (_, kind, post, times, again, taken, newestMs) => {
   const tools = rig(kind, post);
   const result = await tools.deliver(requestOf(times, again), { cancel: never, end: never });

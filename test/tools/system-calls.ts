@@ -12,6 +12,9 @@ const TRACED = [
 const CONTENT_BYTES_MAX = 20_000;
 const END_MS_MAX = 20_000;
 
+/** Name, file behind the descriptor, and the rest: no `>` within a name is followed by these. */
+const BEGINNING = /^(\w+)\(\d+<(.*?)>([,)].*| <unfinished \.\.\.>)$/;
+
 /** A system call of a traced program on a file or a socket. */
 export interface SystemCall {
   name: string;
@@ -44,10 +47,11 @@ export async function readTrace(path: string): Promise<SystemCall[]> {
     return new RegExp(`^${program} +\\+\\+\\+ (killed|exited)`, 'm').test(trace());
   };
   await until('the traced program to have ended', END_MS_MAX, isOver);
-  return parse(trace());
+  return parseTrace(trace());
 }
 
-function parse(trace: string): SystemCall[] {
+/** Reads what `strace -f -y` has written. */
+export function parseTrace(trace: string): SystemCall[] {
   const calls: SystemCall[] = [];
   /** By thread. */
   const unfinished = new Map<string, SystemCall>();
@@ -61,7 +65,7 @@ function parse(trace: string): SystemCall[] {
       unfinished.delete(thread);
       continue;
     }
-    const [, name, file, rest] = /^(\w+)\(\d+<(.*?)>([,)].*)$/.exec(text) ?? [];
+    const [, name, file, rest] = BEGINNING.exec(text) ?? [];
     if (name === undefined || file === undefined || rest === undefined) continue;
     const call: SystemCall = { name, file, args: '', beganAt: at, endedAt: at, result: undefined };
     calls.push(call);
