@@ -1,9 +1,11 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { assert, unreachable } from '../base/assert.ts';
+import { systemClock } from '../base/clock.ts';
 import type { SampleColumns } from '../proto/sample-columns.ts';
 import { emptyLosses } from './buffer/losses.ts';
 import type { AgentConfig } from './config.ts';
+import { HubClock } from './hub-clock.ts';
 import { NO_LIMITS } from './ship/link-pacer.ts';
 import { emptyShipStats } from './ship/ship-stats.ts';
 import type { FromWorker, ToWorker, WorkerStart, WorkerStats } from './worker-messages.ts';
@@ -35,8 +37,8 @@ export interface BufferWorkerEvents {
 
 /** The main thread's end of agent/worker.ts. */
 export class BufferWorker {
-  /** How far the hub's clock is ahead of ours, in ms; 0: not by a second, or nobody knows. */
-  hubAheadMs = 0;
+  /** As the worker hears it. */
+  readonly hubClock = new HubClock(systemClock);
   readonly #worker: Worker;
   readonly #events: BufferWorkerEvents;
   readonly #appends = new Map<number, (outcome: AppendOutcome) => void>();
@@ -156,7 +158,7 @@ export class BufferWorker {
         this.#resolve(this.#appends, message.id, outcomeOf(message.unavailable));
         break;
       case 'hub clock':
-        this.hubAheadMs = message.aheadMs;
+        this.hubClock.hear(message.hubMs);
         break;
       default:
         unreachable(message);
@@ -197,5 +199,6 @@ function startingStats({ hub }: AgentConfig): WorkerStats {
     linkBytes: { up: 0, down: 0 },
     link: NO_LIMITS,
     hubUrl: hub.urls[0] ?? '',
+    clock: { aheadMs: undefined, isConfirmed: false },
   };
 }

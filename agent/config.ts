@@ -139,7 +139,10 @@ const bufferSection = section({
     .describe('What the buffer may take on disk, the dictionary of label sets included.'),
   max_age: duration()
     .prefault('0s')
-    .describe('Older samples are evicted and counted; 0 keeps them until acknowledged.'),
+    .describe(
+      'Older samples are evicted and counted; 0 keeps them until acknowledged. Nothing is evicted ' +
+        "while the hub's clock does not confirm the agent's; max_bytes holds all the same.",
+    ),
   when_full: choice(['reject', 'drop_oldest'])
     .prefault('reject')
     .describe(

@@ -8,7 +8,7 @@ const UNSEEN_SHARE_MAX = 0.5;
 export interface EpochChangeDeps {
   series: {
     readonly length: number;
-    tick(nowMs: number): void;
+    tick(elapsedMs: number): void;
     unseenShare(hours: number): number;
     reset(): void;
   };
@@ -28,7 +28,7 @@ export interface EpochChangeDeps {
 export async function changeEpochs(deps: EpochChangeDeps, signal: AbortSignal): Promise<void> {
   const { series, clock } = deps;
   for (;;) {
-    series.tick(clock.now());
+    series.tick(clock.elapsedMs());
     await clock.sleep(CHECK_EVERY_MS, signal);
     if (signal.aborted) return;
     await changeIfWorthwhile(deps);

@@ -7,14 +7,17 @@ import type { SeriesLimits } from './series/series-counts.ts';
 export interface LimitsConfig {
   labels: LabelLimits;
   series: SeriesLimits;
-  /** How far in the future a sample may be, by the agent's clock or, where that is ahead, the hub's; 0: not limited. */
+  /** How far in the future a sample may be, by the later of two clocks; 0: not limited. */
   aheadMaxMs: number;
+  /** Characters of the labels of an exemplar; 0: exemplars are not judged. */
+  exemplarLabelLengthMax: number;
 }
 
 const NO_LIMITS: LimitsConfig = {
   labels: { labelNamesMax: 0, labelNameBytesMax: 0, labelValueBytesMax: 0, nameScheme: 'any' },
   series: { perTenantMax: 0, perMetricMax: 0 },
   aheadMaxMs: 0,
+  exemplarLabelLengthMax: 0,
 };
 
 const limit = (defaultValue: number) =>
@@ -35,8 +38,13 @@ export const limitsSection = section({
   creation_grace_period: duration()
     .prefault('10m')
     .describe(
-      "How far in the future a sample may be, by the agent's clock or, where that is ahead, the hub's; 0: not limited.",
+      "How far in the future a sample may be, by the later of the agent's clock and the hub's; 0: " +
+        'not limited. Nothing is refused for it before the hub was heard.',
     ),
+  max_exemplar_label_length: limit(128).describe(
+    'Characters of the labels of an exemplar, names and values together. Longer exemplars, and ' +
+      'those without labels or timestamp, are left out and counted; 0: all are stored.',
+  ),
   max_series_per_tenant: limit(5_000_000).describe(
     'Series of a tenant that this agent keeps in its dictionary; 0: no limit but buffer.max_series.',
   ),
@@ -70,5 +78,6 @@ export function toLimitsConfig(
       perMetricMax: limits.max_series_per_metric,
     },
     aheadMaxMs: limits.creation_grace_period,
+    exemplarLabelLengthMax: limits.max_exemplar_label_length,
   };
 }

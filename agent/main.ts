@@ -9,6 +9,7 @@ import { BufferWorker } from './buffer-worker.ts';
 import type { AgentConfig } from './config.ts';
 import { agentWarnings } from './config-warnings.ts';
 import { changeEpochs } from './epoch-change.ts';
+import { aheadMax } from './hub-clock.ts';
 import { createIngest, type IngestMetrics } from './ingest/ingest.ts';
 import { LiveConfig } from './live-config.ts';
 import { SeriesTable, type SharedSeries } from './series/series-table.ts';
@@ -21,10 +22,12 @@ export interface RunningAgent {
   url: string;
   /** Reads the configuration again; what is wrong with it is logged. */
   reload(): Promise<void>;
-  /** Stops taking requests, ships what is left for up to `deadlineMs`; the rest stays on disk. */
+  /** Stops taking requests, ships what is left, and is over in `deadlineMs`; the rest stays on disk. */
   close(deadlineMs: number): Promise<void>;
 }
 
+/** Share of the time to stop: for the last requests to be given up and the buffer to be closed. */
+const END_SHARE = 0.2;
 const HEADER_TIMEOUT_MS = 10_000;
 const CONNECTIONS_MAX = 1000;
 const SHARED_LINES_PER_MINUTE = 10;
@@ -66,7 +69,9 @@ export async function runAgent(
     },
     get limits() {
       const { ingest, limits } = live.current;
-      return { ...ingest, aheadMaxMs: aheadMax(limits.aheadMaxMs, buffer.hubAheadMs) };
+      const { aheadMaxMs, exemplarLabelLengthMax } = limits;
+      const ahead = aheadMax(aheadMaxMs, buffer.hubClock);
+      return { ...ingest, aheadMaxMs: ahead, exemplarLabelLengthMax };
     },
     metrics: countedBy(metrics, rules),
     log,
@@ -86,20 +91,16 @@ export async function runAgent(
     url: servers[0]!.url,
     reload: async () => void live.reload(),
     async close(deadlineMs) {
-      const closeByMs = systemClock.now() + deadlineMs;
+      const drainMs = deadlineMs * (1 - END_SHARE);
+      const drainedByMs = systemClock.elapsedMs() + drainMs;
       ending.abort();
       await live.stop();
       await epochs;
-      await Promise.all(servers.map((server) => server.close(deadlineMs)));
-      await buffer.stop(Math.max(0, closeByMs - systemClock.now()));
+      await Promise.all(servers.map((server) => server.close(drainMs)));
+      await buffer.stop(Math.max(0, drainedByMs - systemClock.elapsedMs()));
       log.info('the agent has stopped');
     },
   };
-}
-
-/** What our clock is behind is no fault of the samples: the sender would drop all of them. */
-function aheadMax(limitMs: number, hubAheadMs: number): number {
-  return limitMs === 0 ? 0 : limitMs + Math.max(0, hubAheadMs);
 }
 
 /** Rules have numbers in ingest and names everywhere else. */
@@ -108,6 +109,7 @@ function countedBy(metrics: AgentMetrics, rules: SeriesRules): IngestMetrics {
     received: (what, bodyBytes) => metrics.received(what, bodyBytes),
     filtered: (rule, dropped) => metrics.filtered(rules.nameOf(rule), dropped),
     refused: (reason, samples) => metrics.refused(reason, samples),
+    exemplarsLeftOut: (reason, exemplars) => metrics.exemplarsLeftOut(reason, exemplars),
     answered: (status) => metrics.answered(status),
   };
 }

@@ -5,6 +5,7 @@ import type { Buffer } from './buffer/buffer.ts';
 import type { PackHead } from './buffer/pack-table.ts';
 import { encodePackBatch } from './encode/pack-maker.ts';
 import { encodeDictionaryBatch, encodeHeartbeat, StreamEncoder } from './encode/stream-encoder.ts';
+import type { HubClock } from './hub-clock.ts';
 import { recodePack, splitPack } from './pack-split.ts';
 import { type PackingOptions, packBacklog, packSegment } from './packing.ts';
 import { Parking } from './parking.ts';
@@ -22,6 +23,7 @@ export interface OutboundDeps {
   /** Counted on from here. */
   stats?: ShipStats;
   clock: Clock;
+  hubClock: HubClock;
   random: Random;
   log: Log;
 }

@@ -76,7 +76,7 @@ function packable(
   { samplesMax, ageMinMs }: PackingOptions,
   { buffer, backlogEnd, clock }: PackingDeps,
 ): SegmentHead[] {
-  const storedBefore = clock.now() - ageMinMs;
+  const storedBefore = clock.elapsedMs() - ageMinMs;
   return buffer.packable(tenant, { samplesMax, storedBefore, backlogEnd: backlogEnd(tenant) });
 }
 

@@ -33,8 +33,8 @@ export type FromWorker =
   | { kind: 'entries'; firstId: number; entries: Uint8Array[] }
   | { kind: 'ready'; run: string }
   | { kind: 'appended'; id: number; unavailable?: string }
-  /** How far the hub's clock is ahead of the agent's, in ms: said when it has changed. */
-  | { kind: 'hub clock'; aheadMs: number }
+  /** The hub has just said its time, in ms since the Unix epoch. */
+  | { kind: 'hub clock'; hubMs: number }
   | { kind: 'stats'; id: number; stats: WorkerStats }
   /** The worker cannot go on; the message says what to do. */
   | { kind: 'failed'; message: string };
@@ -53,6 +53,12 @@ export interface WorkerStats {
   linkBytes: { up: number; down: number };
   link: LinkStats;
   hubUrl: string;
+  clock: {
+    /** How far the hub's clock is ahead of the machine's; undefined: the hub was not heard. */
+    aheadMs: number | undefined;
+    /** Whether the two agree: otherwise nothing is evicted for its age. */
+    isConfirmed: boolean;
+  };
 }
 
 /** What a worker thread is started with. */

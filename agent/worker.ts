@@ -2,16 +2,16 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { assert, unreachable } from '../base/assert.ts';
 import { Backoff } from '../base/backoff.ts';
 import { systemClock } from '../base/clock.ts';
-import { createLog, type Log } from '../base/log.ts';
+import { AGENT_LOG_NAME, createLog, type Log } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
+import { type DataDirLock, lockDataDir } from '../base/sqlite/data-dir-lock.ts';
 import { SampleColumns } from '../proto/sample-columns.ts';
 import { Buffer } from './buffer/buffer.ts';
-import { isDamage } from './buffer/damage.ts';
-import { lockDataDir } from './buffer/data-dir-lock.ts';
 import { GroupCommit } from './buffer/group-commit.ts';
 import { emptyLosses, type Losses } from './buffer/losses.ts';
 import type { AgentConfig } from './config.ts';
 import { houseKeeping } from './house-keeping.ts';
+import { HubClock } from './hub-clock.ts';
 import { Outbound } from './outbound.ts';
 import { PACKING } from './packing.ts';
 import { HubClient } from './ship/hub-client.ts';
@@ -20,13 +20,15 @@ import { LinkPacer } from './ship/link-pacer.ts';
 import { emptyShipStats, type ShipStats } from './ship/ship-stats.ts';
 import type { Shipper } from './ship/shipper.ts';
 import type { FromWorker, ToWorker, WorkerStart, WorkerStats } from './worker-messages.ts';
+import { statsOf } from './worker-stats.ts';
 
 /*
  * The agent's second thread: buffer ▶ encode ▶ ship. It owns SQLite, so that neither a sync nor a
  * compression ever delays an answer to Prometheus.
  *
- * What works on one buffer is a life. Damage to its files ends it; the next one begins like a start
- * of the agent, with what could be salvaged, and the counters go on.
+ * What works on one buffer is a life. Damage to its files ends it, or a disk that gives out what is
+ * needed no more; the next one begins like a start of the agent, with what could be salvaged, and the
+ * counters go on. No fault of the disk ends the process: samples may be in open files only.
  */
 
 const ENTRIES_PER_MESSAGE = 10_000;
@@ -41,7 +43,7 @@ const port = parentPort;
 const clock = systemClock;
 const random = systemRandom;
 const { config } = workerData as WorkerStart;
-start(config, createLog({ level: config.logLevel, name: 'agent' }));
+start(config, createLog({ level: config.logLevel, name: AGENT_LOG_NAME }));
 
 function say(message: FromWorker): void {
   port.postMessage(message);
@@ -52,12 +54,15 @@ interface Running {
   log: Log;
   link: HubClient;
   pacer: LinkPacer;
+  hubClock: HubClock;
   /** Counters of the process. */
   ship: ShipStats;
   losses: Losses;
   ending: AbortController;
   /** Resolves when the last life is over and its buffer closed. */
   ended: Promise<void>;
+  /** Undefined before the first life. */
+  lock: DataDirLock | undefined;
   /** Undefined while a buffer is opened or salvaged. */
   life: Life | undefined;
   /** As they were when the last life ended. */
@@ -76,7 +81,10 @@ interface Life {
 function start(config: AgentConfig, log: Log): void {
   const linkBytes = new LinkBytes();
   const { dataDir } = config;
-  const pacer = new LinkPacer(config.link, { linkBytes, dataDir, clock, log });
+  const hubClock = new HubClock(clock, (hubMs) => say({ kind: 'hub clock', hubMs }));
+  // Days, months and hours of the schedule are those of the hub's clock.
+  const linkClock = { ...clock, now: () => hubClock.likelyNow() };
+  const pacer = new LinkPacer(config.link, { linkBytes, dataDir, clock: linkClock, log });
   const running: Running = {
     config,
     log,
@@ -89,10 +97,12 @@ function start(config: AgentConfig, log: Log): void {
       { clock, linkBytes, pacer, log },
     ),
     pacer,
+    hubClock,
     ship: emptyShipStats(),
     losses: emptyLosses(),
     ending: new AbortController(),
     ended: Promise.resolve(),
+    lock: undefined,
     life: undefined,
     lastStats: undefined,
   };
@@ -109,41 +119,63 @@ async function live(running: Running): Promise<void> {
   for (let number = 1; !ending.signal.aborted; number++) {
     const buffer = await open(running, number, unforgotten, backoff);
     if (buffer === undefined) return;
-    const beganMs = clock.now();
+    const beganMs = clock.elapsedMs();
     const end = await runLife(running, number, buffer);
     if (end === 'stopped') return buffer.close();
     unforgotten = buffer.unforgotten;
     say({ kind: 'preparing', life: number + 1 });
-    await insist('set the damaged buffer aside', () => buffer.abandon(), { log, ending, backoff });
-    shortLives = clock.now() - beganMs < LONG_LIFE_MS ? shortLives + 1 : 0;
+    await insist('end the use of the buffer', () => endUse(running, buffer), {
+      log,
+      ending,
+      backoff,
+    });
+    shortLives = clock.elapsedMs() - beganMs < LONG_LIFE_MS ? shortLives + 1 : 0;
     if (shortLives > 1) await clock.sleep(backoff.next(), ending.signal);
     else backoff.reset();
   }
 }
 
+/** Closes the files once nothing is lost with that; damaged ones are set aside. */
+function endUse(running: Running, buffer: Buffer): void {
+  if (buffer.isDamaged) {
+    keepLocked(running);
+    buffer.abandon();
+  } else buffer.close();
+}
+
 /** Opens the buffer; undefined when that fails at the start of the agent, or when it stops. */
 async function open(
-  { config, log, losses, ending }: Running,
+  running: Running,
   life: number,
   unforgotten: Buffer['unforgotten'],
   backoff: Backoff,
 ): Promise<Buffer | undefined> {
+  const { config, log, losses, ending, hubClock } = running;
   const onDelay = (): void => say({ kind: 'preparing', life });
   const openNow = (): Buffer =>
     new Buffer(
       { dataDir: config.dataDir, ...config.buffer },
-      { clock, random, log, losses, unforgotten, onDelay },
+      { clock, hubClock, random, log, losses, unforgotten, onDelay },
     );
-  if (life > 1) return insist('open the buffer', openNow, { log, ending, backoff });
-  try {
-    lockDataDir(config.dataDir);
+  const openLocked = (): Buffer => {
+    keepLocked(running);
     return openNow();
+  };
+  if (life > 1) return insist('open the buffer', openLocked, { log, ending, backoff });
+  try {
+    return openLocked();
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     say({ kind: 'failed', message: `cannot open ${config.dataDir}: ${error.message}` });
     port.close();
     return undefined;
   }
+}
+
+/** Another folder may have the name of the data_dir that this process has locked before. */
+function keepLocked(running: Running): void {
+  if (running.lock?.isInPlace() === true) return;
+  running.lock = lockDataDir(running.config.dataDir, 'agent');
 }
 
 /** Tries until it works or the agent stops: senders are put off meanwhile. */
@@ -163,45 +195,60 @@ async function insist<T>(
   }
 }
 
-/** Runs everything on a buffer until the agent stops or the buffer turns out to be damaged. */
+/** Runs everything on a buffer until the agent stops or the buffer cannot go on. */
 async function runLife(
   running: Running,
   number: number,
   buffer: Buffer,
-): Promise<'stopped' | 'damaged'> {
-  handOverDictionary(buffer);
+): Promise<'stopped' | 'ended by the disk'> {
+  const ending = new AbortController();
+  let loops: Promise<void>[] = [];
+  try {
+    handOverDictionary(buffer);
+    loops = startLoops(
+      running,
+      number,
+      buffer,
+      AbortSignal.any([ending.signal, running.ending.signal]),
+    );
+    await Promise.all(loops);
+    buffer.housekeep();
+    return 'stopped';
+  } catch (error) {
+    if (!buffer.isEndedBy(error)) throw error;
+    running.log.error(
+      { err: error },
+      'the disk has stopped the work on the buffer: it begins anew',
+    );
+    return 'ended by the disk';
+  } finally {
+    ending.abort();
+    await Promise.allSettled(loops);
+    running.life?.commits.commit();
+    running.lastStats = statsOf(running, buffer);
+    running.life = undefined;
+  }
+}
+
+function startLoops(
+  running: Running,
+  number: number,
+  buffer: Buffer,
+  signal: AbortSignal,
+): Promise<void>[] {
   const outbound = createOutbound(running, buffer);
   const { shipper } = outbound;
   const commits = new GroupCommit(buffer, () => shipper.wake());
   running.life = { number, buffer, shipper, commits, epochNumber: 0 };
   say({ kind: 'ready', run: buffer.run.toString(16) });
-  const ending = new AbortController();
-  const signal = AbortSignal.any([ending.signal, running.ending.signal]);
   const { pacer } = running;
-  const onHubClock = (aheadMs: number): void => say({ kind: 'hub clock', aheadMs });
-  const loops = [
-    outbound.run(signal),
-    houseKeeping({ buffer, shipper, pacer, clock, onHubClock }, signal),
-  ];
-  try {
-    await Promise.all(loops);
-    buffer.housekeep();
-    return 'stopped';
-  } catch (error) {
-    if (!isDamage(error)) throw error;
-    return 'damaged';
-  } finally {
-    ending.abort();
-    await Promise.allSettled(loops);
-    commits.commit();
-    running.lastStats = statsOf(running);
-    running.life = undefined;
-  }
+  return [outbound.run(signal), houseKeeping({ buffer, pacer, clock }, signal)];
 }
 
-function createOutbound({ config, log, link, ship: stats }: Running, buffer: Buffer): Outbound {
+function createOutbound(running: Running, buffer: Buffer): Outbound {
+  const { config, hubClock, log, link, ship: stats } = running;
   const ship = { ...config.batch, order: config.order };
-  const deps = { buffer, samples: buffer, stats, link, clock, random, log };
+  const deps = { buffer, samples: buffer, stats, link, clock, hubClock, random, log };
   return new Outbound({ ship, packing: PACKING }, deps);
 }
 
@@ -225,7 +272,7 @@ function listen(running: Running): void {
         void append(running, message);
         break;
       case 'stats':
-        say({ kind: 'stats', id: message.id, stats: statsOf(running) });
+        say({ kind: 'stats', id: message.id, stats: statsNow(running) });
         break;
       case 'stop':
         void stop(running, message.deadlineMs);
@@ -263,10 +310,10 @@ async function append(
 
 async function stop(running: Running, deadlineMs: number): Promise<void> {
   const { ending, link, pacer } = running;
-  const isOverAtMs = clock.now() + deadlineMs;
+  const isOverAtMs = clock.elapsedMs() + deadlineMs;
   const pollMs = 20;
   running.life?.shipper.drain();
-  while (waiting(running) > 0 && clock.now() < isOverAtMs) await clock.sleep(pollMs);
+  while (waiting(running) > 0 && clock.elapsedMs() < isOverAtMs) await clock.sleep(pollMs);
   ending.abort();
   await running.ended;
   await link.close();
@@ -281,25 +328,8 @@ function waiting({ life }: Running): number {
   return backlog.values().reduce((sum, samples) => sum + samples, -parkedSamples);
 }
 
-function statsOf({ life, link, pacer, ship, losses, lastStats }: Running): WorkerStats {
-  if (life === undefined) {
-    assert(lastStats !== undefined, 'nobody asks before the first life');
-    return lastStats;
-  }
-  const { buffer } = life;
-  return {
-    run: buffer.run.toString(16),
-    epoch: buffer.dictionary.epoch.toString(16),
-    dictionaryLength: buffer.dictionary.length,
-    backlog: new Map(buffer.backlog),
-    packedSamples: buffer.packedSamples,
-    parkedSamples: buffer.parkedSamples,
-    bufferBytes: buffer.usedBytes(),
-    oldestTimestamp: buffer.oldestTimestamp(),
-    losses,
-    ship,
-    linkBytes: { up: link.linkBytes.up, down: link.linkBytes.down },
-    link: pacer.stats(),
-    hubUrl: link.url,
-  };
+function statsNow(running: Running): WorkerStats {
+  if (running.life !== undefined) return statsOf(running, running.life.buffer);
+  assert(running.lastStats !== undefined, 'nobody asks before the first life');
+  return running.lastStats;
 }

@@ -6,6 +6,9 @@ export type Log = Logger;
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+/** Under which all threads of the agent log: a filter on it must miss none of their lines. */
+export const AGENT_LOG_NAME = 'starferry-agent';
+
 /** JSON lines on standard output, one per event; `name` tells agent and hub apart. */
 export function createLog({ level, name }: { level: LogLevel; name: string }): Log {
   // The host name and process id of pino's default say nothing that the log collector lacks.

@@ -70,7 +70,11 @@ function ingest(requests: readonly CapturedRequest[], table: SeriesTable): numbe
   const tenant = table.tenant('');
   let samples = 0;
   for (const { body } of requests) {
-    const parsed = new ParsedRequest(table, tenant, { capacity: 2048, newestMs: Infinity });
+    const parsed = new ParsedRequest(table, tenant, {
+      capacity: 2048,
+      newestMs: Infinity,
+      exemplarLabelLengthMax: 128,
+    });
     decodeSnappy(body, decoded);
     walker.walk(decoded, snappyDeclaredBytes(body), parsed);
     samples += parsed.columns.count;

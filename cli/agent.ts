@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { type AgentHost, loadAgentConfig } from '../agent/config.ts';
-import { createLog } from '../base/log.ts';
+import { AGENT_LOG_NAME, createLog } from '../base/log.ts';
 import { type Command, single } from './command.ts';
 import { configFlags } from './config-flags.ts';
 import { overridesFrom } from './host-settings.ts';
@@ -19,7 +19,7 @@ export const agentCommand: Command = {
     const load = () => loadAgentConfig(path, thisHost(), overrides);
     const loaded = load();
     if (loaded.kind === 'errors') return reportConfigErrors(loaded.lines);
-    const log = createLog({ level: loaded.value.logLevel, name: 'starferry-agent' });
+    const log = createLog({ level: loaded.value.logLevel, name: AGENT_LOG_NAME });
     // Loaded late: `--help` and a wrong configuration need no native modules.
     const { runAgent } = await import('../agent/main.ts');
     return runService(log, () => runAgent(loaded.value, { log, load }), {

@@ -103,7 +103,14 @@ async function withBuffer(
   work: (buffer: OfflineBuffer) => number,
 ): Promise<number> {
   const { OfflineBuffer } = await import('../agent/buffer/salvage/offline-buffer.ts');
-  const buffer = OfflineBuffer.open(folder);
+  const { NewerBufferError } = await import('../agent/buffer/schema.ts');
+  let buffer: OfflineBuffer | undefined;
+  try {
+    buffer = OfflineBuffer.open(folder);
+  } catch (error) {
+    if (error instanceof NewerBufferError) return fail(`${folder}: ${error.message}`, 1);
+    throw error;
+  }
   if (buffer === undefined) return fail(`${folder}: no buffer.db here`, 1);
   try {
     return work(buffer);

@@ -9,13 +9,13 @@ export function groupLines(
   last: KeptRequest | undefined,
   isJson: boolean,
 ): string[] {
-  const { agent, tenant, reason, records, refused, doubtful } = group;
+  const { agent, tenant, reason, records, refused, unknown } = group;
   const examples = last?.examples ?? [];
   const message = last?.message ?? group.messageGroup;
   if (isJson) return [JSON.stringify({ ...group, message, examples })];
   const kept = records === 1 ? '1 record' : `${records} records`;
   return [
-    `${agent} into ${tenant}: ${reason}, ${counts(refused, doubtful)} in ${kept}`,
+    `${agent} into ${tenant}: ${reason}, ${counts(refused, unknown)} in ${kept}`,
     `  recorded  ${span(group.firstRecordedAtMs, group.lastRecordedAtMs)}`,
     ...sampleLines(group, message, examples),
     `  last id   ${group.lastId}`,
@@ -26,9 +26,9 @@ export function groupLines(
 export function recordLines(record: KeptRequest, isJson: boolean): string[] {
   const { body, isIntact, ...shown } = record;
   if (isJson) return [JSON.stringify({ ...shown, bodyBytes: body.length, isIntact })];
-  const { id, agent, tenant, reason, refused, doubtful } = record;
+  const { id, agent, tenant, reason, refused, unknown } = record;
   return [
-    `${id}: ${agent} into ${tenant}: ${reason}, ${counts(refused, doubtful)}`,
+    `${id}: ${agent} into ${tenant}: ${reason}, ${counts(refused, unknown)}`,
     `  recorded  ${formatTime(record.recordedAtMs)}`,
     ...sampleLines(record, record.message, record.examples),
     ...(isIntact ? [] : ['  damaged   the row does not agree with its checksum']),
@@ -47,8 +47,8 @@ function sampleLines(
   return [`  samples   ${span(oldest, newest)}`, `  answer    ${oneLine(message)}`, ...series];
 }
 
-function counts(refused: number, doubtful: number): string {
-  return doubtful === 0 ? `${refused} refused` : `${refused} refused and ${doubtful} doubtful`;
+function counts(refused: number, unknown: number): string {
+  return unknown === 0 ? `${refused} refused` : `${refused} refused and ${unknown} unknown`;
 }
 
 function span(firstMs: number, lastMs: number): string {
@@ -80,7 +80,7 @@ function answered({ settlement, refused }: Extract<ReplayResult, { kind: 'answer
       : []),
     ...refused.map(
       ({ reason, message, ...part }) =>
-        `${counts(part.refused, part.doubtful)} again as ${reason} (${oneLine(message)})`,
+        `${counts(part.refused, part.unknown)} again as ${reason} (${oneLine(message)})`,
     ),
   ];
   return said.join(', ');
@@ -90,14 +90,14 @@ function answered({ settlement, refused }: Extract<ReplayResult, { kind: 'answer
 export interface ReplaySums {
   accepted: number;
   refused: number;
-  doubtful: number;
+  unknown: number;
   /** Records of which something is not accepted. */
   openRecords: number;
   untriedRecords: number;
 }
 
 export function emptySums(records: number): ReplaySums {
-  return { accepted: 0, refused: 0, doubtful: 0, openRecords: 0, untriedRecords: records };
+  return { accepted: 0, refused: 0, unknown: 0, openRecords: 0, untriedRecords: records };
 }
 
 export function sum(sums: ReplaySums, result: ReplayResult): void {
@@ -107,17 +107,17 @@ export function sum(sums: ReplaySums, result: ReplayResult): void {
     sums.openRecords++;
     return;
   }
-  const { accepted, deduplicated, redelivered, doubtful, refused } = result.settlement;
+  const { accepted, deduplicated, redelivered, unknown, refused } = result.settlement;
   sums.accepted += accepted + deduplicated;
   for (const count of refused.values()) sums.refused += count;
-  sums.doubtful += doubtful;
+  sums.unknown += unknown;
   if (redelivered > 0 || result.refused.length > 0) sums.openRecords++;
 }
 
 export function replaySums(sums: ReplaySums): string[] {
-  const { accepted, refused, doubtful, openRecords, untriedRecords } = sums;
+  const { accepted, refused, unknown, openRecords, untriedRecords } = sums;
   return [
-    `samples: ${accepted} accepted, ${counts(refused, doubtful)} again; ` +
+    `samples: ${accepted} accepted, ${counts(refused, unknown)} again; ` +
       `records: ${openRecords} still open, ${untriedRecords} not tried`,
   ];
 }

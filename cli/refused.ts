@@ -88,7 +88,7 @@ async function withStore(
 }
 
 function isSqliteError(error: unknown): error is Error {
-  return error instanceof Error && error.name === 'SqliteError';
+  return error instanceof Error && ['SqliteError', 'NewerStoreError'].includes(error.name);
 }
 
 function list(store: RefusedStore, filter: RefusedFilter, flags: Flags): number {
@@ -118,6 +118,7 @@ async function replayAll(
 ): Promise<number> {
   const { Destination } = await import('../hub/write/destination.ts');
   const { replay } = await import('../hub/replay.ts');
+  const { RefusalSearch } = await import('../hub/write/refusal-search.ts');
   const { authorization, ...rest } = to;
   const options = authorization === undefined ? rest : { ...rest, authorization };
   const destination = new Destination({ ...options, version });
@@ -126,6 +127,7 @@ async function replayAll(
     kind: to.kind,
     protocol: to.protocol,
     post: destination.post,
+    search: new RefusalSearch(to.refusalSearchPerMinute, systemClock),
     keep: flags['keep'] === true,
     clock: systemClock,
     random: systemRandom,

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { WriteRequestEncoder } from '../proto/remote-write/encoder-1.ts';
 import { encodeMetadataRequest } from '../proto/remote-write/metadata-out.ts';
-import { storageRank } from '../proto/remote-write/written-rows.ts';
+import { mayShareSeries, type RowKind, storageRank } from '../proto/remote-write/written-rows.ts';
 import type { RowObject } from '../proto/sample-columns.ts';
 import { tenantName } from './buffer-names.ts';
 import type { ExportedRow, SampleFiles } from './sample-files.ts';
@@ -14,9 +14,9 @@ interface Open {
   encoder: WriteRequestEncoder;
   samples: number;
   bodies: number;
-  /** Of the TimeSeries that was begun last, and what it holds: never floats and histograms. */
+  /** Of the TimeSeries that was begun last, and what it holds. */
   labels: Uint8Array | undefined;
-  holds: 'sample' | 'histogram' | undefined;
+  holds: RowKind;
   /** By labels, of the series that the body has histograms of: the rank of the last one. */
   ranks: Map<Uint8Array, number>;
   metadata: Uint8Array[];
@@ -68,15 +68,10 @@ export class RemoteWriteFiles implements SampleFiles {
     const open = this.#open(tenant);
     const kind = object?.kind ?? 'sample';
     if (kind !== 'exemplar') this.#noteRank(tenant, open, labels, storageRank(object));
-    // As encodeRows does (proto/remote-write/written-rows.ts), for the same reasons.
-    const isMixed =
-      kind === 'exemplar'
-        ? open.holds === 'histogram' && !open.encoder.joinsExemplarsToHistograms
-        : open.holds !== undefined && open.holds !== kind;
-    if (open.labels !== labels || isMixed) {
+    if (open.labels !== labels || !mayShareSeries(open.encoder, kind, open.holds)) {
       open.encoder.series(labels, 0, labels.length);
       open.labels = labels;
-      open.holds = undefined;
+      open.holds = kind;
     }
     if (kind !== 'exemplar') open.holds = kind;
     return open;
@@ -98,7 +93,7 @@ export class RemoteWriteFiles implements SampleFiles {
     let open = this.#tenants.get(tenant);
     if (open === undefined) {
       const encoder = new WriteRequestEncoder();
-      const none = { labels: undefined, holds: undefined, ranks: new Map() };
+      const none = { labels: undefined, holds: 'exemplar' as const, ranks: new Map() };
       open = { encoder, samples: 0, bodies: 0, ...none, metadata: [] };
       this.#tenants.set(tenant, open);
       mkdirSync(join(this.#folder, tenantName(tenant)), { recursive: true });
@@ -111,7 +106,6 @@ export class RemoteWriteFiles implements SampleFiles {
     this.#write(tenant, `${String(open.bodies).padStart(8, '0')}.snappy`, open.encoder.finish());
     open.samples = 0;
     open.labels = undefined;
-    open.holds = undefined;
     open.ranks.clear();
   }
 

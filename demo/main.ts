@@ -84,9 +84,9 @@ function loop(run: (signal: AbortSignal) => Promise<void>): Part {
 
 /** The last started is closed first, so that what is left flows on; each gets half of the time. */
 async function closeAll(parts: Part[], deadlineMs: number): Promise<void> {
-  const closeByMs = systemClock.now() + deadlineMs;
+  const closeByMs = systemClock.elapsedMs() + deadlineMs;
   for (const part of parts.toReversed()) {
-    await part.close(Math.max(0, closeByMs - systemClock.now()) / 2);
+    await part.close(Math.max(0, closeByMs - systemClock.elapsedMs()) / 2);
   }
 }
 

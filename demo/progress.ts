@@ -11,7 +11,7 @@ export interface Progress {
   /** Everything on the wire of the border, headers included. */
   bytesUp: number;
   bytesDown: number;
-  /** Undefined until the destination has answered for a sample. */
+  /** Of the tenant that is furthest behind; undefined until the hub has been offered samples. */
   lagSeconds: number | undefined;
 }
 
@@ -51,7 +51,7 @@ export function readProgress(metrics: readonly Metric[]): Progress {
     deliveredSamples: sum('agent_acknowledged_samples_total'),
     bytesUp: sum('agent_link_bytes_total', 'up'),
     bytesDown: sum('agent_link_bytes_total', 'down'),
-    lagSeconds: values('hub_agent_lag_seconds')[0],
+    lagSeconds: values('hub_agent_lag_seconds').sort((a, b) => b - a)[0],
   };
 }
 

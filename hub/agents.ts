@@ -9,6 +9,14 @@ export interface RegisteredAgent {
   tenants: string[];
 }
 
+/** Why nobody is known by the credentials of a request; values of a metric's label. */
+export type CredentialFault = 'missing' | 'unreadable' | 'unknown_agent' | 'wrong_token';
+
+export type Authentication =
+  | { kind: 'known'; agent: RegisteredAgent }
+  /** `agent`: the id that was named, if it is one of the configuration. */
+  | { kind: 'refused'; fault: CredentialFault; agent: string | undefined };
+
 /** Judges the credentials of agents: Basic, the agent's id as the user and its token. */
 export class Agents {
   readonly #agents: ReadonlyMap<string, RegisteredAgent>;
@@ -17,16 +25,23 @@ export class Agents {
     this.#agents = new Map(agents.map((agent) => [agent.id, agent]));
   }
 
-  /** The agent that an Authorization header proves, or undefined: an unknown id or a wrong token. */
-  authenticate(authorization: string | undefined): RegisteredAgent | undefined {
-    const encoded = /^Basic ([A-Za-z0-9+/=]{1,2048})$/i.exec(authorization ?? '')?.[1];
-    if (encoded === undefined) return undefined;
+  /** Who an Authorization header proves to be, or why it proves nobody. */
+  authenticate(authorization: string | undefined): Authentication {
+    if (authorization === undefined) return refused('missing');
+    const encoded = /^Basic ([A-Za-z0-9+/=]{1,2048})$/i.exec(authorization)?.[1];
+    if (encoded === undefined) return refused('unreadable');
     const credentials = Buffer.from(encoded, 'base64').toString('utf8');
     const colon = credentials.indexOf(':');
-    if (colon < 0) return undefined;
+    if (colon < 0) return refused('unreadable');
     const agent = this.#agents.get(credentials.slice(0, colon));
     // An unknown id takes as long as a wrong token.
     const isRight = isSecret(credentials.slice(colon + 1), digestOf(agent?.token ?? ''));
-    return isRight ? agent : undefined;
+    if (agent === undefined) return refused('unknown_agent');
+    return isRight ? { kind: 'known', agent } : refused('wrong_token', agent.id);
   }
+}
+
+/** An id that nobody has is not passed on: somebody may have written a token in its place. */
+function refused(fault: CredentialFault, agent?: string): Authentication {
+  return { kind: 'refused', fault, agent };
 }

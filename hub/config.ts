@@ -93,7 +93,9 @@ const limitsSection = section({
     .describe('Size of a batch after decompression. Larger ones are answered 413.'),
   max_held: size({ min: MIB })
     .prefault('256MiB')
-    .describe('Data that waits for the destination; beyond, agents are answered 503.'),
+    .describe(
+      'Data that waits for the destination; beyond, or beyond three quarters for one tenant, 503.',
+    ),
   max_series_per_agent: count({ min: 1, max: 100_000_000 })
     .prefault(5_000_000)
     .describe("Label sets kept of one agent's dictionary."),

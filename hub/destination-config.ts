@@ -36,6 +36,8 @@ export interface DestinationConfig {
   sampleAheadMaxMs: number;
   /** 0: a request that the destination keeps failing on is never set aside. */
   setAsideAfterMs: number;
+  /** Of each tenant; 0: what else of a refused request is refused is never searched. */
+  refusalSearchPerMinute: number;
 }
 
 const KINDS = [
@@ -83,7 +85,7 @@ export function destinationSection(folder: string) {
       .describe('Requests in flight for each agent and tenant; a series stays on its lane.'),
     max_in_flight: count({ min: 1, max: 10_000 })
       .prefault(64)
-      .describe('Requests in flight altogether.'),
+      .describe('Requests in flight altogether; three quarters of them for one tenant.'),
     ha_cluster_label: labelName
       .prefault('cluster')
       .describe("The HA tracker's cluster label; kinds cortex and mimir only."),
@@ -114,6 +116,12 @@ export function destinationSection(folder: string) {
         'A request that the destination answers 500 for so long while it accepts others is split, ' +
           'and its guilty samples are kept in the record of refused samples. 0: never.',
       ),
+    refusal_search_per_minute: count({ min: 0, max: 1_000_000 })
+      .prefault(6000)
+      .describe(
+        'Requests a minute and tenant to find out which samples a Cortex, Mimir or Thanos that ' +
+          'names one has refused; beyond it the others count as `unknown`. 0: never.',
+      ),
   }).superRefine(({ bearer_token_file, basic_auth }, context) => {
     if (bearer_token_file === undefined || basic_auth === undefined) return;
     const message = 'either basic_auth or bearer_token_file';
@@ -141,6 +149,7 @@ export function toDestination(destination: DestinationSection): DestinationConfi
     sampleAgeMaxMs: destination.max_sample_age,
     sampleAheadMaxMs: destination.max_sample_ahead,
     setAsideAfterMs: destination.set_aside_after,
+    refusalSearchPerMinute: destination.refusal_search_per_minute,
   };
 }
 

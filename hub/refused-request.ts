@@ -7,9 +7,9 @@ export interface RefusedRequest {
   reason: RefusalReason;
   /** What the destination said. */
   message: string;
-  /** Samples of the body that are refused, and others that may be. */
+  /** Samples of the body that are refused, and others of which nothing is known. */
   refused: number;
-  doubtful: number;
+  unknown: number;
   /** As WrittenSamples reads it, whatever version of remote write was posted. */
   body: Uint8Array;
 }
@@ -43,6 +43,6 @@ export interface RefusedTotal {
   reason: string;
   records: number;
   refused: number;
-  doubtful: number;
+  unknown: number;
   bytes: number;
 }

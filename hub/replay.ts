@@ -9,6 +9,8 @@ import type { KeptRequest, RefusedRequest } from './refused-request.ts';
 import type { RefusedStore } from './store/refused-store.ts';
 import { createDelivery } from './write/delivery.ts';
 import { messageOf, type Post, type PostResult } from './write/post.ts';
+import type { RefusalSearch } from './write/refusal-search.ts';
+import { ReplicaCover } from './write/replica-cover.ts';
 import { RequestBodies } from './write/request-bodies.ts';
 import { SetAside } from './write/set-aside.ts';
 
@@ -17,6 +19,7 @@ export interface ReplayDeps {
   kind: DestinationKind;
   protocol: WriteProtocol;
   post: Post;
+  search: RefusalSearch;
   /** Whether the record stays as it is, whatever becomes of the samples. */
   keep: boolean;
   clock: Clock;
@@ -55,9 +58,11 @@ export async function replay(id: number, deps: ReplayDeps): Promise<ReplayResult
     post: attempts.post,
     bodies: new RequestBodies(protocol),
     setAside: new SetAside(0, clock),
+    search: deps.search,
+    replicas: new ReplicaCover(0, clock),
     refused: { keep: async (requests) => void refused.push(...requests) },
     // Whoever replays what was too old knows that it is.
-    ages: { refused: () => {} },
+    ages: { taken: () => {}, refused: () => {} },
     clock,
     random,
     metrics: { request: () => {}, heldByMisconfiguration: () => {} },
@@ -114,8 +119,8 @@ class Attempts {
     this.message = messageOf(result);
     this.isAway = outcome.kind === 'misconfigured' || !outcome.failed;
     this.#failures++;
-    this.#failingSinceMs ??= clock.now();
-    const isAwayForLong = clock.now() - this.#failingSinceMs >= AWAY_MAX_MS;
+    this.#failingSinceMs ??= clock.elapsedMs();
+    const isAwayForLong = clock.elapsedMs() - this.#failingSinceMs >= AWAY_MAX_MS;
     const isEnough = this.isAway ? isAwayForLong : this.#failures >= FAILURES_MAX;
     if (isEnough || outcome.kind === 'misconfigured') this.giveUp.abort();
   }

@@ -3,14 +3,24 @@ import type { BucketOptions } from './expand/buckets.ts';
 import type { DictionaryCopy } from './expand/dictionary-copy.ts';
 import { expandBatch } from './expand/expansion.ts';
 import type { PreparedWrite, TenantWriter } from './receive/tenant-writer.ts';
-import type { Lanes } from './write/lanes.ts';
+import { createDelivery, type DeliveryTools } from './write/delivery.ts';
+import { Lanes } from './write/lanes.ts';
+import { limitedPost } from './write/permits.ts';
 
-/** Joins expand and write: the road of one agent's tenant from decoded samples to settled ones. */
+/**
+ * Joins expand and write: the road of one agent's tenant from decoded samples to settled ones. As
+ * many requests of it are in flight as `options.lanes` says, whatever the number of lanes in use.
+ *
+ * @param end gives up everything, attempts in flight included
+ */
 export function createWriter(
-  { tenant, named }: { tenant: string; named: string },
+  { agent, tenant, named }: { agent: string; tenant: string; named: string },
   options: BucketOptions,
-  lanes: Lanes,
+  delivery: DeliveryTools,
+  end: AbortSignal,
 ): TenantWriter<DictionaryCopy> {
+  const post = limitedPost(delivery.post, { all: options.lanes, perTenant: options.lanes });
+  const lanes = new Lanes(createDelivery(agent, { ...delivery, post }), end);
   const prepare = (
     batch: { columns: SampleColumns; mayBeRedelivered: boolean },
     series: DictionaryCopy,

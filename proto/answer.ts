@@ -4,6 +4,16 @@ import { fromLong, type LongLike, safeNumber, toLong } from './long.ts';
 import type { PositionRange } from './position-ranges.ts';
 import { emptySettlement, type RefusalReason, type Settlement } from './settlement.ts';
 
+/** How the destination of a hub does; the place in this row, from 1, is what crosses the border. */
+export const DESTINATION_STATES = [
+  'taking',
+  'unreachable',
+  'timeout',
+  'unavailable',
+  'refusing',
+] as const;
+export type DestinationState = (typeof DESTINATION_STATES)[number];
+
 /** 200: the destination has answered for every sample of the batch. */
 export interface Answer {
   settlement: Settlement;
@@ -14,6 +24,8 @@ export interface Answer {
   hub?: bigint;
   /** The oldest timestamp that the tenant of the batch takes, above 0; absent: no limit. */
   oldestAcceptedMs?: number;
+  /** Only to heartbeats. */
+  destination?: DestinationState;
 }
 
 /** So many packs behind the first one whose answer an agent has not heard, the hub still has that. */
@@ -78,7 +90,7 @@ export function encodeAnswer(answer: Answer): Uint8Array {
 
 /** Counts of 0 are left out: protobufjs would write them, and every byte crosses the border. */
 function answerFields(answer: Answer): object {
-  const { settlement, dictionaryOffset, hubClockMs, hub, oldestAcceptedMs } = answer;
+  const { settlement, dictionaryOffset, hubClockMs, hub, oldestAcceptedMs, destination } = answer;
   const { refused, ...counts } = settlement;
   return {
     ...Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0)),
@@ -87,7 +99,16 @@ function answerFields(answer: Answer): object {
     hubClockMs,
     ...(hub === undefined ? {} : { hub: toLong(hub) }),
     ...(oldestAcceptedMs === undefined ? {} : { oldestAcceptedMs }),
+    ...(destination === undefined
+      ? {}
+      : { destination: DESTINATION_STATES.indexOf(destination) + 1 }),
   };
+}
+
+/** A state that a newer hub knows reads as unknown. */
+function readDestination(field: number): { destination?: DestinationState } {
+  const destination = DESTINATION_STATES[field - 1];
+  return destination === undefined ? {} : { destination };
 }
 
 function readOldest(field: LongLike): { oldestAcceptedMs?: number } {
@@ -99,12 +120,13 @@ interface AnswerFields {
   accepted: LongLike;
   deduplicated: LongLike;
   redelivered: LongLike;
-  doubtful: LongLike;
+  unknown: LongLike;
   refused: { reason: string; count: LongLike }[];
   dictionaryOffset: number;
   hubClockMs: LongLike;
   hub: LongLike;
   oldestAcceptedMs: LongLike;
+  destination: number;
 }
 
 /** @throws DecodeError */
@@ -117,9 +139,11 @@ function readAnswer(fields: AnswerFields): Answer {
   settlement.accepted = safeNumber(fields.accepted, 'accepted');
   settlement.deduplicated = safeNumber(fields.deduplicated, 'deduplicated');
   settlement.redelivered = safeNumber(fields.redelivered, 'redelivered');
-  settlement.doubtful = safeNumber(fields.doubtful, 'doubtful');
+  settlement.unknown = safeNumber(fields.unknown, 'unknown');
   for (const { reason, count } of fields.refused) {
-    settlement.refused.set(reason as RefusalReason, safeNumber(count, 'refused'));
+    // A hub of an earlier version names so what it calls `other` today.
+    const known = reason === 'unknown' ? 'other' : reason;
+    settlement.refused.set(known as RefusalReason, safeNumber(count, 'refused'));
   }
   const hub = fromLong(fields.hub);
   return {
@@ -128,6 +152,7 @@ function readAnswer(fields: AnswerFields): Answer {
     hubClockMs: safeNumber(fields.hubClockMs, 'hub_clock_ms'),
     ...(hub === 0n ? {} : { hub }),
     ...readOldest(fields.oldestAcceptedMs),
+    ...readDestination(fields.destination),
   };
 }
 

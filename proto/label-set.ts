@@ -239,11 +239,43 @@ export function labelValue(bytes: Uint8Array, name: string): Uint8Array | undefi
  */
 export function formatLabelSet(bytes: Uint8Array, from = 0, to = bytes.length): string {
   const parts: string[] = [];
+  forEachLabel(bytes, (name, value) => parts.push(formatLabel(name, value)), from, to);
+  return `{${parts.join(', ')}}`;
+}
+
+function formatLabel(name: Uint8Array, value: Uint8Array): string {
+  const shown = utf8Text(name);
+  const isPlain = /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(shown);
+  return `${isPlain ? shown : JSON.stringify(shown)}=${JSON.stringify(utf8Text(value))}`;
+}
+
+/**
+ * The beginning of a label set of any size, in or out of form: the metric name first, then as many
+ * labels as fit, long ones cut. Nobody looks further than the bytes that a label set may have.
+ */
+export function formatLabelSetStart(
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  charsMax: number,
+): string {
+  const parts: string[] = [];
+  let chars = 0;
   const add = (name: Uint8Array, value: Uint8Array): void => {
-    const shown = utf8Text(name);
-    const isPlain = /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(shown);
-    parts.push(`${isPlain ? shown : JSON.stringify(shown)}=${JSON.stringify(utf8Text(value))}`);
+    if (name.byteOffset - bytes.byteOffset - from > LABEL_SET_BYTES_MAX) {
+      throw new DecodeError('enough of these labels');
+    }
+    const isMetricName = METRIC_NAME.equals(name);
+    if (chars >= charsMax && !isMetricName) return;
+    const part = formatLabel(name.subarray(0, charsMax), value.subarray(0, charsMax));
+    chars += part.length;
+    if (isMetricName) parts.unshift(part);
+    else parts.push(part);
   };
-  forEachLabel(bytes, add, from, to);
+  try {
+    forEachLabel(bytes, add, from, to);
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+  }
   return `{${parts.join(', ')}}`;
 }

@@ -1,5 +1,5 @@
 import { unreachable } from '../base/assert.ts';
-import { refusalReason } from './refusal-reason.ts';
+import { refusalReason, unquoted } from './refusal-reason.ts';
 import type { WriteProtocol } from './remote-write/write-encoder.ts';
 import type { RefusalReason } from './settlement.ts';
 
@@ -40,6 +40,8 @@ export type Outcome =
    * what else was refused is unknown.
    */
   | { kind: 'partial'; reason: RefusalReason; message: string; written: number | undefined }
+  /** Nothing was stored, for a reason that all samples of the request share. */
+  | { kind: 'refused'; reason: RefusalReason; message: string }
   /** Nothing was stored because of at least one sample. */
   | { kind: 'atomic'; reason: RefusalReason; message: string }
   /** No sample is to blame: an operator has to change something. */
@@ -61,7 +63,7 @@ const TOO_MANY_HA_CLUSTERS = /too many HA (replicaGroups|clusters)|err-mimir-ten
 
 /** Cortex and Mimir refuse a body with these before they store any of it. */
 const NOTHING_STORED =
-  /empty labels found|snappy: |proto: |unexpected EOF|invalid (Unit|Help)Ref|invalid labelRefs|labelRefs .* outside of symbols|must contain at least one sample or histogram/;
+  /empty labels found|native histogram size \d|snappy: |proto: |unexpected EOF|invalid (Unit|Help)Ref|invalid labelRefs|labelRefs .* outside of symbols|must contain at least one sample or histogram/;
 
 /**
  * Prometheus answers 500 for the whole request, for ever, and stores nothing of it: found by
@@ -91,9 +93,12 @@ export function judgeAnswer(
   }
   if (status === 500 && !storesParts(kind) && HISTOGRAMS_DISABLED.test(message)) {
     const reason = refusalReason(message);
-    return { kind: 'atomic', reason: reason === 'unknown' ? 'set_aside' : reason, message };
+    return { kind: 'atomic', reason: reason === 'other' ? 'set_aside' : reason, message };
   }
   if (status >= 500) return retry({ mayBeStored: true, failed: !UNAVAILABLE.has(status) });
+  if (electsReplicas(kind) && isOneClusterTooMany(status, message)) {
+    return { kind: 'refused', reason: 'ha_clusters_limit', message };
+  }
   if (status === 429) return retry({ halve: true });
   if (status === 413) return { kind: 'halve' };
   if (RETRIED.has(status)) return retry({ mayBeStored: true });
@@ -113,9 +118,6 @@ function judgeRefusal(
   { status, message, written }: { status: number; message: string; written: number | undefined },
 ): Outcome {
   if (status === 400 && TOO_LARGE.test(message)) return { kind: 'halve' };
-  if (electsReplicas(kind) && TOO_MANY_HA_CLUSTERS.test(message)) {
-    return { kind: 'misconfigured', message };
-  }
   // Those of Cortex and Mimir count what was valid, or nothing though something was stored.
   if (written !== undefined && !electsReplicas(kind)) {
     return { kind: 'partial', reason: reasonOfLines(message), message, written };
@@ -136,12 +138,17 @@ function reasonOfLines(message: string): RefusalReason {
   return reasons.find((reason) => !STORED_BEFORE.has(reason)) ?? reasons[0]!;
 }
 
+/** Concerns the HA cluster of the request alone: it must not hold up others of the tenant. */
+function isOneClusterTooMany(status: number, message: string): boolean {
+  return (status === 400 || status === 429) && TOO_MANY_HA_CLUSTERS.test(unquoted(message));
+}
+
 function electsReplicas(kind: DestinationKind): boolean {
   return kind === 'cortex' || kind === 'mimir';
 }
 
 /** Whether it ever stores a part of a request that it does not answer with 2xx. */
-function storesParts(kind: DestinationKind): boolean {
+export function storesParts(kind: DestinationKind): boolean {
   return electsReplicas(kind) || kind === 'thanos';
 }
 

@@ -9,8 +9,11 @@ export interface Settlement {
   deduplicated: number;
   /** Refused as out of order or duplicate although an earlier attempt may have stored them. */
   redelivered: number;
-  /** In a request answered 400 by a destination that stores the rest but names only the first. */
-  doubtful: number;
+  /**
+   * Stored or refused: in a part of a request of which the destination named one refusal only, and
+   * in which no more was searched (hub/write/refusal-search.ts).
+   */
+  unknown: number;
   /** Named by the destination as refused, by reason; or set aside, because it failed on them. */
   refused: Map<RefusalReason, number>;
 }
@@ -24,13 +27,21 @@ export type RefusalReason =
   | 'too_old'
   | 'series_limit'
   | 'invalid_series'
+  | 'invalid_histogram'
+  /** An exemplar alone was given up, its sample was not. */
+  | 'exemplar'
   | 'too_large'
+  /** The tenant has as many HA clusters as it may have, and this one is not among them. */
+  | 'ha_clusters_limit'
+  /** Another replica is elected, and of these times it has written nothing so far. */
+  | 'ha_gap'
   /** The destination kept failing (500) on the sample while it took others. */
   | 'set_aside'
-  | 'unknown';
+  /** Words that nobody here has met. */
+  | 'other';
 
 export function emptySettlement(): Settlement {
-  return { accepted: 0, deduplicated: 0, redelivered: 0, doubtful: 0, refused: new Map() };
+  return { accepted: 0, deduplicated: 0, redelivered: 0, unknown: 0, refused: new Map() };
 }
 
 /** Adds `from` to `to`. */
@@ -38,7 +49,7 @@ export function addSettlement(to: Settlement, from: Settlement): void {
   to.accepted += from.accepted;
   to.deduplicated += from.deduplicated;
   to.redelivered += from.redelivered;
-  to.doubtful += from.doubtful;
+  to.unknown += from.unknown;
   for (const [reason, count] of from.refused) {
     to.refused.set(reason, (to.refused.get(reason) ?? 0) + count);
   }
@@ -47,7 +58,7 @@ export function addSettlement(to: Settlement, from: Settlement): void {
 /** Samples accounted for by `settlement`, whatever became of them. */
 export function settledCount(settlement: Settlement): number {
   let count =
-    settlement.accepted + settlement.deduplicated + settlement.redelivered + settlement.doubtful;
+    settlement.accepted + settlement.deduplicated + settlement.redelivered + settlement.unknown;
   for (const refused of settlement.refused.values()) count += refused;
   return count;
 }

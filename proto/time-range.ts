@@ -17,12 +17,3 @@ export function timeRange({ timestamps, count }: SampleColumns): TimeRange {
   }
   return { oldest, newest };
 }
-
-/**
- * Timestamp of the newest sample: exemplars, which may be ahead of their time, advance nothing at a
- * destination. Of exemplars alone, their newest.
- */
-export function newestSample(columns: SampleColumns): number {
-  const samples = columns.withoutExemplars();
-  return timeRange(samples.count === 0 ? columns : samples).newest;
-}

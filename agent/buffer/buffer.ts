@@ -1,13 +1,16 @@
 import { join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
+import { makeFolder } from '../../base/folders.ts';
 import type { Random } from '../../base/random.ts';
 import type { SampleColumns } from '../../proto/sample-columns.ts';
 import type { BufferTools } from './buffer-tools.ts';
 import { DamagedBufferError } from './damage.ts';
 import { Dictionary } from './dictionary.ts';
-import { DiskGuard, type Unavailable } from './disk-guard.ts';
+import { isDiskFault } from './disk-fault.ts';
+import type { Unavailable } from './disk-guard.ts';
 import { FreeDisk } from './free-disk.ts';
 import { hex } from './hex.ts';
+import { HIGH_WATER_FILE } from './high-water.ts';
 import { emptyLosses } from './losses.ts';
 import { openStore } from './open-store.ts';
 import { ParkingStore } from './parking-store.ts';
@@ -15,7 +18,7 @@ import { rescueOpenFiles } from './salvage/rescue-open-files.ts';
 import { EVICTED_AT_ONCE } from './sample-store.ts';
 import { segmentRows } from './segment-rows.ts';
 import type { SegmentRow } from './segment-table.ts';
-import { takeStock } from './take-stock.ts';
+import { StorageDates } from './storage-dates.ts';
 import { Witness } from './witness.ts';
 
 /** What one remote-write request asks to keep: samples of one tenant and the entries they need. */
@@ -58,6 +61,7 @@ export class Buffer extends ParkingStore {
   readonly storedBefore: number;
   readonly #options: BufferOptions;
   readonly #clock: Clock;
+  readonly #dates: StorageDates;
   readonly #random: Random;
   /** Of the epochs that are still referred to, oldest first; the last one takes new entries. */
   readonly #dictionaries: Dictionary[];
@@ -71,30 +75,21 @@ export class Buffer extends ParkingStore {
    * @throws errors of SQLite and the file system when the disk cannot be read or written
    */
   constructor(options: BufferOptions, tools: BufferTools) {
-    const { clock, random, log, losses = emptyLosses(), onDelay = () => {} } = tools;
+    const { clock, hubClock, random, log, losses = emptyLosses(), onDelay = () => {} } = tools;
     const { dataDir } = options;
     const run = random.id64();
-    const { db, dictionaries } = openStore(dataDir, options, {
-      clock,
-      random,
-      log,
-      losses,
-      onDelay,
-    });
-    const highWaterPath = join(dataDir, 'high-water.json');
-    takeStock(db, highWaterPath, losses, log);
-    db.forgetHeads();
-    const witness = new Witness(highWaterPath, hex(run), clock);
-    const disk = new DiskGuard(log);
-    super({ db, disk, witness, losses, log, unforgotten: tools.unforgotten ?? [] });
+    const store = openStore(dataDir, options, { clock, random, log, losses, onDelay });
+    const witness = new Witness(join(dataDir, HIGH_WATER_FILE), hex(run), clock);
+    super({ ...store, witness, losses, log, unforgotten: tools.unforgotten ?? [], clock });
     this.run = run;
     this.#options = options;
     this.#clock = clock;
+    this.#dates = new StorageDates(hubClock);
     this.#random = random;
     this.#freeDisk = new FreeDisk(dataDir, clock);
-    this.#dictionaries = dictionaries;
+    this.#dictionaries = store.dictionaries;
     if (this.#dictionaries.length === 0) this.openEpoch();
-    this.storedBefore = db.lastSegmentId();
+    this.storedBefore = store.stock.lastId;
   }
 
   /** Of every epoch that a segment may name, oldest first. */
@@ -120,11 +115,14 @@ export class Buffer extends ParkingStore {
     throw new DamagedBufferError(`samples of epoch ${key}, which is not there`);
   }
 
-  /** Begins an empty dictionary log; what is stored keeps referring to the one before. */
+  /**
+   * Begins an empty dictionary log; what is stored keeps referring to the one before. It is stored
+   * with what is appended next, or by `housekeep`: a disk that takes nothing now puts it off.
+   */
   openEpoch(): void {
-    const epoch = this.#random.id64();
-    const key = this.db.transaction(() => this.db.logs.addEpoch(epoch));
-    this.#dictionaries.push(new Dictionary(this.db, { key, epoch }));
+    const key = (this.#dictionaries.at(-1)?.key ?? 0) + 1;
+    const epoch = { key, epoch: this.#random.id64() };
+    this.#dictionaries.push(new Dictionary(this.db, epoch, 'new'));
   }
 
   /**
@@ -138,7 +136,7 @@ export class Buffer extends ParkingStore {
     const rows = segmentRows(group, this.witness.heads, {
       epoch: this.dictionary.key,
       run: hex(this.run),
-      storedAt: this.#clock.now(),
+      storedAt: this.#dates.date(),
     });
     return this.disk.run(() => this.#makeRoom(rows) ?? this.#commit(rows));
   }
@@ -153,6 +151,7 @@ export class Buffer extends ParkingStore {
     });
     committed();
     this.witness.stored(rows);
+    this.noteStored(rows.length);
     for (const { tenant, samples } of rows) this.addBacklog(tenant, samples);
   }
 
@@ -171,20 +170,21 @@ export class Buffer extends ParkingStore {
 
   /**
    * About once a second: the witness beside the database, a look at the files, the age limit, space
-   * given back.
+   * given back. What the disk does not take now is done the next time.
    *
    * @throws DamagedBufferError
    */
   housekeep(): void {
     this.witness.write();
-    this.disk.damage ??= this.db.foreignChange();
-    if (this.disk.damage !== undefined) throw new DamagedBufferError(this.disk.damage);
     this.disk.run(() => {
       this.#evictOld();
+      // In this order: the database is never without an epoch.
+      this.#storeNames();
       this.#dropDeadEpoch();
       this.db.shrink(SHRUNK_PAGES);
       return undefined;
     });
+    if (this.disk.damage !== undefined) throw new DamagedBufferError(this.disk.damage);
   }
 
   /** After packing: gives what that has freed back to the file system. */
@@ -199,8 +199,16 @@ export class Buffer extends ParkingStore {
   #evictOld(): void {
     const { ageMaxMs } = this.#options;
     if (ageMaxMs === 0) return;
-    const storedBefore = this.#clock.now() - ageMaxMs;
-    this.evict('age', ({ storedAt }) => storedAt < storedBefore);
+    const isTooOld = this.#dates.judge(ageMaxMs);
+    if (isTooOld !== undefined) this.evict('age', isTooOld);
+  }
+
+  /** Epochs that were begun or renamed since the last time. */
+  #storeNames(): void {
+    const logs = this.#dictionaries.filter(({ isNameStored }) => !isNameStored);
+    if (logs.length === 0) return;
+    const stored = this.db.transaction(() => logs.map((log) => log.writeName()));
+    for (const commit of stored) commit();
   }
 
   /** A log that no segment refers to any more goes bit by bit: it may have a million entries. */
@@ -218,7 +226,17 @@ export class Buffer extends ParkingStore {
 
   /** 0 while the files cannot be read. */
   usedBytes(): number {
-    return this.disk.read(() => this.db.usedBytes()) ?? 0;
+    return this.disk.figure(0, () => this.db.usedBytes());
+  }
+
+  /** Whether an error comes from the disk or from damage, and so ends no more than a life. */
+  isEndedBy(error: unknown): boolean {
+    return this.disk.isDamagedBy(error) || isDiskFault(error);
+  }
+
+  /** @throws errors of the file system while the files cannot be closed, since nobody can tell */
+  get isDamaged(): boolean {
+    return (this.disk.damage ?? this.db.foreignChange()) !== undefined;
   }
 
   close(): void {
@@ -229,12 +247,16 @@ export class Buffer extends ParkingStore {
    * Ends a buffer that is damaged: its files are set aside, and what only the open ones still hold
    * is copied. The next buffer in this folder takes over from there.
    *
-   * @throws errors of the file system; then it can be called again
+   * @throws errors of the disk as long as it does not take what only the open files hold; then it is
+   *   to be called again
    */
   abandon(): void {
+    const { dataDir } = this.#options;
+    const damage = this.disk.damage ?? this.db.foreignChange();
+    makeFolder(dataDir);
     this.witness.write();
-    rescueOpenFiles(this.#options.dataDir, this.db, this.#dictionaries, this.witness.state, {
-      damage: this.disk.damage ?? 'a page of buffer.db is damaged',
+    rescueOpenFiles(dataDir, this.db, this.#dictionaries, this.witness.state, {
+      damage: damage ?? 'a page of buffer.db is damaged',
       clock: this.#clock,
       log: this.log,
       losses: this.losses,

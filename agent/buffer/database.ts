@@ -1,9 +1,9 @@
 import type Database from 'better-sqlite3';
+import { OpenFiles } from '../../base/sqlite/open-files.ts';
 import { DamagedBufferError } from './damage.ts';
 import { DictionaryTable } from './dictionary-table.ts';
-import { OpenFiles } from './open-files.ts';
 import { PackTable } from './pack-table.ts';
-import { openSqlite, PAGE_BYTES } from './schema.ts';
+import { openSqlite, PAGE_BYTES, setSchemaVersion } from './schema.ts';
 import { SegmentTable } from './segment-table.ts';
 import type { WaitingRange } from './waiting-ledger.ts';
 
@@ -38,17 +38,30 @@ export class BufferDatabase {
       this.packs = new PackTable(this.#db, 'packs');
       this.parked = new PackTable(this.#db, 'parked_packs');
       this.#statements = prepare(this.#db);
+      this.#files = new OpenFiles(path);
     } catch (error) {
       // Left to the garbage collector it would delete the log of whatever is in its place by then.
       this.#db.close();
       throw error;
     }
-    this.#files = new OpenFiles(path);
   }
 
-  /** What somebody else has done to the files, if anybody has. */
+  /**
+   * What somebody else has done to the files, if anybody has.
+   *
+   * @throws errors of the file system while the files cannot be looked at
+   */
   foreignChange(): string | undefined {
     return this.#files.change();
+  }
+
+  /**
+   * Whether the open files lie in `folder`: whoever closes the database then loses nothing.
+   *
+   * @throws errors of the file system
+   */
+  isIn(folder: string): boolean {
+    return this.#files.areIn(folder);
   }
 
   /** What is wrong with the structure of the file; reads all of it, about a second per GB. */
@@ -57,12 +70,21 @@ export class BufferDatabase {
     return found === 'ok' ? undefined : found;
   }
 
-  /** Copies everything into a new file, from wherever the open files are now; synced. */
+  /**
+   * Copies everything into a new file, from wherever the open files are now; not synced. What the
+   * copy holds was written by this program, whatever version somebody has put into the file.
+   */
   copyInto(path: string): void {
     this.#db.prepare('VACUUM INTO ?').run(path);
+    setSchemaVersion(path);
   }
 
-  /** Everything inside is committed and synced together, or nothing is. */
+  /**
+   * Everything inside is committed and synced together, or nothing is.
+   *
+   * @throws DamagedBufferError when somebody else has touched the files; errors of SQLite and of the
+   *   file system
+   */
   transaction<T>(work: () => T): T {
     const change = this.#files.change();
     if (change !== undefined) throw new DamagedBufferError(change);

@@ -11,7 +11,10 @@ export class DictionaryTable {
     this.#statements = {
       epochs: sql('SELECT key, epoch FROM epochs ORDER BY key'),
       addEpoch: sql('INSERT INTO epochs (epoch) VALUES (?)'),
-      renameEpoch: sql('UPDATE epochs SET epoch = ? WHERE key = ?'),
+      putEpoch: sql(
+        'INSERT INTO epochs (key, epoch) VALUES (?, ?) ' +
+          'ON CONFLICT (key) DO UPDATE SET epoch = excluded.epoch',
+      ),
       removeEpoch: sql('DELETE FROM epochs WHERE key = ?'),
       removeEntries: sql(
         'DELETE FROM dictionary WHERE epoch = ? AND id IN ' +
@@ -39,13 +42,14 @@ export class DictionaryTable {
     });
   }
 
+  /** Adds an epoch behind all others; returns its key. */
   addEpoch(epoch: bigint): number {
     return Number(this.#statements.addEpoch.run(hex(epoch)).lastInsertRowid);
   }
 
-  /** Gives an epoch another name. */
-  renameEpoch(key: number, epoch: bigint): void {
-    this.#statements.renameEpoch.run(hex(epoch), key);
+  /** Adds an epoch under a key of the caller's, or gives the one there another name. */
+  putEpoch(key: number, epoch: bigint): void {
+    this.#statements.putEpoch.run(key, hex(epoch));
   }
 
   /**

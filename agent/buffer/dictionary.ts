@@ -11,12 +11,15 @@ const ROW_BYTES = 64;
  * The durable dictionary log of one epoch, and how much of it each hub has said to hold.
  *
  * Ids are given out before they are durable: entries whose commit fails stay `taken` and go with
- * the next one, so the log never has a gap.
+ * the next one, so the log never has a gap. The name of the epoch is written with them: a disk that
+ * takes nothing puts a new epoch or a new name off, and stops nobody.
  */
 export class Dictionary {
   readonly key: number;
   readonly #db: BufferDatabase;
   #epoch: bigint;
+  /** The name that the database has for the epoch. */
+  #storedEpoch: bigint | undefined;
   #length = 0;
   #hash = CHAIN_START;
   /** Only in memory: a hub is asked what it holds before anything is sent to it. */
@@ -25,14 +28,21 @@ export class Dictionary {
   #takenBytes = 0;
 
   /**
-   * Opens the log of an epoch that the database lists, and checks the hash chain over its entries.
+   * Opens the log of an epoch that the database lists, and checks the hash chain over its entries;
+   * or begins one, which the database has from the first `write` on.
    *
    * @throws DamagedBufferError
    */
-  constructor(db: BufferDatabase, { key, epoch }: { key: number; epoch: bigint }) {
+  constructor(
+    db: BufferDatabase,
+    { key, epoch }: { key: number; epoch: bigint },
+    state: 'stored' | 'new' = 'stored',
+  ) {
     this.#db = db;
     this.key = key;
     this.#epoch = epoch;
+    if (state === 'new') return;
+    this.#storedEpoch = epoch;
     this.#verify();
   }
 
@@ -59,14 +69,30 @@ export class Dictionary {
     }
   }
 
+  /** Whether the database has the epoch under its present name. */
+  get isNameStored(): boolean {
+    return this.#storedEpoch === this.#epoch;
+  }
+
+  /** Writes the name; inside a transaction, to be followed by the function it returns. */
+  writeName(): () => void {
+    const epoch = this.#epoch;
+    if (!this.isNameStored) this.#db.logs.putEpoch(this.key, epoch);
+    return () => {
+      this.#storedEpoch = epoch;
+    };
+  }
+
   /** Writes what was taken; inside a transaction, to be followed by the function it returns. */
   write(): () => void {
+    const named = this.writeName();
     let hash = this.#hash;
     this.#taken.forEach((entry, index) => {
       hash = extendChain(hash, entry);
       this.#db.logs.addEntry(this.key, this.#length + index, hash, entry);
     });
     return () => {
+      named();
       this.#length += this.#taken.length;
       this.#hash = hash;
       this.#taken = [];
@@ -101,12 +127,11 @@ export class Dictionary {
 
   /**
    * Gives the log a new name because a hub knows another log under the old one. The ids keep their
-   * meaning, so no segment is touched; every hub gets the whole log again.
+   * meaning, so no segment is touched; every hub gets the whole log again. The name is stored later:
+   * whoever crashes before that meets the old one, and the same hub, once more.
    */
   rename(random: Random): void {
-    const epoch = random.id64();
-    this.#db.transaction(() => this.#db.logs.renameEpoch(this.key, epoch));
-    this.#epoch = epoch;
+    this.#epoch = random.id64();
     this.#acknowledged.clear();
   }
 

@@ -1,10 +1,22 @@
 import { isDamage } from './damage.ts';
 
+/** A fault of SQLite or of the file system; `code` names it. */
+export type DiskFault = Error & { code: string };
+
 /**
- * Whether SQLite failed because of the disk, or because another process holds the database: faults
- * of the world that pass, unlike a statement that is wrong and unlike damage.
+ * Whether SQLite or the file system failed because of the disk, or because another process holds
+ * the database: faults of the world that pass, unlike a statement that is wrong and unlike damage.
+ * No list of error numbers is complete: every failed call of the system counts.
  */
-export function isDiskFault(error: unknown): error is Error & { code: string } {
+export function isDiskFault(error: unknown): error is DiskFault {
   if (!(error instanceof Error) || !('code' in error) || isDamage(error)) return false;
-  return /^SQLITE_(FULL|IOERR|BUSY|READONLY)/.test(String(error.code));
+  if ('syscall' in error && 'errno' in error) return true;
+  return /^SQLITE_(FULL|IOERR|BUSY|READONLY|CANTOPEN|PROTOCOL|PERM|NOLFS|NOMEM)/.test(
+    String(error.code),
+  );
+}
+
+/** Whether there is no room, for whatever else is written as well. */
+export function isDiskFull(error: unknown): error is DiskFault {
+  return isDiskFault(error) && /^(SQLITE_FULL|ENOSPC|EDQUOT)$/.test(error.code);
 }

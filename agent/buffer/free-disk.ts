@@ -18,8 +18,8 @@ export class FreeDisk {
 
   /** Bytes that are free for us, at most a second ago. */
   bytes(): number {
-    const nowMs = this.#clock.now();
-    if (Math.abs(nowMs - this.#readAtMs) >= READING_MS) {
+    const nowMs = this.#clock.elapsedMs();
+    if (nowMs - this.#readAtMs >= READING_MS) {
       const { bavail, bsize } = statfsSync(this.#folder);
       this.#readAtMs = nowMs;
       this.#bytes = bavail * bsize;

@@ -1,5 +1,8 @@
-import { closeSync, constants, openSync, readFileSync, statSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { z } from 'zod';
+
+/** Its name in data_dir. */
+export const HIGH_WATER_FILE = 'high-water.json';
 
 /** What a run has committed, and what of it and of runs before it waited then. */
 export interface HighWater {
@@ -40,31 +43,54 @@ const schema = z.object({
  *
  * Never synced: a power cut may leave an old one, or none that can be read, so it only serves
  * detection, and a disk that cannot take it is no reason to stop. Written over in place and never
- * shorter, so that a process that is killed leaves a whole one, and a full disk takes it as well.
+ * shorter, so that a process that is killed leaves a whole one. A file that has to grow grows by
+ * blanks first: where the disk is full, what it held stays readable.
  */
 export class HighWaterFile {
   readonly #path: string;
-  #bytes: number;
 
   constructor(path: string) {
     this.#path = path;
-    this.#bytes = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
   }
 
-  write(highWater: HighWater): void {
-    const content = Buffer.from(JSON.stringify(highWater).padEnd(this.#bytes));
+  /** Whether all of it was written. */
+  write(highWater: HighWater): boolean {
     try {
       const file = openSync(this.#path, constants.O_WRONLY | constants.O_CREAT, 0o644);
       try {
-        writeSync(file, content);
-        this.#bytes = content.length;
+        const content = Buffer.from(JSON.stringify(highWater));
+        const { size } = fstatSync(file);
+        const blanks = Buffer.alloc(Math.max(0, content.length - size), ' ');
+        if (!writeAll(file, blanks, size)) return false;
+        return writeAll(file, padded(content, size), 0);
       } finally {
         closeSync(file);
       }
     } catch {
       // The next second tries again; a commit on that disk says loudly what is wrong with it.
+      return false;
     }
   }
+}
+
+/** Followed by blanks up to `bytes`. */
+function padded(content: Buffer, bytes: number): Buffer {
+  return Buffer.concat([content, Buffer.alloc(Math.max(0, bytes - content.length), ' ')]);
+}
+
+/**
+ * A disk that is nearly full takes a part: the rest is written until nothing more goes.
+ *
+ * @throws errors of the file system
+ */
+function writeAll(file: number, bytes: Uint8Array, at: number): boolean {
+  let written = 0;
+  while (written < bytes.length) {
+    const taken = writeSync(file, bytes, written, bytes.length - written, at + written);
+    if (taken === 0) return false;
+    written += taken;
+  }
+  return true;
 }
 
 /** The last state written; `none` where there is none, `unreadable` where it is damaged. */

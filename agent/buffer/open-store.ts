@@ -1,20 +1,29 @@
-import { mkdirSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolder } from '../../base/folders.ts';
 import { DamagedBufferError, isDamageAtOpen } from './damage.ts';
 import { BufferDatabase } from './database.ts';
 import { Dictionary } from './dictionary.ts';
-import { readHighWater } from './high-water.ts';
+import { DiskGuard } from './disk-guard.ts';
+import { HIGH_WATER_FILE, readHighWater } from './high-water.ts';
 import { type SalvageOptions, type SalvageTools, salvage } from './salvage/salvage.ts';
 import { SalvageFiles } from './salvage/salvage-files.ts';
+import { refuseNewer } from './salvage/stored-version.ts';
 import { damageOfWal } from './salvage/wal-check.ts';
+import { type Stock, takeStock } from './take-stock.ts';
 
 /** Checking more than this is worth saying that it takes a while. */
 const QUICK_BYTES_MAX = 2 ** 30;
 
-export interface Store {
+interface OpenDatabase {
   db: BufferDatabase;
   /** Of the epochs that are still referred to, oldest first. */
   dictionaries: Dictionary[];
+}
+
+export interface Store extends OpenDatabase {
+  disk: DiskGuard;
+  stock: Stock;
 }
 
 /**
@@ -23,14 +32,33 @@ export interface Store {
  * accounted for.
  *
  * @param onDelay called before anything that may take minutes
- * @throws errors of SQLite and of the file system when the disk cannot be read or written
+ * @throws NewerBufferError; errors of SQLite and of the file system when the disk cannot be read or
+ *   written
  */
 export function openStore(
   dataDir: string,
   options: SalvageOptions,
   tools: SalvageTools & { onDelay: () => void },
 ): Store {
-  mkdirSync(dataDir, { recursive: true });
+  const { clock, log, losses } = tools;
+  const opened = openDatabase(dataDir, options, tools);
+  const { db } = opened;
+  try {
+    const stock = takeStock(db, join(dataDir, HIGH_WATER_FILE), losses, log);
+    const disk = new DiskGuard({ foreignChange: () => db.foreignChange(), clock, log });
+    return { ...opened, disk, stock };
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+function openDatabase(
+  dataDir: string,
+  options: SalvageOptions,
+  tools: SalvageTools & { onDelay: () => void },
+): OpenDatabase {
+  makeFolder(dataDir);
   const unfinished = SalvageFiles.unfinished(dataDir);
   if (unfinished !== undefined) {
     tools.onDelay();
@@ -51,14 +79,16 @@ function goOn(files: SalvageFiles, options: SalvageOptions, tools: SalvageTools)
   if (files.isComplete) files.finish();
   else {
     files.setAside();
+    refuseNewer(files.folder);
     salvage(files, options, tools);
   }
 }
 
-/** The store, or what is damaged. */
-function tryToOpen(dataDir: string, options: SalvageOptions): Store | string {
+/** The database, or what is damaged. */
+function tryToOpen(dataDir: string, options: SalvageOptions): OpenDatabase | string {
+  refuseNewer(dataDir);
   // Before SQLite sees the log: it would pass over what is behind the damage and write over it.
-  const damage = damageOfWal(dataDir, readHighWater(join(dataDir, 'high-water.json')));
+  const damage = damageOfWal(dataDir, readHighWater(join(dataDir, HIGH_WATER_FILE)));
   if (damage !== undefined) return damage;
   try {
     return open(dataDir, options);
@@ -69,7 +99,7 @@ function tryToOpen(dataDir: string, options: SalvageOptions): Store | string {
 }
 
 /** @throws DamagedBufferError, errors of SQLite */
-function open(dataDir: string, { bytesMax }: SalvageOptions): Store {
+function open(dataDir: string, { bytesMax }: SalvageOptions): OpenDatabase {
   const db = new BufferDatabase(join(dataDir, 'buffer.db'), bytesMax);
   try {
     const problem = db.problem();

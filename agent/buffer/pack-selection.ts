@@ -10,7 +10,7 @@ export interface Surroundings {
 
 export interface PackLimits {
   samplesMax: number;
-  /** Segments that were stored after this may soon be sent as they are. */
+  /** What was stored after this, by the clock that never jumps, may soon be sent as it is. */
   storedBefore: number;
   /** What has a lower id is a backlog for sure: it is packed at once, however little it is. */
   backlogEnd: number;
@@ -22,11 +22,12 @@ export interface PackLimits {
  * become a heap of small ones.
  *
  * @param stored segments of one tenant, oldest first
+ * @param freshFrom the lowest id that was stored after `storedBefore`
  */
 export function selectPack(
   stored: Iterable<SegmentHead>,
   { isPinned, isPackBetween }: Surroundings,
-  { samplesMax, storedBefore, backlogEnd }: PackLimits,
+  { samplesMax, freshFrom, backlogEnd }: PackLimits & { freshFrom: number },
 ): SegmentHead[] {
   const segments: SegmentHead[] = [];
   let samples = 0;
@@ -44,7 +45,7 @@ export function selectPack(
     const fits = samples <= samplesMax && newest - oldest <= BATCH_SPAN_MAX_MS;
     const belongs = segment.epoch === first.epoch && !isPackBetween(first, segment);
     if (segments.length > 0 && !(fits && belongs)) return segments;
-    if (segment.id >= backlogEnd && segment.storedAt > storedBefore) break;
+    if (segment.id >= backlogEnd && segment.id >= freshFrom) break;
     segments.push(segment);
   }
   return segments.filter(({ id }) => id < backlogEnd);

@@ -10,19 +10,23 @@ export class PackingStore extends SampleStore {
   /** Segments of a tenant that should become a pack now, oldest first; none as a rule. */
   packable(tenant: string, limits: PackLimits): SegmentHead[] {
     if (!this.isUpToDate()) return [];
-    const stored = this.db.segments.heads(tenant, 0, 'ASC');
     const packs = this.shelf.ofTenant(tenant);
     const around: Surroundings = {
       isPinned: (segment) => this.pins.holdsSegment(segment),
       isPackBetween: (one, other) => packs.some(({ id }) => one.id < id && id < other.id),
     };
-    return selectPack(stored, around, limits);
+    const freshFrom = this.storingTimes.firstAfter(limits.storedBefore);
+    return this.disk.read([], () =>
+      selectPack(this.db.segments.heads(tenant, 0, 'ASC'), around, { ...limits, freshFrom }),
+    );
   }
 
-  /** One segment of a tenant; undefined when it is gone. */
+  /** One segment of a tenant; undefined when it is gone or cannot be read. */
   segmentHead(tenant: string, id: number): SegmentHead | undefined {
     if (!this.isUpToDate()) return undefined;
-    const [head] = this.db.segments.heads(tenant, id, 'ASC');
+    const [head] = this.disk.read([], () =>
+      this.db.segments.heads(tenant, id, 'ASC').take(1).toArray(),
+    );
     return head?.id === id ? head : undefined;
   }
 
@@ -32,7 +36,7 @@ export class PackingStore extends SampleStore {
    */
   storePack(segments: readonly SegmentHead[], pack: PackRow): boolean {
     const isThere = (segment: SegmentHead): boolean =>
-      !this.pins.holdsSegment(segment) && this.db.segments.has(segment.id);
+      !this.pins.holdsSegment(segment) && this.hasSegment(segment);
     if (!this.isUpToDate() || !segments.every(isThere)) return false;
     const unavailable = this.disk.run(() => {
       const head = this.db.transaction(() => {
@@ -82,6 +86,11 @@ export class PackingStore extends SampleStore {
       return undefined;
     });
     return unavailable === undefined;
+  }
+
+  /** Whether a segment is there, as far as anybody can tell. */
+  protected hasSegment({ id }: Pick<SegmentHead, 'id'>): boolean {
+    return this.disk.read(false, () => this.db.segments.has(id));
   }
 
   /** Packs with positions of their own, in the order of these, were committed. */

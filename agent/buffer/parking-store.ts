@@ -32,7 +32,7 @@ export class ParkingStore extends PackingStore {
     segment: SegmentHead,
     { inside, outside }: Parted<Pick<SegmentRow, 'samples' | 'oldest' | 'newest' | 'body'>>,
   ): boolean {
-    if (!this.db.segments.has(segment.id)) return false;
+    if (!this.hasSegment(segment)) return false;
     const samples = segment.samples - (inside?.samples ?? 0);
     const removal = { ...removalOf(segment), samples, stays: inside !== undefined };
     return this.#park(segment, outside, [removal], () => {
@@ -57,7 +57,9 @@ export class ParkingStore extends PackingStore {
   /** Puts a parked pack back, behind all that waits. A damaged one is set aside and accounted. */
   release(pack: PackHead): boolean {
     if (!this.parked.has(pack)) return false;
-    const body = this.db.parked.body(pack.key);
+    const stored = this.disk.read(undefined, () => ({ body: this.db.parked.body(pack.key) }));
+    if (stored === undefined) return false;
+    const { body } = stored;
     if (body === undefined) {
       this.setPackAside(pack, 'parked');
       return false;

@@ -1,3 +1,4 @@
+import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { PositionRange } from '../../proto/position-ranges.ts';
 import { selectBatch } from './batch-selection.ts';
@@ -12,6 +13,8 @@ import type { PackHead, PackTable } from './pack-table.ts';
 import { lostPack } from './packs.ts';
 import { Pins } from './pins.ts';
 import type { SegmentHead, StoredSegment } from './segment-table.ts';
+import { StoringTimes } from './storing-times.ts';
+import type { Stock } from './take-stock.ts';
 import { type Removal, removalOf, removalsOfPack, type Witness } from './witness.ts';
 
 /** Segments evicted in one go, between two looks at what that has freed; or one pack. */
@@ -23,6 +26,9 @@ export interface SampleStoreParts {
   witness: Witness;
   losses: Losses;
   log: Log;
+  clock: Clock;
+  /** What the database held when it was opened. */
+  stock: Stock;
   /** Answered for, yet still in the database. */
   unforgotten: readonly Answered[];
 }
@@ -44,20 +50,23 @@ export class SampleStore {
   protected readonly parked: PackShelf;
   protected readonly pins = new Pins();
   readonly #unforgotten: Answered[];
+  readonly #clock: Clock;
+  protected readonly storingTimes: StoringTimes;
 
-  constructor({ db, disk, witness, losses, log, unforgotten }: SampleStoreParts) {
+  constructor({ db, disk, witness, losses, log, clock, stock, unforgotten }: SampleStoreParts) {
     this.db = db;
     this.disk = disk;
     this.witness = witness;
     this.losses = losses;
     this.log = log;
     this.#unforgotten = [...unforgotten];
-    const { intact, damaged } = db.packs.heads();
-    const parked = db.parked.heads();
+    this.#clock = clock;
+    this.storingTimes = new StoringTimes(clock.elapsedMs());
+    const { segments, parked } = stock;
+    const { intact, damaged } = stock.packs;
     this.shelf = new PackShelf(intact);
     this.parked = new PackShelf(parked.intact);
     const packs = [...intact, ...damaged, ...parked.intact, ...parked.damaged];
-    const segments = db.segments.waiting();
     for (const { tenant, samples } of [...segments, ...packs]) this.addBacklog(tenant, samples);
     const waiting = [
       ...segments,
@@ -100,13 +109,17 @@ export class SampleStore {
   /**
    * The oldest segments of a tenant from id `from` on and before the first pack behind it: at least
    * one if there is any, then as many of the same epoch as one batch may hold. They stay pinned
-   * until `unpin`. A damaged one is set aside and accounted for. None as long as the disk does not
-   * let go of what was answered for.
+   * until `unpin`. A damaged one is set aside and accounted for. None as long as the disk cannot be
+   * read, or does not let go of what was answered for.
    *
    * @throws DamagedBufferError
    */
   read(tenant: string, samplesMax: number, from = 0): StoredSegment[] {
     if (!this.isUpToDate()) return [];
+    return this.disk.read([], () => this.#read(tenant, samplesMax, from));
+  }
+
+  #read(tenant: string, samplesMax: number, from: number): StoredSegment[] {
     const pack = this.shelf.ofTenant(tenant).find(({ id }) => id >= from);
     const below = pack?.id ?? Number.MAX_SAFE_INTEGER;
     const stored = this.db.segments.stored(tenant, from, below);
@@ -120,26 +133,33 @@ export class SampleStore {
     return segments;
   }
 
-  /** Whether the tenant has a segment with an id below `id`. */
+  /** Whether the tenant has a segment with an id below `id`; while nobody can tell, it may have. */
   hasSegmentBefore(tenant: string, id: number): boolean {
-    const [first] = this.db.segments.heads(tenant, 0, 'ASC');
-    return first !== undefined && first.id < id;
+    return this.disk.read(true, () => {
+      const [first] = this.db.segments.heads(tenant, 0, 'ASC');
+      return first !== undefined && first.id < id;
+    });
   }
 
-  /** Whether the tenant has a segment with an id above `id`. */
+  /** Whether the tenant has a segment with an id above `id`, as far as anybody can tell. */
   hasSegmentBehind(tenant: string, id: number): boolean {
-    const [next] = this.db.segments.heads(tenant, id + 1, 'ASC');
-    return next !== undefined;
+    return this.disk.read(false, () => {
+      const [next] = this.db.segments.heads(tenant, id + 1, 'ASC');
+      return next !== undefined;
+    });
   }
 
-  /** Id of the first of the tenant's newest segments, those stored at `sinceMs` and later. */
-  firstStoredSince(tenant: string, sinceMs: number): number {
-    let first = this.db.lastSegmentId() + 1;
-    for (const { id, storedAt } of this.db.segments.heads(tenant, 0, 'DESC')) {
-      if (storedAt < sinceMs) break;
-      first = id;
-    }
-    return first;
+  /** The lowest id of what was stored after `atMs`, by the clock that never jumps; 0: nobody knows. */
+  firstStoredAfter(atMs: number): number {
+    return this.disk.read(0, () =>
+      Math.min(this.storingTimes.firstAfter(atMs), this.db.lastSegmentId() + 1),
+    );
+  }
+
+  /** The last `segments` were stored now. */
+  protected noteStored(segments: number): void {
+    const firstId = this.db.lastSegmentId() - segments + 1;
+    this.storingTimes.note(firstId, this.#clock.elapsedMs());
   }
 
   unpin(tenant: string): void {
@@ -148,23 +168,25 @@ export class SampleStore {
 
   /**
    * The body of a pack, which stays pinned until `unpinPack`; undefined when it was damaged, is
-   * gone, or as long as the disk does not let go of what was answered for.
+   * gone, or as long as the disk cannot be read or does not let go of what was answered for.
    */
   readPack(pack: PackHead): Uint8Array | undefined {
     if (!this.isUpToDate() || !this.shelf.has(pack)) return undefined;
-    const body = this.db.packs.body(pack.key);
-    if (body === undefined) this.setPackAside(pack);
-    else this.pins.pinPack(pack.key);
-    return body;
+    return this.disk.read(undefined, () => {
+      const body = this.db.packs.body(pack.key);
+      if (body === undefined) this.setPackAside(pack);
+      else this.pins.pinPack(pack.key);
+      return body;
+    });
   }
 
   unpinPack({ key }: PackHead): void {
     this.pins.unpinPack(key);
   }
 
-  /** An intact segment that is still there; a damaged one is set aside and accounted for. */
+  /** An intact segment that can be read; a damaged one is set aside and accounted for. */
   readSegment({ id }: Pick<SegmentHead, 'id'>): StoredSegment | undefined {
-    const segment = this.db.segments.get(id);
+    const segment = this.disk.read(undefined, () => this.db.segments.get(id));
     if (segment === undefined || segment.isIntact) return segment;
     this.#setAside(segment);
     return undefined;
@@ -174,14 +196,27 @@ export class SampleStore {
    * Forgets what the destination has answered for; returns the samples removed. Idempotent. On a
    * failing disk it is done later, and nothing is read before.
    */
-  acknowledge(tenant: string, ranges: readonly PositionRange[]): number {
-    this.#unforgotten.push({ tenant, ranges });
-    return this.#forget();
+  acknowledge(
+    tenant: string,
+    ranges: readonly PositionRange[],
+    onForgotten: (samples: number) => void = () => {},
+  ): number {
+    let forgotten = 0;
+    this.#unforgotten.push({
+      tenant,
+      ranges,
+      onForgotten(samples) {
+        forgotten += samples;
+        onForgotten(samples);
+      },
+    });
+    this.#forget();
+    return forgotten;
   }
 
   oldestTimestamp(): number | undefined {
     const [pack] = this.shelf.all();
-    const segment = this.disk.read(() => {
+    const segment = this.disk.figure(undefined, () => {
       const [oldest] = this.db.segments.oldest();
       return oldest?.oldest;
     });
@@ -203,6 +238,8 @@ export class SampleStore {
     reason: 'age' | 'bytes',
     wanted: (stored: { storedAt: number }, weight: number) => boolean,
   ): number {
+    // What was answered for is no loss, even where it is still there.
+    if (!this.isUpToDate()) return 0;
     const segments: SegmentHead[] = [];
     const packs: PackHead[] = [];
     for (const stored of this.#oldestFirst()) {
@@ -243,16 +280,15 @@ export class SampleStore {
     yield* packs;
   }
 
-  #forget(): number {
-    let forgotten = 0;
+  #forget(): void {
     this.disk.run(() => {
       for (let [next] = this.#unforgotten; next !== undefined; [next] = this.#unforgotten) {
-        forgotten += this.#forgetAnswered(next);
+        const samples = this.#forgetAnswered(next);
         this.#unforgotten.shift();
+        next.onForgotten(samples);
       }
       return undefined;
     });
-    return forgotten;
   }
 
   #forgetAnswered({ tenant, ranges }: Answered): number {

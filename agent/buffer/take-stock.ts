@@ -4,14 +4,55 @@ import { isDiskFault } from './disk-fault.ts';
 import { readHighWater } from './high-water.ts';
 import { type Losses, type LostSegment, recordLosses } from './losses.ts';
 import { asLost, countSegments, explain, missingFrom, progressOf } from './missing.ts';
+import type { PackTable } from './pack-table.ts';
 import { lostPack } from './packs.ts';
+import type { SegmentTable } from './segment-table.ts';
+
+/** What a database holds when it is opened. */
+export interface Stock {
+  segments: ReturnType<SegmentTable['waiting']>;
+  packs: ReturnType<PackTable['heads']>;
+  parked: ReturnType<PackTable['heads']>;
+  /** The highest id that any segment has had; 0: none. */
+  lastId: number;
+}
 
 /**
- * Looks through a database that could be opened without complaint: sets every damaged row aside, and
- * accounts for these and for what is missing altogether. What of a damaged row is right nobody
- * knows; the witness does, as long as it is of the same moment as the database.
+ * Looks through a database that could be opened without complaint: sets every damaged row aside,
+ * accounts for these and for what is missing altogether, and says what is there.
+ *
+ * @throws errors of SQLite when the disk cannot be read; DamagedBufferError
  */
-export function takeStock(db: BufferDatabase, witnessPath: string, losses: Losses, log: Log): void {
+export function takeStock(
+  db: BufferDatabase,
+  witnessPath: string,
+  losses: Losses,
+  log: Log,
+): Stock {
+  account(db, witnessPath, losses, log);
+  forgetHeads(db);
+  return {
+    segments: db.segments.waiting(),
+    packs: db.packs.heads(),
+    parked: db.parked.heads(),
+    lastId: db.lastSegmentId(),
+  };
+}
+
+/** Those of former runs say nothing any more, and do no harm where a full disk keeps them. */
+function forgetHeads(db: BufferDatabase): void {
+  try {
+    db.forgetHeads();
+  } catch (error) {
+    if (!isDiskFault(error)) throw error;
+  }
+}
+
+/**
+ * What of a damaged row is right nobody knows; the witness does, as long as it is of the same moment
+ * as the database.
+ */
+function account(db: BufferDatabase, witnessPath: string, losses: Losses, log: Log): void {
   const damaged = setDamagedAside(db);
   const witness = readHighWater(witnessPath);
   if (witness === 'unreadable') {

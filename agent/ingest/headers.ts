@@ -1,7 +1,7 @@
-import type { IncomingHttpHeaders } from 'node:http';
-
 const MEDIA_TYPE = 'application/x-protobuf';
 const NOT_ACCEPTED = 'is not accepted by this server';
+/** Without one it is snappy. */
+const ENCODINGS = new Set(['', 'snappy', 'zstd']);
 const VERSION_1 = 'prometheus.WriteRequest';
 const VERSION_2 = 'io.prometheus.write.v2.Request';
 
@@ -13,17 +13,18 @@ export type Media = { kind: 'message'; version: Version } | { kind: 'unsupported
 /**
  * What message a body under these headers is, or why it cannot be read here (415).
  *
- * Compared exactly as Prometheus' receiver does: case counts, blanks are not trimmed, a missing
- * header means remote write 1.0 and snappy. The version headers of Prometheus and VictoriaMetrics
+ * Compared as the receiver of Prometheus 3.5 does. The case of an encoding does not count, that of a
+ * content type does, and blanks within it; of a header that comes twice the first one counts, and
+ * one that is missing means remote write 1.0 and snappy. The version headers of Prometheus and VictoriaMetrics
  * are not looked at. vmagent sends zstd, which Prometheus refuses.
  */
-export function mediaOf(headers: IncomingHttpHeaders): Media {
-  const encoding = headers['content-encoding'] ?? '';
-  if (encoding !== '' && encoding !== 'snappy' && encoding !== 'zstd') {
+export function mediaOf(headers: NodeJS.Dict<string[]>): Media {
+  const encoding = headers['content-encoding']?.[0] ?? '';
+  if (!ENCODINGS.has(encoding.toLowerCase())) {
     const what = `${encoding} encoding (compression)`;
-    return unsupported(`${what} ${NOT_ACCEPTED}; only snappy is acceptable`);
+    return unsupported(`${what} ${NOT_ACCEPTED}; only snappy and zstd are acceptable`);
   }
-  const contentType = headers['content-type'] ?? '';
+  const contentType = headers['content-type']?.[0] ?? '';
   return contentType === '' ? message(1) : mediaOfType(contentType);
 }
 

@@ -22,7 +22,7 @@ import {
 import { BodyDecoder } from './body-decoder.ts';
 import { type Media, mediaOf, type Version } from './headers.ts';
 import { MemoryBudget, type MemoryShare } from './memory-budget.ts';
-import { ParsedRequest } from './parsed-request.ts';
+import { type LeftOutReason, ParsedRequest } from './parsed-request.ts';
 import { Senders } from './senders.ts';
 
 /** Samples of one tenant and the dictionary entries that must be durable with or before them. */
@@ -43,6 +43,8 @@ export interface IngestLimits {
   requestTimeoutMs: number;
   /** How far in the future samples may be; 0: not limited. */
   aheadMaxMs: number;
+  /** Characters of the labels of an exemplar; 0: exemplars are not judged. */
+  exemplarLabelLengthMax: number;
   /** Bodies and decoded bytes of all requests that have not been answered yet. */
   inFlightBytesMax: number;
 }
@@ -54,6 +56,8 @@ export interface IngestMetrics {
   filtered(rule: number, dropped: { samples: number; bytes: number }): void;
   /** Samples refused here, for good. */
   refused(reason: string, samples: number): void;
+  /** Exemplars that are not stored, while their request is. */
+  exemplarsLeftOut(reason: LeftOutReason, exemplars: number): void;
   answered(status: number): void;
 }
 
@@ -110,7 +114,7 @@ class Ingest {
 
   /** Headers are judged before the body is touched. */
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const media = mediaOf(request.headers);
+    const media = mediaOf(request.headersDistinct);
     const answer = await this.#judge(request, media);
     if (answer === undefined) return;
     this.#options.metrics.answered(answer.status);
@@ -188,6 +192,7 @@ class Ingest {
     const parsed = new ParsedRequest(series, tenantNumber, {
       capacity: this.#samplesExpected,
       newestMs: this.#newestMs(),
+      exemplarLabelLengthMax: this.#options.limits.exemplarLabelLengthMax,
     });
     try {
       const decoded = this.#decoder.decode(body, share.bytes);
@@ -248,8 +253,9 @@ class Ingest {
   }
 
   #reportLeftOut({ exemplarsLeftOut, metadataLeftOut }: ParsedRequest): void {
-    if (exemplarsLeftOut > 0) {
-      this.#log.warn('exemplars', { count: exemplarsLeftOut }, 'exemplars left out');
+    for (const [reason, count] of exemplarsLeftOut) {
+      this.#options.metrics.exemplarsLeftOut(reason, count);
+      this.#log.warn(`exemplars ${reason}`, { count, reason }, 'exemplars left out');
     }
     if (metadataLeftOut > 0) {
       this.#log.warn('metadata', { count: metadataLeftOut }, 'metadata records left out');

@@ -22,6 +22,14 @@ const OBJECTS_MAX = 250_000;
 const ROW_MEMORY_BYTES = 64;
 const OBJECT_MEMORY_BYTES = 800;
 
+/** Why an exemplar is not stored; label values of `starferry_agent_left_out_exemplars_total`. */
+export type LeftOutReason =
+  | 'too_large'
+  | 'timestamp_out_of_range'
+  | 'no_labels'
+  | 'no_timestamp'
+  | 'labels_too_long';
+
 /** Requests are walked one after the other, without waiting: one serves all. */
 const histogramCheck = new HistogramCheck();
 
@@ -32,8 +40,8 @@ export class ParsedRequest implements PartialWriteSink {
   /** Among the rows of `columns`; floats are the rest. */
   histograms = 0;
   exemplars = 0;
-  /** Exemplars too large or without a usable time; no sample depends on them. */
-  exemplarsLeftOut = 0;
+  /** Exemplars that no destination would take; their samples are stored. */
+  readonly exemplarsLeftOut = new Map<LeftOutReason, number>();
   /** Metadata records that could not be noted; samples do not depend on them. */
   metadataLeftOut = 0;
   /** What filters have dropped, by rule and by kind. */
@@ -45,6 +53,7 @@ export class ParsedRequest implements PartialWriteSink {
   readonly #lookup: SeriesLookup;
   readonly #tenant: number;
   readonly #newestMs: number;
+  readonly #exemplarLabelLengthMax: number;
   /** Id of the series being walked, or REFUSED or FULL. */
   #id = REFUSED;
   /** Labels of the series being walked. */
@@ -55,15 +64,21 @@ export class ParsedRequest implements PartialWriteSink {
   /**
    * @param capacity how many samples it will have, more or less
    * @param newestMs later timestamps are refused
+   * @param exemplarLabelLengthMax in characters; 0: exemplars are not judged
    */
   constructor(
     lookup: SeriesLookup,
     tenant: number,
-    { capacity, newestMs }: { capacity: number; newestMs: number },
+    {
+      capacity,
+      newestMs,
+      exemplarLabelLengthMax,
+    }: { capacity: number; newestMs: number; exemplarLabelLengthMax: number },
   ) {
     this.#lookup = lookup;
     this.#tenant = tenant;
     this.#newestMs = newestMs;
+    this.#exemplarLabelLengthMax = exemplarLabelLengthMax;
     this.columns = new SampleColumns(capacity);
   }
 
@@ -118,12 +133,13 @@ export class ParsedRequest implements PartialWriteSink {
     const exemplar = to - from > EXEMPLAR_BYTES_MAX ? undefined : readExemplar(bytes, from, to);
     if (this.#id <= DROPPED) this.filtered.exemplars++;
     if (this.#id < 0) return;
-    if (exemplar === undefined || Number.isNaN(exemplar.timestamp)) {
-      this.exemplarsLeftOut++;
-      return;
+    const reason = exemplar === undefined ? 'too_large' : this.#leftOut(exemplar);
+    if (reason !== undefined) {
+      this.exemplarsLeftOut.set(reason, (this.exemplarsLeftOut.get(reason) ?? 0) + 1);
+    } else if (exemplar !== undefined) {
+      this.#pushObject('exemplar', exemplar);
+      this.exemplars++;
     }
-    this.#pushObject('exemplar', exemplar);
-    this.exemplars++;
   }
 
   malformedSeries(message: string, samples: number): void {
@@ -138,6 +154,16 @@ export class ParsedRequest implements PartialWriteSink {
 
   metadata(bytes: Uint8Array, from: number, to: number): void {
     if (this.#lookup.noteMetadata(this.#tenant, bytes, from, to) < 0) this.metadataLeftOut++;
+  }
+
+  /** Cortex refuses such an exemplar (ValidateExemplar), Prometheus drops it without a word. */
+  #leftOut({ timestamp, labels, labelLength }: Exemplar): LeftOutReason | undefined {
+    if (Number.isNaN(timestamp)) return 'timestamp_out_of_range';
+    const lengthMax = this.#exemplarLabelLengthMax;
+    if (lengthMax === 0) return undefined;
+    if (labels === 0) return 'no_labels';
+    if (timestamp === 0) return 'no_timestamp';
+    return labelLength > lengthMax ? 'labels_too_long' : undefined;
   }
 
   #pushObject(kind: RowObject['kind'], { timestamp, bytes }: Exemplar | Histogram): void {

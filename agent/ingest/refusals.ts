@@ -1,5 +1,6 @@
 import {
   formatLabelSet,
+  formatLabelSetStart,
   LABEL_SET_BYTES_MAX,
   type LabelSetRefusal,
 } from '../../proto/label-set.ts';
@@ -123,7 +124,10 @@ function describeRefusal(refusal: Refusal, bytes: Uint8Array, from: number, to: 
     case 'invalid_name':
       return `label name ${shown(JSON.stringify(label))} in ${shownLabels(bytes, from, to)}`;
     case 'too_large':
-      return `labels of ${to - from} bytes, over the limit of ${LABEL_SET_BYTES_MAX}`;
+      return (
+        `labels of ${to - from} bytes, over the limit of ${LABEL_SET_BYTES_MAX}, ` +
+        `in ${shown(formatLabelSetStart(bytes, from, to, SHOWN_CHARS_MAX))}`
+      );
     case 'malformed':
       return 'labels that are no protobuf';
     case 'too_many_labels':

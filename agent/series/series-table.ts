@@ -60,9 +60,10 @@ export class SeriesTable implements SeriesLookup {
   readonly #refusals = new Map<number, Refusal>();
   readonly #owners = new Owners();
   readonly #counts: SeriesCounts;
-  /** Per id, the hour in which it was met last, counted from the Unix epoch. */
+  /** Per id, the hour in which it was met last, counted from the first `tick`. */
   #seenHours = new Uint32Array(256);
   #hour = 0;
+  #firstTickMs: number | undefined;
   #tenants: string[] = [];
   #tenantNumbers = new Map<string, number>();
   #takenCount = 0;
@@ -126,9 +127,13 @@ export class SeriesTable implements SeriesLookup {
     this.#takenCount = 0;
   }
 
-  /** Says what time it is: lookups from now on count as seen then. */
-  tick(nowMs: number): void {
-    this.#hour = Math.floor(nowMs / HOUR_MS);
+  /**
+   * Says what time it is, by a clock that never jumps: lookups from now on count as seen then.
+   * What came before the first tick counts as seen at it, entries that were restored included.
+   */
+  tick(elapsedMs: number): void {
+    this.#firstTickMs ??= elapsedMs;
+    this.#hour = Math.floor((elapsedMs - this.#firstTickMs) / HOUR_MS);
   }
 
   /** Share of the entries, 0 to 1, that have not been met for `hours`, as far as `tick` knows. */

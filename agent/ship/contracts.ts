@@ -64,8 +64,8 @@ export interface SampleLog<Pack extends ShippablePack = ShippablePack> {
   /** Whether the tenant has a segment with an id below `id`, or one above it. */
   hasSegmentBefore(tenant: string, id: number): boolean;
   hasSegmentBehind(tenant: string, id: number): boolean;
-  /** Id of the first of the tenant's newest segments, those stored at `sinceMs` and later. */
-  firstStoredSince(tenant: string, sinceMs: number): number;
+  /** The lowest id of what was stored after `atMs`, by the clock that never jumps. */
+  firstStoredAfter(atMs: number): number;
   /** Packs of a tenant, oldest first. */
   packs(tenant: string): readonly Pack[];
   /** The body of a pack, pinned until `unpinPack`; undefined when it is not to be sent now. */
@@ -75,8 +75,12 @@ export interface SampleLog<Pack extends ShippablePack = ShippablePack> {
   dictionaryOfEpoch(key: number): DictionaryLog;
   /** Of every epoch that a segment may name, oldest first. */
   readonly dictionaries: readonly DictionaryLog[];
-  /** Forgets what was answered for; returns how many samples that were. */
-  acknowledge(tenant: string, ranges: readonly PositionRange[]): number;
+  /** Forgets what was answered for; `onForgotten` is told how many samples, as soon as it is done. */
+  acknowledge(
+    tenant: string,
+    ranges: readonly PositionRange[],
+    onForgotten?: (samples: number) => void,
+  ): void;
 }
 
 /** A batch ready for the link: a resend sends the same bytes. */

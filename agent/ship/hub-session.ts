@@ -7,6 +7,7 @@ import type { DictionaryPart } from '../../proto/batch.ts';
 import { encodeEntries } from '../../proto/dictionary/part-encoder.ts';
 import type { PositionRange } from '../../proto/position-ranges.ts';
 import { sampleFormats } from '../../proto/sample-format.ts';
+import type { HubClock } from '../hub-clock.ts';
 import { countOne, type ShipStats } from './ship-stats.ts';
 import { TimeWindows } from './time-windows.ts';
 
@@ -24,11 +25,16 @@ export interface DictionaryLog {
 export interface HubSessionDeps {
   /** The logs of all epochs that segments may refer to. */
   dictionaries(): readonly DictionaryLog[];
-  /** Forgets segments of a tenant that were answered for; returns how many samples they held. */
-  acknowledge(tenant: string, ranges: readonly PositionRange[]): number;
+  /** See SampleLog. */
+  acknowledge(
+    tenant: string,
+    ranges: readonly PositionRange[],
+    onForgotten: (samples: number) => void,
+  ): void;
   random: Random;
   stats: ShipStats;
   clock: Clock;
+  hubClock: HubClock;
   log: BoundedLog;
 }
 
@@ -56,7 +62,7 @@ export class HubSession {
 
   constructor(deps: HubSessionDeps) {
     this.#deps = deps;
-    this.windows = new TimeWindows(deps.clock);
+    this.windows = new TimeWindows(deps.hubClock);
   }
 
   /** The hub's id; undefined before the first word from it, or when it has to be asked again. */
@@ -121,13 +127,15 @@ export class HubSession {
     this.#format = known.length === 0 ? undefined : Math.max(...known);
     for (const log of this.#deps.dictionaries()) this.#compare(log, state);
     for (const { tenant, answered } of state.tenants) {
-      this.#deps.stats.resumed += this.#deps.acknowledge(tenant, answered);
+      this.#deps.acknowledge(tenant, answered, (samples) => {
+        this.#deps.stats.resumed += samples;
+      });
     }
   }
 
   #hearFrom(hub: bigint): void {
-    const nowMs = this.#deps.clock.now();
-    this.#changes = this.#changes.filter(({ atMs }) => Math.abs(nowMs - atMs) < FLAPPING_WINDOW_MS);
+    const nowMs = this.#deps.clock.elapsedMs();
+    this.#changes = this.#changes.filter(({ atMs }) => nowMs - atMs < FLAPPING_WINDOW_MS);
     if (hub === this.#hub) return;
     if (this.#hub !== undefined) {
       countOne(this.#deps.stats.events, 'hub changed');

@@ -35,7 +35,7 @@ export class PackWindow {
 
   constructor(clock: Clock) {
     this.#clock = clock;
-    this.#beganAtMs = clock.now();
+    this.#beganAtMs = clock.elapsedMs();
   }
 
   /** Sequence of the oldest pack under way. */
@@ -73,7 +73,7 @@ export class PackWindow {
 
   /** What is long ago counts ever less: after an outage the window opens again within a minute. */
   #bytesPerMs(): number {
-    const nowMs = this.#clock.now();
+    const nowMs = this.#clock.elapsedMs();
     let elapsedMs = Math.max(1, nowMs - this.#beganAtMs);
     while (elapsedMs > MEMORY_MS) {
       elapsedMs /= 2;

@@ -150,10 +150,18 @@ export class Replies {
 
   #noteTrouble({ kind, message }: { kind: string; message: string }): void {
     const { stats, clock, log } = this.#tools;
-    stats.lastTrouble = { atMs: clock.now(), message };
-    if (kind === 'busy' || kind === 'unreachable') {
-      log.warn(kind, { answer: message }, 'no answer of the hub yet: samples are kept');
-    }
+    const { destination } = stats;
+    const isHeld = destination !== undefined && destination !== 'taking';
+    const what = isHeld ? `the destination of the hub does not take samples: ${destination}; ` : '';
+    stats.lastTrouble = { atMs: clock.now(), message: what + message };
+    if (kind !== 'busy' && kind !== 'unreachable') return;
+    log.warn(
+      kind,
+      isHeld ? { answer: message, destination } : { answer: message },
+      isHeld
+        ? 'the hub is there, but its destination does not take samples: samples are kept'
+        : 'no answer of the hub yet: samples are kept',
+    );
   }
 
   #sayLoudly(key: string, fields: object, message: string): void {

@@ -1,3 +1,4 @@
+import type { DestinationState } from '../../proto/answer.ts';
 import { addSettlement, emptySettlement, type Settlement } from '../../proto/settlement.ts';
 
 /** What shipping has come to since the start of the process; read by metrics and status. */
@@ -13,6 +14,8 @@ export interface ShipStats {
   events: Map<string, number>;
   lastAnswerAtMs: number | undefined;
   lastTrouble: { atMs: number; message: string } | undefined;
+  /** How the destination does, as the hub said last; undefined: it has not said. */
+  destination: DestinationState | undefined;
 }
 
 export function emptyShipStats(): ShipStats {
@@ -24,6 +27,7 @@ export function emptyShipStats(): ShipStats {
     events: new Map(),
     lastAnswerAtMs: undefined,
     lastTrouble: undefined,
+    destination: undefined,
   };
 }
 

@@ -1,7 +1,10 @@
+import { Backoff } from '../../base/backoff.ts';
 import { boundedLog, type Log } from '../../base/log.ts';
 import { Wakeup } from '../../base/wakeup.ts';
 import { type PositionRange, withoutPositions } from '../../proto/position-ranges.ts';
+import type { HubClock } from '../hub-clock.ts';
 import type { ShipOptions, ShipTools, TimeWindow } from './contracts.ts';
+import { HubListener } from './hub-listener.ts';
 import { HubSession } from './hub-session.ts';
 import { PackLoop } from './pack-loop.ts';
 import { SentSegments } from './sent-segments.ts';
@@ -11,11 +14,19 @@ import { TenantLoop } from './tenant-loop.ts';
 
 /** Silence longer than this means to the hub that the link, not the source, is gone. */
 const HEARTBEAT_MS = 15_000;
+/** So long after trouble the hub is asked how its destination does, whatever else it answers. */
+const TROUBLE_MS = 60_000;
 const TROUBLE_LINES_PER_MINUTE = 4;
+/** How often to look whether the hub's time is still known; nothing is sent for that. */
+const CLOCK_LOOK_MS = 1000;
+/** Between questions for the time while the hub does not answer. */
+const CLOCK_BACKOFF = { minMs: 1000, maxMs: 30_000 };
 
 export interface ShipperDeps extends Omit<ShipTools, 'session' | 'sizes' | 'stats' | 'log'> {
   /** Highest segment that an earlier run stored. */
   storedBefore: number;
+  /** Is told of every word of the hub. */
+  hubClock: HubClock;
   /** Counted on from here. */
   stats?: ShipStats;
   log: Log;
@@ -39,6 +50,8 @@ export class Shipper {
   readonly #loops = new Map<string, TenantLoops>();
   readonly #wakeup = new Wakeup();
   #isDraining = false;
+  /** By the clock that never jumps. */
+  #beatAtMs = Number.NEGATIVE_INFINITY;
   /** What ended the loop of a tenant: a bug, and so the end of all of them. */
   #failure: { error: unknown } | undefined;
 
@@ -46,19 +59,21 @@ export class Shipper {
     this.#options = options;
     this.#deps = deps;
     this.stats = deps.stats ?? emptyShipStats();
-    const { samples, random, clock } = deps;
+    const { samples, random, clock, hubClock } = deps;
     const log = boundedLog(deps.log, { perMinute: TROUBLE_LINES_PER_MINUTE }, clock);
     const session = new HubSession({
       dictionaries: () => samples.dictionaries,
       // Not what waits for an answer of its own, which says more: it would be counted twice.
-      acknowledge: (tenant, ranges) =>
-        samples.acknowledge(tenant, withoutPositions(ranges, this.#due(tenant))),
+      acknowledge: (tenant, ranges, onForgotten) =>
+        samples.acknowledge(tenant, withoutPositions(ranges, this.#due(tenant)), onForgotten),
       random,
       stats: this.stats,
       clock,
+      hubClock,
       log,
     });
-    this.#tools = { ...deps, stats: this.stats, session, sizes: new SizeLimit(clock), log };
+    const link = new HubListener({ link: deps.link, hubClock, stats: this.stats, log });
+    this.#tools = { ...deps, link, stats: this.stats, session, sizes: new SizeLimit(clock), log };
   }
 
   /** Segments of the tenant with lower ids wait for packs to take them. */
@@ -73,11 +88,6 @@ export class Shipper {
     return this.#tools.session.hub === undefined
       ? undefined
       : this.#tools.session.windows.of(tenant);
-  }
-
-  /** How far the hub's clock is ahead of ours, in ms; 0 before it has said anything. */
-  get hubAheadMs(): number {
-    return this.#tools.session.windows.hubAheadMs;
   }
 
   /** Samples were appended or packed. */
@@ -102,7 +112,7 @@ export class Shipper {
   async run(aborted: AbortSignal): Promise<void> {
     const ending = new AbortController();
     const signal = AbortSignal.any([aborted, ending.signal]);
-    const running: Promise<void>[] = [];
+    const running: Promise<void>[] = [this.#watch(this.#keepTime(signal))];
     while (!signal.aborted && this.#failure === undefined) {
       for (const tenant of this.#deps.samples.backlog.keys()) {
         if (this.#loops.has(tenant)) continue;
@@ -111,7 +121,7 @@ export class Shipper {
         if (this.#options.order === 'live_first') running.push(this.#watch(packs.run(signal)));
       }
       await this.#wakeup.wait(this.#deps.clock, HEARTBEAT_MS, signal);
-      await this.#beat(signal);
+      await this.#watch(this.#beat(signal));
     }
     ending.abort();
     await Promise.all(running);
@@ -145,19 +155,52 @@ export class Shipper {
     }
   }
 
+  /** While the destination is in trouble, answers to some batches say nothing of the others. */
+  get #isBeatDue(): boolean {
+    const { clock } = this.#deps;
+    const { lastAnswerAtMs = Number.NEGATIVE_INFINITY, lastTrouble, destination } = this.stats;
+    const agoMs = (atMs: number): number => Math.abs(clock.now() - atMs);
+    if (destination !== undefined && destination !== 'taking') return true;
+    if (lastTrouble !== undefined && agoMs(lastTrouble.atMs) < TROUBLE_MS) return true;
+    return agoMs(lastAnswerAtMs) >= HEARTBEAT_MS;
+  }
+
   async #beat(signal: AbortSignal): Promise<void> {
-    const { clock, link, encoding, samples } = this.#deps;
-    const heardAtMs = this.stats.lastAnswerAtMs ?? Number.NEGATIVE_INFINITY;
-    if (signal.aborted || Math.abs(clock.now() - heardAtMs) < HEARTBEAT_MS) return;
-    const reply = await link.postBatch(encoding.heartbeat(), signal, 'prompt');
+    const { clock, encoding, samples } = this.#deps;
+    // A new tenant wakes the loop as well.
+    const isEarly = clock.elapsedMs() - this.#beatAtMs < HEARTBEAT_MS / 2;
+    if (signal.aborted || isEarly || !this.#isBeatDue) return;
+    this.#beatAtMs = clock.elapsedMs();
+    const reply = await this.#tools.link.postBatch(encoding.heartbeat(), signal, 'prompt');
     if (reply.kind !== 'answer') return;
     this.stats.lastAnswerAtMs = clock.now();
     // No batch may be on its way whose answer would say that parked samples are welcome by now.
-    if (samples.parkedSamples > 0) await this.#askForWindows(signal);
+    if (samples.parkedSamples > 0) await this.#ask(signal);
   }
 
-  async #askForWindows(signal: AbortSignal): Promise<void> {
-    const reply = await this.#deps.link.askPositions(signal);
-    if (reply.kind === 'state') this.#tools.session.windows.adopt(reply.state);
+  /**
+   * Asks for the hub's time while it is not known: at the start, and once the machine's clock was
+   * set. A question waits for no quota, and for no sample that wants to be sent.
+   */
+  async #keepTime(signal: AbortSignal): Promise<void> {
+    const { clock, hubClock, random, samples } = this.#deps;
+    const backoff = new Backoff(CLOCK_BACKOFF, random);
+    // What waits asks by itself before it is sent.
+    await clock.sleep(0, signal);
+    if (samples.backlog.size > 0) await clock.sleep(CLOCK_LOOK_MS, signal);
+    while (!signal.aborted) {
+      if (!hubClock.isKnown) await this.#ask(signal);
+      if (hubClock.isKnown) backoff.reset();
+      await clock.sleep(hubClock.isKnown ? CLOCK_LOOK_MS : backoff.next(), signal);
+    }
+  }
+
+  /** The first word of a hub is all that shipping needs to begin; later ones bring the windows. */
+  async #ask(signal: AbortSignal): Promise<void> {
+    const { link, session } = this.#tools;
+    const reply = await link.askPositions(signal);
+    if (reply.kind !== 'state') return;
+    if (session.hub === undefined) session.adopt(reply.state);
+    else session.windows.adopt(reply.state);
   }
 }

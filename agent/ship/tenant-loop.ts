@@ -116,9 +116,9 @@ export class TenantLoop {
     const { maxDelayMs } = this.#deps.options;
     if (this.#waiting() === 0) return maxDelayMs;
     if (this.#isDraining || this.#isBehind || this.#isFull()) return 0;
-    const elapsedMs = this.#deps.tools.clock.now() - this.#sentAtMs;
-    // A clock that was set back must not stop the shipping.
-    return elapsedMs < 0 ? 0 : Math.max(0, maxDelayMs - elapsedMs);
+    const elapsedMs = this.#deps.tools.clock.elapsedMs() - this.#sentAtMs;
+    // Whole ones: a wait of next to nothing might not be seen to pass.
+    return Math.max(0, Math.ceil(maxDelayMs - elapsedMs));
   }
 
   async #shipOne(signal: AbortSignal): Promise<void> {
@@ -161,15 +161,14 @@ export class TenantLoop {
     const last = segments.at(-1)!;
     const stream = this.#openStream(log);
     const isStated = stream.encoder.isFresh || part.entries.length > 0;
-    const nowMs = tools.clock.now();
     const batch = stream.encoder.encode(segments, isStated ? part : undefined, {
-      sentAtMs: nowMs,
+      sentAtMs: tools.clock.now(),
       mayBeRedelivered: sent.mayHold(first.id, last.id),
     });
     stream.dictionaryEnd = end;
     this.#bytesPerSample = batch.frame.length / batch.samples;
     sent.add(first.id, last.id);
-    this.#sentAtMs = nowMs;
+    this.#sentAtMs = tools.clock.elapsedMs();
     return batch;
   }
 
@@ -194,8 +193,8 @@ export class TenantLoop {
     const window = tools.session.windows.of(tenant);
     while (window !== undefined && tools.parkSegments(segments, window)) segments = read();
     if (options.order === 'live_first' && isBehind(segments)) {
-      const since = tools.clock.now() - options.maxDelayMs;
-      this.#from = Math.max(this.#from, samples.firstStoredSince(tenant, since));
+      const since = tools.clock.elapsedMs() - options.maxDelayMs;
+      this.#from = Math.max(this.#from, samples.firstStoredAfter(since));
       segments = read();
     }
     this.#isBehind = isBehind(segments);

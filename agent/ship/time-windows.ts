@@ -1,53 +1,38 @@
-import type { Clock } from '../../base/clock.ts';
 import type { Answer, HubState } from '../../proto/answer.ts';
+import type { HubClock } from '../hub-clock.ts';
 import type { TimeWindow } from './contracts.ts';
 
 /** Which timestamps the destination takes of each tenant, as the hub says. */
 export class TimeWindows {
-  readonly #clock: Clock;
+  readonly #hubClock: HubClock;
   /** By tenant; absent: no limit. */
   readonly #oldest = new Map<string, number>();
-  /** Its clock, and when it said so by ours that never jumps; undefined before its first word. */
-  #hub: { clockMs: number; atMs: number } | undefined;
   /** 0: the hub does not say. */
   #aheadMaxMs = 0;
 
-  constructor(clock: Clock) {
-    this.#clock = clock;
+  constructor(hubClock: HubClock) {
+    this.#hubClock = hubClock;
   }
 
   /** What a tenant's samples may be; undefined before the hub has said anything. */
   of(tenant: string): TimeWindow | undefined {
-    if (this.#hub === undefined) return undefined;
-    const elapsedMs = this.#clock.elapsedMs() - this.#hub.atMs;
+    const hubMs = this.#hubClock.now();
+    if (hubMs === undefined) return undefined;
     const aheadMs = this.#aheadMaxMs === 0 ? Number.POSITIVE_INFINITY : this.#aheadMaxMs;
     return {
       oldest: this.#oldest.get(tenant) ?? Number.NEGATIVE_INFINITY,
-      newest: this.#hub.clockMs + elapsedMs + aheadMs,
+      newest: hubMs + aheadMs,
     };
   }
 
-  /** How far the hub's clock is ahead of ours, in ms; 0 before its first word. */
-  get hubAheadMs(): number {
-    if (this.#hub === undefined) return 0;
-    const elapsedMs = this.#clock.elapsedMs() - this.#hub.atMs;
-    return this.#hub.clockMs + elapsedMs - this.#clock.now();
-  }
-
-  /** The answer to a batch of a tenant. */
-  hear(tenant: string, { hubClockMs, oldestAcceptedMs }: Answer): void {
-    this.#hearClock(hubClockMs);
+  /** The answer to a batch of a tenant. Its clock is not heard here: the answer may be old. */
+  hear(tenant: string, { oldestAcceptedMs }: Answer): void {
     this.#set(tenant, oldestAcceptedMs);
   }
 
-  adopt({ hubClockMs, aheadMaxMs, tenants }: HubState): void {
-    this.#hearClock(hubClockMs);
+  adopt({ aheadMaxMs, tenants }: HubState): void {
     this.#aheadMaxMs = aheadMaxMs;
     for (const { tenant, oldestAcceptedMs } of tenants) this.#set(tenant, oldestAcceptedMs);
-  }
-
-  #hearClock(clockMs: number): void {
-    this.#hub = { clockMs, atMs: this.#clock.elapsedMs() };
   }
 
   #set(tenant: string, oldestAcceptedMs: number | undefined): void {

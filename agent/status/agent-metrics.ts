@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { DESTINATION_STATES } from '../../proto/answer.ts';
 import type { AgentStats } from './agent-stats.ts';
 import { LINK_METRICS } from './link-metrics.ts';
 import type { Reading, WorkerMetric } from './worker-metric.ts';
@@ -15,6 +16,7 @@ export class AgentMetrics {
   readonly #requests;
   readonly #histograms;
   readonly #exemplars;
+  readonly #exemplarsLeftOut;
 
   /** @param stats what the worker counts, asked for once at each scrape */
   constructor(stats: () => Promise<AgentStats>) {
@@ -50,6 +52,11 @@ export class AgentMetrics {
       'Those of the received samples that are native histograms.',
     );
     this.#exemplars = this.#counter('received_exemplars_total', 'Exemplars stored durably.');
+    this.#exemplarsLeftOut = this.#counter(
+      'left_out_exemplars_total',
+      'Exemplars not stored because destinations refuse such, by reason; their samples are.',
+      ['reason'],
+    );
     this.#addWorkerMetrics(stats);
   }
 
@@ -72,6 +79,10 @@ export class AgentMetrics {
 
   refused(reason: string, samples: number): void {
     this.#refused.inc({ reason }, samples);
+  }
+
+  exemplarsLeftOut(reason: string, exemplars: number): void {
+    this.#exemplarsLeftOut.inc({ reason }, exemplars);
   }
 
   answered(status: number): void {
@@ -168,11 +179,11 @@ const WORKER_METRICS: WorkerMetric[] = [
   {
     name: 'rejected_samples_total',
     type: 'counter',
-    help: 'Samples the destination refused for good, by reason; doubtful: probably stored.',
+    help: 'Samples the destination refused for good, by reason; unknown: stored or refused.',
     labelNames: ['reason'],
     read: ({ ship }) => [
       ...Array.from(ship.settled.refused, ([reason, count]): Reading => [{ reason }, count]),
-      [{ reason: 'doubtful' }, ship.settled.doubtful],
+      [{ reason: 'unknown' }, ship.settled.unknown],
     ],
   },
   {
@@ -247,6 +258,28 @@ const WORKER_METRICS: WorkerMetric[] = [
       [{ direction: 'up' }, linkBytes.up],
       [{ direction: 'down' }, linkBytes.down],
     ],
+  },
+  {
+    name: 'clock_offset_seconds',
+    type: 'gauge',
+    help: 'How far the clock of this machine is behind the hub’s; absent before the hub was heard.',
+    read: ({ clock }) => (clock.aheadMs === undefined ? [] : [[{}, clock.aheadMs / 1000]]),
+  },
+  {
+    name: 'clock_confirmed',
+    type: 'gauge',
+    help: 'Whether the hub’s clock confirms this machine’s: otherwise nothing is evicted for its age.',
+    read: ({ clock }) => [[{}, clock.isConfirmed ? 1 : 0]],
+  },
+  {
+    name: 'hub_destination_state',
+    type: 'gauge',
+    help: 'How the destination of the hub does: 1 for its state; absent before the hub has said.',
+    labelNames: ['state'],
+    read: ({ ship: { destination } }) =>
+      destination === undefined
+        ? []
+        : DESTINATION_STATES.map((state): Reading => [{ state }, state === destination ? 1 : 0]),
   },
   {
     name: 'hub_replies_total',

@@ -1,3 +1,4 @@
+import type { DestinationState } from '../../proto/answer.ts';
 import type { Settlement } from '../../proto/settlement.ts';
 
 /** What metrics and status need of the buffer and of the shipping. */
@@ -25,6 +26,7 @@ export interface AgentStats {
     events: ReadonlyMap<string, number>;
     lastAnswerAtMs: number | undefined;
     lastTrouble: { atMs: number; message: string } | undefined;
+    destination: DestinationState | undefined;
   };
   linkBytes: { up: number; down: number };
   link: {
@@ -45,4 +47,9 @@ export interface AgentStats {
     }[];
   };
   hubUrl: string;
+  clock: {
+    /** How far the hub's clock is ahead of the machine's; undefined: the hub was not heard. */
+    aheadMs: number | undefined;
+    isConfirmed: boolean;
+  };
 }

@@ -17,7 +17,7 @@ export function agentStatus(
       text: await metrics.registry.metrics(),
     }),
     async status() {
-      const { ship, losses, backlog, oldestTimestamp, link, ...rest } = await stats();
+      const { ship, losses, backlog, oldestTimestamp, link, clock, ...rest } = await stats();
       return {
         version,
         agentId,
@@ -29,6 +29,11 @@ export function agentStatus(
         lastAnswer: timeOrNull(ship.lastAnswerAtMs),
         lastTrouble: ship.lastTrouble?.message ?? null,
         lastTroubleAt: timeOrNull(ship.lastTrouble?.atMs),
+        destination: ship.destination ?? null,
+        clock: {
+          offsetSeconds: clock.aheadMs === undefined ? null : clock.aheadMs / 1000,
+          isConfirmed: clock.isConfirmed,
+        },
         events: Object.fromEntries(ship.events),
         link: linkStatus(link),
       };

@@ -12,7 +12,10 @@ export interface BucketOptions {
 export const REQUEST_OBJECT_BYTES_MAX = 4 * 2 ** 20;
 
 export interface Slice {
+  /** Below `lanes`: of the series alone, whatever its replica group. */
   lane: number;
+  /** 0: none, or not of interest. */
+  group: number;
   /** Rows of the batch, in the order in which they are written. */
   rows: Uint32Array;
 }
@@ -29,6 +32,7 @@ export class Buckets {
   /** Bucket by ((group · lanes + lane) · 2 + is apart), in order of first use. */
   readonly #numbers = new Map<number, number>();
   readonly #lanes: number[] = [];
+  readonly #groups: number[] = [];
   readonly #counts: number[] = [];
 
   constructor(order: WritingOrder, options: BucketOptions) {
@@ -48,6 +52,7 @@ export class Buckets {
       bucket = this.#lanes.length;
       this.#numbers.set(key, bucket);
       this.#lanes.push(lane);
+      this.#groups.push(group);
       this.#counts.push(0);
     }
     this.#bucketOfRow[row] = bucket;
@@ -63,12 +68,13 @@ export class Buckets {
     const slices: (Slice & { place: number })[] = [];
     this.#rowsByBucket().forEach((rows, bucket) => {
       const lane = this.#lanes[bucket]!;
+      const group = this.#groups[bucket]!;
       let place = 0;
       for (let from = 0; from < rows.length; ) {
         const to = this.#cut(rows, from);
         // An exemplar has arrived before or behind the sample it stands behind: it has no place.
         if (!this.#order.isJoined(rows[from]!)) place = rows[from]!;
-        slices.push({ lane, rows: rows.subarray(from, to), place });
+        slices.push({ lane, group, rows: rows.subarray(from, to), place });
         from = to;
       }
     });

@@ -1,7 +1,16 @@
 import { assert } from '../../base/assert.ts';
 import { DecodeError } from '../../proto/bytes.ts';
 import { decodeEntry } from '../../proto/dictionary-entry.ts';
-import { canonicalLabelSet, labelValue } from '../../proto/label-set.ts';
+import { hashLabels } from '../../proto/label-hash.ts';
+import {
+  canonicalLabelSet,
+  encodeLabels,
+  forEachLabel,
+  type Label,
+  labelValue,
+} from '../../proto/label-set.ts';
+import type { Replica } from '../../proto/remote-write/encoder-1.ts';
+import { SeriesMarks } from '../../proto/series-marks.ts';
 import { MetadataRecords } from './metadata-records.ts';
 import { NumberedNames } from './numbered-names.ts';
 import type { SeriesSource } from './series-source.ts';
@@ -32,6 +41,7 @@ const NO_GROUP = 0;
 export class DictionaryCopy implements SeriesSource {
   /** Entries in the copy, which is also the id of the next one. */
   length = 0;
+  readonly marks = { samples: new SeriesMarks(), exemplars: new SeriesMarks() };
   readonly #labels: ReplicaLabels;
   readonly #tenants = new NumberedNames();
   readonly #groups = new NumberedNames();
@@ -85,7 +95,8 @@ export class DictionaryCopy implements SeriesSource {
 
   /** Bytes of memory that the copy holds, about. */
   memoryBytes(): number {
-    let bytes = this.#chunkOf.byteLength * 6;
+    const { samples, exemplars } = this.marks;
+    let bytes = this.#chunkOf.byteLength * 6 + samples.memoryBytes + exemplars.memoryBytes;
     for (const chunk of this.#chunks) bytes += chunk.length;
     return bytes;
   }
@@ -118,6 +129,28 @@ export class DictionaryCopy implements SeriesSource {
     return this.#groupOf[id]!;
   }
 
+  labelsWithoutReplica(id: number): Uint8Array {
+    const rest: Label[] = [];
+    const replicaLabel = Buffer.from(this.#labels.replicaLabel);
+    forEachLabel(
+      this.labelChunk(id),
+      (name, value) => {
+        if (!replicaLabel.equals(name)) rest.push({ name, value });
+      },
+      this.labelFrom(id),
+      this.labelTo(id),
+    );
+    return encodeLabels(rest);
+  }
+
+  replicaOf(group: number): Replica {
+    const name = this.#groups.name(group - 1);
+    const blank = name.indexOf(' ');
+    const from = blank + 1;
+    const middle = from + Number(name.slice(0, blank));
+    return { cluster: utf8(name.slice(from, middle)), replica: utf8(name.slice(middle)) };
+  }
+
   #appendSeries(tenant: string, labels: Uint8Array): AppendResult {
     const canonical = canonicalLabelSet(labels, 0, labels.length);
     if (canonical.kind === 'refused') {
@@ -131,7 +164,7 @@ export class DictionaryCopy implements SeriesSource {
     this.#chunks.at(-1)!.set(labels, this.#chunkBytes);
     this.#chunkBytes += labels.length;
     this.#toOf[id] = this.#chunkBytes;
-    this.#hashOf[id] = hashBytes(labels);
+    this.#hashOf[id] = hashLabels(labels);
     this.#groupOf[id] = this.#groupOfLabels(labels, id);
     this.#tenantOf[id] = this.#tenants.add(tenant, id);
     return { kind: 'appended' };
@@ -184,10 +217,6 @@ function latin1(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
 }
 
-/** FNV-1a with a final mix, because lanes are picked by the remainder of a small division. */
-function hashBytes(bytes: Uint8Array): number {
-  let hash = 0x811c9dc5;
-  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  return (hash ^ (hash >>> 13)) >>> 0;
+function utf8(latin1: string): string {
+  return Buffer.from(latin1, 'latin1').toString('utf8');
 }

@@ -13,6 +13,11 @@ export class NumberedNames {
     return this.#numbers.get(name) ?? -1;
   }
 
+  /** The name with this number. */
+  name(number: number): string {
+    return this.#names[number]!;
+  }
+
   /** The number of `name`, which gets the next one when it is new. */
   add(name: string, position: number): number {
     const known = this.#numbers.get(name);

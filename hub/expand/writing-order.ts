@@ -3,8 +3,8 @@ import { ObjectCursor, type SampleColumns } from '../../proto/sample-columns.ts'
 
 /**
  * The order in which the rows of a batch are written: that of their arrival, except that exemplars
- * stand directly behind the last sample of their series. In version 2.0 a TimeSeries must hold at
- * least one sample, and most senders send exemplars on their own.
+ * stand directly behind a sample of their series. In version 2.0 a TimeSeries must hold at least one
+ * sample, and most senders send exemplars on their own.
  */
 export class WritingOrder {
   readonly rows: Uint32Array;
@@ -18,16 +18,16 @@ export class WritingOrder {
   readonly #bytes: ReadonlyMap<number, number>;
 
   constructor(columns: SampleColumns) {
-    const { count, ids, objects } = columns;
+    const { count, objects } = columns;
     this.#falls = falls(columns);
     this.#bytes = new Map(
       objects.map(({ row, bytes, layout }) => [row, bytes.length + (layout?.length ?? 0)]),
     );
     const exemplars = objects.filter(({ kind }) => kind === 'exemplar').map(({ row }) => row);
-    const hosts = lastSamples(columns, exemplars);
+    const hosts = hostsOf(columns, exemplars);
     const behind = new Map<number, number[]>();
     for (const row of exemplars) {
-      const host = hosts.get(ids[row]!);
+      const host = hosts.get(row);
       if (host === undefined) {
         this.#alone.add(row);
         continue;
@@ -74,16 +74,26 @@ export class WritingOrder {
   }
 }
 
-/** By the ids of `exemplars`: the last row of that series that is none. */
-function lastSamples({ ids, count }: SampleColumns, exemplars: readonly number[]) {
-  const last = new Map<number, number>();
-  if (exemplars.length === 0) return last;
-  const wanted = new Set(exemplars.map((row) => ids[row]!));
+/**
+ * By exemplar row: the row of the sample it stands behind, the first of its series that is not older,
+ * so that exemplars are spread as their samples are.
+ */
+function hostsOf(columns: SampleColumns, exemplars: readonly number[]): Map<number, number> {
+  const { ids, timestamps, count } = columns;
+  const hosts = new Map<number, number>();
+  if (exemplars.length === 0) return hosts;
+  const samples = new Map<number, number[]>(exemplars.map((row) => [ids[row]!, []]));
   const skipped = new Set(exemplars);
   for (let row = 0; row < count; row++) {
-    if (wanted.has(ids[row]!) && !skipped.has(row)) last.set(ids[row]!, row);
+    if (!skipped.has(row)) samples.get(ids[row]!)?.push(row);
   }
-  return last;
+  for (const exemplar of exemplars) {
+    const ofSeries = samples.get(ids[exemplar]!)!;
+    const isHost = (row: number) => timestamps[row]! >= timestamps[exemplar]!;
+    const host = ofSeries.find(isHost) ?? ofSeries.at(-1);
+    if (host !== undefined) hosts.set(exemplar, host);
+  }
+  return hosts;
 }
 
 function falls(columns: SampleColumns): Map<number, number> {

@@ -1,8 +1,10 @@
+import type { Clock } from '../../base/clock.ts';
 import type { Answer, HubState, StateReason, TenantState } from '../../proto/answer.ts';
 import { DecodeError } from '../../proto/bytes.ts';
 import type { PositionRange } from '../../proto/position-ranges.ts';
 import { PositionSet } from '../../proto/position-ranges.ts';
 import { type SampleDecoder, sampleFormats } from '../../proto/sample-format.ts';
+import { StoreUnavailable } from '../store-unavailable.ts';
 import type { AgentStore } from './agent-store.ts';
 import { ClockOffset } from './clock-offset.ts';
 import type { AgePolicy } from './contracts.ts';
@@ -16,6 +18,9 @@ import type { TenantWriter } from './tenant-writer.ts';
 const RUNS_MAX = 100;
 /** Of each run: what lies below was answered for long ago and will not come again. */
 const RANGES_MAX = 1000;
+
+/** Entries read without letting others have their turn: some 7 ms of the hub's only thread. */
+const ENTRIES_PER_TURN = 500;
 
 /** One codec state and its last batch. */
 export interface OpenStream<Copy extends SeriesCopy> {
@@ -50,6 +55,7 @@ export interface TenantSession<Copy extends SeriesCopy> {
 export interface SessionDeps<Copy extends SeriesCopy> {
   store: AgentStore;
   ages: AgePolicy;
+  clock: Clock;
   aheadMaxMs: number;
   createCopy(): Copy;
   createWriter(tenant: string): TenantWriter<Copy>;
@@ -66,44 +72,67 @@ export class AgentSession<Copy extends SeriesCopy> {
   readonly #logs = new Map<bigint, DictionaryLog<Copy>>();
   readonly #tenants = new Map<string, TenantSession<Copy>>();
   readonly #unsaved = new Set<TenantSession<Copy>>();
+  #areRunsUnsaved = false;
+  /** Whether what the store had was lost while it was being read. */
+  #isStoreLost = false;
 
-  /** Reads what an earlier process of the hub has stored. */
+  /** @throws StoreUnavailable */
   constructor(agent: string, deps: SessionDeps<Copy>) {
     this.agent = agent;
     this.#deps = deps;
     this.runs = new RunRegistry(deps.store.runs(agent));
-    this.#readLogs();
     for (const { tenant, range } of deps.store.positions(agent)) {
       this.tenant(tenant).answered.add(range);
     }
   }
 
-  /** A copy that cannot be read is dropped: the agent sends its log again. */
-  #readLogs(): void {
-    const damaged = new Set<bigint>();
-    for (const { epoch, id, entry } of this.#deps.store.entries(this.agent)) {
-      const log = this.log(epoch);
+  /**
+   * Reads the dictionaries that an earlier process of the hub has stored; nothing else is to be
+   * done with the session before. Of many entries others get their turn in between.
+   *
+   * @throws StoreUnavailable
+   */
+  async load(): Promise<void> {
+    const { store, clock } = this.#deps;
+    const unreadable = new Set<bigint>();
+    let read = 0;
+    for (const { epoch, entry } of store.entries(this.agent)) {
+      if (++read % ENTRIES_PER_TURN === 0) await clock.sleep(0);
+      if (this.#isStoreLost) return;
+      if (unreadable.has(epoch)) continue;
       try {
-        if (id === log.offset) log.append(entry);
-        else damaged.add(epoch);
+        this.log(epoch).append(entry);
       } catch (error) {
         if (!(error instanceof DecodeError)) throw error;
-        damaged.add(epoch);
+        unreadable.add(epoch);
       }
     }
-    for (const epoch of damaged) this.#dropEpoch(epoch);
+    // Written by a version that knew more, or less: the agent sends its log again.
+    for (const epoch of unreadable) this.#dropEpoch(epoch);
   }
 
-  /**
-   * The store first: were it to fail, entries of a copy begun anew would meet the old ones there.
-   * Streams that rely on the copy end with it, or they would go on adding entries to the store.
-   */
+  /** Streams that rely on the copy end with it, or they would go on adding entries to the store. */
   #dropEpoch(epoch: bigint): void {
     this.#deps.store.removeEpoch(this.agent, epoch);
+    this.#forgetEpoch(epoch);
+  }
+
+  #forgetEpoch(epoch: bigint): void {
     this.#logs.delete(epoch);
     for (const session of this.#tenants.values()) {
       if (session.stream?.epoch === epoch) delete session.stream;
     }
+  }
+
+  /**
+   * The store has been begun anew: what is small is saved again with the next `save`, dictionaries
+   * the agent sends again.
+   */
+  storeLost(): void {
+    this.#isStoreLost = true;
+    for (const epoch of this.#logs.keys()) this.#forgetEpoch(epoch);
+    for (const session of this.#tenants.values()) this.#unsaved.add(session);
+    this.#areRunsUnsaved = true;
   }
 
   /** The copy of an epoch's log, empty at first. */
@@ -178,12 +207,38 @@ export class AgentSession<Copy extends SeriesCopy> {
     this.#unsaved.add(session);
   }
 
-  /** Writes answered positions to the store: lazily, since redelivery is harmless to the data. */
-  save(): void {
-    for (const session of this.#unsaved) {
-      this.#deps.store.setPositions(this.agent, session.tenant, session.answered.ranges());
-      this.#unsaved.delete(session);
+  /** A disk that does not take it at once takes it with the next `save`. */
+  saveRuns(): void {
+    try {
+      this.#deps.store.setRuns(this.agent, this.runs.known());
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error;
+      this.#areRunsUnsaved = true;
     }
+  }
+
+  /**
+   * Writes answered positions to the store: lazily, since redelivery is harmless to the data. What
+   * is written counts as saved only when the caller says that all of it was committed.
+   *
+   * @throws StoreUnavailable
+   */
+  save(): { committed(): void } {
+    const { store } = this.#deps;
+    if (this.#areRunsUnsaved) store.setRuns(this.agent, this.runs.known());
+    for (const session of this.#unsaved) {
+      store.setPositions(this.agent, session.tenant, session.answered.ranges());
+    }
+    return {
+      committed: () => {
+        this.#areRunsUnsaved = false;
+        this.#unsaved.clear();
+      },
+    };
+  }
+
+  get hasUnsaved(): boolean {
+    return this.#areRunsUnsaved || this.#unsaved.size > 0;
   }
 
   state(reason: StateReason, hubClockMs: number): HubState {

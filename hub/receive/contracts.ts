@@ -25,14 +25,18 @@ export interface ReceiveLimits {
 export interface AgePolicy {
   /** The oldest timestamp that is taken, in ms since the Unix epoch; undefined: no limit. */
   oldestAccepted(tenant: string): number | undefined;
-  /** Samples were taken, the newest of them at `timestamp`. */
-  taken(tenant: string, timestamp: number): void;
 }
 
 /** What the room reports; the metrics themselves are made in hub/status. */
 export interface ReceiveMetrics {
   /** @param clockOffsetMs how far the agent's clock is behind ours */
   heard(agent: string, clockOffsetMs: number): void;
-  settled(agent: string, settlement: Settlement, newestTimestamp: number): void;
+  /** Samples are there; @param tenant as the destination names it, or one that is not the agent's */
+  offered(agent: string, tenant: string): void;
+  /**
+   * @param newestMs of what the destination has taken or deduplicated; -∞: nothing
+   * @param tenant as the destination names it
+   */
+  settled(agent: string, settlement: Settlement, newestMs: number, tenant: string): void;
   event(agent: string, name: string): void;
 }

@@ -1,4 +1,3 @@
-import type { BoundedLog } from '../../base/log.ts';
 import type { DictionaryPart } from '../../proto/batch.ts';
 import { decodeEntries } from '../../proto/dictionary/part-decoder.ts';
 import type { AgentSession } from './agent-session.ts';
@@ -18,7 +17,6 @@ export interface DictionaryIntakeDeps {
   store: AgentStore;
   seriesPerAgentMax: number;
   replies: ReplyMaker;
-  log: BoundedLog;
 }
 
 /** Takes parts of agents' dictionary logs into the copies, in memory and durably. */
@@ -32,7 +30,7 @@ export class DictionaryIntake<Copy extends SeriesCopy> {
   /**
    * Adds a part to the copy; it is durable when this returns. A reply says why it does not fit.
    *
-   * @throws DecodeError when the part is malformed; the copy is then as it was
+   * @throws DecodeError when the part is malformed, StoreUnavailable; the copy is then as it was
    */
   take(
     session: AgentSession<Copy>,
@@ -57,8 +55,7 @@ export class DictionaryIntake<Copy extends SeriesCopy> {
       store.addEntries(session.agent, epoch, verdict.firstId, verdict.entries);
     } catch (error) {
       log.copy.truncate(verdict.firstId);
-      this.#deps.log.error('store', { err: error }, 'cannot write to hub.db: check the disk');
-      return replies.busy('the hub cannot store the dictionary');
+      throw error;
     }
     return undefined;
   }

@@ -2,8 +2,7 @@ import type { StateReason } from '../../proto/answer.ts';
 import type { LiveBatch } from '../../proto/batch.ts';
 import { SampleColumns } from '../../proto/sample-columns.ts';
 import { sampleFormats } from '../../proto/sample-format.ts';
-import { emptySettlement, type Settlement } from '../../proto/settlement.ts';
-import { newestSample } from '../../proto/time-range.ts';
+import { emptySettlement } from '../../proto/settlement.ts';
 import type { Admission } from './admission.ts';
 import type { AgentSession, OpenStream, TenantSession } from './agent-session.ts';
 import { type AgePolicy, type KnownAgent, mayWriteInto, type ReceiveMetrics } from './contracts.ts';
@@ -12,7 +11,7 @@ import type { DictionaryIntake } from './dictionary-intake.ts';
 import type { SeriesCopy } from './dictionary-log.ts';
 import { type Reply, textReply } from './reply.ts';
 import type { ReplyMaker } from './reply-maker.ts';
-import type { PreparedWrite } from './tenant-writer.ts';
+import { NOTHING_NEW, type PreparedWrite, type Settled } from './tenant-writer.ts';
 
 export interface LiveIntakeDeps<Copy extends SeriesCopy> {
   /** Id of this hub. */
@@ -89,9 +88,10 @@ export class LiveIntake<Copy extends SeriesCopy> {
     stream: OpenStream<Copy>,
     batch: LiveBatch,
   ): Promise<Reply> {
+    this.#deps.metrics.offered(session.agent, tenant.destinationTenant);
     if (coverage(tenant.answered, batch.positions) === 'some')
       return this.#deps.replies.mismatch(session, 'partly answered');
-    const refusal = this.#deps.admission.refuse(batch.samplesCount);
+    const refusal = this.#deps.admission.refuse(tenant.destinationTenant, batch.samplesCount);
     if (refusal !== undefined) return refusal;
     if (batch.dictionary !== undefined) {
       const misfit = this.#deps.dictionary.take(session, stream, batch.dictionary);
@@ -111,7 +111,7 @@ export class LiveIntake<Copy extends SeriesCopy> {
     tenant.stream = stream;
     stream.nextSequence = batch.sequence + 1;
     delete stream.answer;
-    const write = { ...prepared.write, isNew, newestTimestamp: newestSample(columns) };
+    const write = { ...prepared.write, isNew };
     stream.reply = this.#write(session, tenant, stream, batch, write);
     return await stream.reply;
   }
@@ -122,22 +122,20 @@ export class LiveIntake<Copy extends SeriesCopy> {
     tenant: TenantSession<Copy>,
     stream: OpenStream<Copy>,
     batch: LiveBatch,
-    write: PreparedWrite & { isNew: boolean; newestTimestamp: number },
+    write: PreparedWrite & { isNew: boolean },
   ): Promise<Reply> {
-    this.#deps.admission.heldBytes += write.heldBytes;
+    this.#deps.admission.hold(tenant.destinationTenant, write.heldBytes);
     try {
       if (write.isNew) await tenant.writer.idle();
       if (tenant.stream !== stream) return this.#deps.replies.mismatch(session, 'unknown stream');
-      const settlement = await this.#settle(tenant, batch, write);
-      if (typeof settlement === 'string') {
+      const settled = await this.#settle(tenant, batch, write);
+      if (typeof settled === 'string') {
         closeStream(tenant, stream);
-        return this.#deps.replies.mismatch(session, settlement);
+        return this.#deps.replies.mismatch(session, settled);
       }
+      const { settlement, newestMs } = settled;
       session.answer(tenant, batch.positions);
-      this.#deps.metrics.settled(session.agent, settlement, write.newestTimestamp);
-      if (settlement.accepted > 0) {
-        this.#deps.ages.taken(tenant.destinationTenant, write.newestTimestamp);
-      }
+      this.#deps.metrics.settled(session.agent, settlement, newestMs, tenant.destinationTenant);
       const { answer, reply } = this.#deps.replies.answered(stream.log.offset, settlement, {
         hub: batch.sequence === 0 ? this.#deps.hub : undefined,
         oldestAcceptedMs: this.#deps.ages.oldestAccepted(tenant.destinationTenant),
@@ -145,7 +143,7 @@ export class LiveIntake<Copy extends SeriesCopy> {
       stream.answer = answer;
       return reply;
     } finally {
-      this.#deps.admission.heldBytes -= write.heldBytes;
+      this.#deps.admission.release(tenant.destinationTenant, write.heldBytes);
       // Given up, whatever the reason: the agent has to open another stream.
       if (stream.answer === undefined) closeStream(tenant, stream);
     }
@@ -156,16 +154,19 @@ export class LiveIntake<Copy extends SeriesCopy> {
     tenant: TenantSession<Copy>,
     batch: LiveBatch,
     write: PreparedWrite,
-  ): Promise<Settlement | StateReason> {
+  ): Promise<Settled | StateReason> {
     // Asked again: while we waited, the old stream may have been answered for the same segments.
     switch (coverage(tenant.answered, batch.positions)) {
       case 'some':
         return 'partly answered';
       case 'all':
-        return { ...emptySettlement(), redelivered: batch.samplesCount };
+        return {
+          settlement: { ...emptySettlement(), redelivered: batch.samplesCount },
+          newestMs: NOTHING_NEW,
+        };
       case 'none': {
         const result = await write.settle();
-        return result.kind === 'settled' ? result.settlement : 'unknown stream';
+        return result.kind === 'settled' ? result : 'unknown stream';
       }
     }
   }

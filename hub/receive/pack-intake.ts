@@ -5,7 +5,6 @@ import { decodePack } from '../../proto/pack.ts';
 import { SampleColumns } from '../../proto/sample-columns.ts';
 import { sampleFormats } from '../../proto/sample-format.ts';
 import { emptySettlement, type Settlement } from '../../proto/settlement.ts';
-import { newestSample } from '../../proto/time-range.ts';
 import type { Admission } from './admission.ts';
 import type { AgentSession, TenantSession } from './agent-session.ts';
 import { type AgePolicy, type KnownAgent, mayWriteInto, type ReceiveMetrics } from './contracts.ts';
@@ -15,7 +14,7 @@ import type { DictionaryLog, SeriesCopy } from './dictionary-log.ts';
 import { PackRow } from './pack-row.ts';
 import { type Reply, textReply } from './reply.ts';
 import type { ReplyMaker } from './reply-maker.ts';
-import type { PreparedWrite, TenantWriter } from './tenant-writer.ts';
+import { NOTHING_NEW, type PreparedWrite, type TenantWriter } from './tenant-writer.ts';
 
 /** Packs may fill half of what the hub holds: live batches are fresh, and agents have one each. */
 const SHARE = 0.5;
@@ -63,6 +62,7 @@ export class PackIntake<Copy extends SeriesCopy> {
       return { ...replies.state(session, 'positions'), status: 415 };
     }
     const tenant = session.tenant(keyframe.tenant);
+    this.#deps.metrics.offered(session.agent, tenant.destinationTenant);
     const row = tenant.packs?.id === stream ? tenant.packs : undefined;
     const isUnknown = row === undefined && (sequence > 0 || isLate(tenant, batch));
     if (isUnknown) return replies.mismatch(session, 'unknown stream');
@@ -84,7 +84,7 @@ export class PackIntake<Copy extends SeriesCopy> {
     const { session, tenant, log, batch } = incoming;
     const { admission, dictionary, seriesPerAgentMax } = this.#deps;
     const { samplesCount, keyframe } = batch;
-    const refusal = admission.refuse(samplesCount, SHARE);
+    const refusal = admission.refuse(tenant.destinationTenant, samplesCount, SHARE);
     if (refusal !== undefined) return refusal;
     const misfit = dictionary.take(session, { epoch: keyframe.epoch, log }, batch.dictionary);
     if (misfit !== undefined) return misfit;
@@ -99,8 +99,7 @@ export class PackIntake<Copy extends SeriesCopy> {
     if (prepared.kind === 'malformed') return textReply(400, prepared.message);
     const open = row ?? this.#open(tenant, writer, batch);
     return await open.take(async (pack) => {
-      const write = { ...prepared.write, newestMs: newestSample(columns) };
-      const settlement = await this.#settle(open, incoming, write);
+      const settlement = await this.#settle(open, incoming, prepared.write);
       if (settlement === undefined) return this.#deps.replies.mismatch(session, 'unknown stream');
       const { reply, answer } = this.#deps.replies.answered(log.offset, settlement, {
         hub: this.#deps.hub,
@@ -126,31 +125,31 @@ export class PackIntake<Copy extends SeriesCopy> {
   async #settle(
     row: PackRow,
     { session, tenant, batch }: Incoming<Copy>,
-    write: PreparedWrite & { newestMs: number },
+    write: PreparedWrite,
   ): Promise<Settlement | undefined> {
-    const { admission, metrics, ages } = this.#deps;
-    admission.heldBytes += write.heldBytes;
+    const { admission, metrics } = this.#deps;
+    admission.hold(tenant.destinationTenant, write.heldBytes);
     try {
       await row.ready;
       if (row.isClosed) return undefined;
       // Asked only now: what was in flight before may have answered for the same segments.
-      const settlement =
+      const settled =
         coverage(tenant.answered, batch.positions) === 'all'
-          ? { ...emptySettlement(), redelivered: batch.samplesCount }
-          : await settled(write);
-      if (settlement === undefined) {
+          ? redelivered(batch.samplesCount)
+          : await write.settle();
+      if (settled.kind === 'cancelled') {
         this.#close(tenant, row);
         return undefined;
       }
       session.answer(tenant, batch.positions);
-      metrics.settled(session.agent, settlement, write.newestMs);
-      if (settlement.accepted > 0) ages.taken(tenant.destinationTenant, write.newestMs);
+      const { settlement, newestMs } = settled;
+      metrics.settled(session.agent, settlement, newestMs, tenant.destinationTenant);
       return settlement;
     } catch (error) {
       this.#close(tenant, row);
       throw error;
     } finally {
-      admission.heldBytes -= write.heldBytes;
+      admission.release(tenant.destinationTenant, write.heldBytes);
     }
   }
 
@@ -161,9 +160,9 @@ export class PackIntake<Copy extends SeriesCopy> {
   }
 }
 
-async function settled(write: PreparedWrite): Promise<Settlement | undefined> {
-  const result = await write.settle();
-  return result.kind === 'settled' ? result.settlement : undefined;
+function redelivered(count: number) {
+  const settlement = { ...emptySettlement(), redelivered: count };
+  return { kind: 'settled', settlement, newestMs: NOTHING_NEW } as const;
 }
 
 /** A first pack that has been overtaken by the row behind its own would cancel that one's packs. */

@@ -66,11 +66,10 @@ export class PackRow {
 
   /** Waits a while for the packs before `sequence`. */
   async turnOf(sequence: number, clock: Clock): Promise<void> {
-    const overAtMs = clock.now() + TURN_MS_MAX;
+    const overAtMs = clock.elapsedMs() + TURN_MS_MAX;
     while (this.#nextSequence < sequence && !this.isClosed) {
-      const leftMs = overAtMs - clock.now();
-      // More than there ever was: the clock has been set back.
-      if (leftMs <= 0 || leftMs > TURN_MS_MAX) return;
+      const leftMs = Math.ceil(overAtMs - clock.elapsedMs());
+      if (leftMs <= 0) return;
       await this.#advanced.wait(clock, leftMs, this.#closed.signal);
     }
   }

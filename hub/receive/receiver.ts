@@ -1,10 +1,12 @@
 import type { Clock } from '../../base/clock.ts';
 import type { BoundedLog } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
+import type { DestinationState } from '../../proto/answer.ts';
 import { type Batch, type DictionaryBatch, decodeBatch, withRun } from '../../proto/batch.ts';
 import { DecodeError } from '../../proto/bytes.ts';
 import { emptySettlement } from '../../proto/settlement.ts';
 import { decompressFrame, FrameError, FrameTooLargeError } from '../../proto/zstd.ts';
+import { StoreUnavailable } from '../store-unavailable.ts';
 import { Admission } from './admission.ts';
 import { AgentSession, type SessionDeps } from './agent-session.ts';
 import {
@@ -31,6 +33,8 @@ export interface ReceiverDeps<Copy extends SeriesCopy>
     tenant: string,
     named: string,
   ): ReturnType<SessionDeps<Copy>['createWriter']>;
+  /** How the destination does for tenants, as it names them; undefined: nobody knows. */
+  destinationState(tenants: readonly string[]): DestinationState | undefined;
   limits: ReceiveLimits;
   metrics: ReceiveMetrics;
   clock: Clock;
@@ -38,10 +42,17 @@ export interface ReceiverDeps<Copy extends SeriesCopy>
   log: BoundedLog;
 }
 
+interface Opening<Copy extends SeriesCopy> {
+  session: AgentSession<Copy>;
+  loaded: Promise<void>;
+}
+
 /** Where everything that agents send comes in: opened, attributed to an agent, and passed on. */
 export class Receiver<Copy extends SeriesCopy> {
   readonly #deps: ReceiverDeps<Copy>;
   readonly #sessions = new Map<string, AgentSession<Copy>>();
+  /** Sessions that are still reading what was stored. */
+  readonly #opening = new Map<string, Opening<Copy>>();
   readonly #agents = new Map<string, KnownAgent>();
   readonly #replies: ReplyMaker;
   readonly #dictionary: DictionaryIntake<Copy>;
@@ -75,19 +86,26 @@ export class Receiver<Copy extends SeriesCopy> {
   }
 
   /** Everything the hub holds of an agent, for GET /v1/positions. */
-  positions(agent: KnownAgent): Reply {
-    return this.#replies.state(this.#session(agent), 'positions');
+  async positions(agent: KnownAgent): Promise<Reply> {
+    try {
+      const session = this.#sessions.get(agent.id) ?? (await this.#open(agent));
+      return this.#replies.state(session, 'positions');
+    } catch (error) {
+      if (error instanceof StoreUnavailable) return this.#replies.busy(error.message);
+      throw error;
+    }
   }
 
   /** @param address where the agent speaks from, for people */
   async receive(agent: KnownAgent, frame: Uint8Array, address: string): Promise<Reply> {
     if (this.#isClosed) return this.#replies.busy('the hub is stopping');
-    const session = this.#session(agent);
     try {
-      const batch = this.#attribute(session, this.#open(frame));
+      const session = this.#sessions.get(agent.id) ?? (await this.#open(agent));
+      const batch = this.#attribute(session, this.#decode(frame));
       if (batch === undefined) return this.#replies.mismatch(session, 'unknown stream');
       return this.#hear(session, batch, address) ?? (await this.#dispatch(session, agent, batch));
     } catch (error) {
+      if (error instanceof StoreUnavailable) return this.#replies.busy(error.message);
       if (error instanceof FrameTooLargeError) return textReply(413, error.message);
       if (error instanceof DecodeError || error instanceof FrameError) {
         return textReply(400, error.message);
@@ -97,7 +115,7 @@ export class Receiver<Copy extends SeriesCopy> {
   }
 
   /** @throws FrameError, DecodeError */
-  #open(frame: Uint8Array): Batch {
+  #decode(frame: Uint8Array): Batch {
     return decodeBatch(decompressFrame(frame, this.#deps.limits.decodedBytesMax));
   }
 
@@ -110,7 +128,7 @@ export class Receiver<Copy extends SeriesCopy> {
 
   /** Whether the run that speaks is the one that may; a reply says why not. */
   #hear(session: AgentSession<Copy>, batch: Batch, address: string): Reply | undefined {
-    const { metrics, log, store, clock } = this.#deps;
+    const { metrics, log, clock } = this.#deps;
     const { agent, runs } = session;
     const heard = runs.hear(batch.run, address);
     if (heard === 'replaced') {
@@ -121,7 +139,7 @@ export class Receiver<Copy extends SeriesCopy> {
       );
       return this.#replies.mismatch(session, 'duplicate agent');
     }
-    if (heard === 'new') store.setRuns(agent, runs.known());
+    if (heard === 'new') session.saveRuns();
     const offsetMs = session.clock.hear(batch.sentAtMs, clock.now());
     metrics.heard(agent, offsetMs);
     if (Math.abs(offsetMs) > CLOCK_OFFSET_MAX_MS) {
@@ -137,7 +155,7 @@ export class Receiver<Copy extends SeriesCopy> {
   #dispatch(session: AgentSession<Copy>, agent: KnownAgent, batch: Batch): Promise<Reply> | Reply {
     switch (batch.lane) {
       case 'heartbeat':
-        return this.#replies.answered(0, emptySettlement(), { hub: this.#deps.store.hub }).reply;
+        return this.#beat(agent);
       case 'dictionary':
         return this.#receiveDictionary(session, batch);
       case 'live':
@@ -157,13 +175,23 @@ export class Receiver<Copy extends SeriesCopy> {
     }
   }
 
-  /** Saves what is saved lazily; on a failing disk it is tried again with the next call. */
+  /**
+   * Saves what is saved lazily, all of it with one sync; what a failing disk does not take is tried
+   * again with the next call.
+   *
+   * @throws StoreUnavailable
+   */
   save(): void {
-    try {
-      for (const session of this.#sessions.values()) session.save();
-    } catch (error) {
-      this.#deps.log.error('store', { err: error }, 'cannot write to hub.db: check the disk');
-    }
+    const unsaved = [...this.#sessions.values()].filter((session) => session.hasUnsaved);
+    if (unsaved.length === 0) return;
+    const saved = this.#deps.store.together(() => unsaved.map((session) => session.save()));
+    for (const { committed } of saved) committed();
+  }
+
+  /** The store has been begun anew and knows nothing any more. */
+  storeLost(): void {
+    for (const session of this.#sessions.values()) session.storeLost();
+    for (const { session } of this.#opening.values()) session.storeLost();
   }
 
   /** Takes no more batches, and lets those go that wait for others to come first. */
@@ -172,21 +200,49 @@ export class Receiver<Copy extends SeriesCopy> {
     for (const session of this.#sessions.values()) session.closeRows();
   }
 
-  #session(agent: KnownAgent): AgentSession<Copy> {
+  /**
+   * The session of an agent that is heard for the first time. Batches that come while it reads what
+   * was stored wait for it, and go on in their order.
+   *
+   * @throws StoreUnavailable when what was stored cannot be read: the next batch tries again
+   */
+  async #open(agent: KnownAgent): Promise<AgentSession<Copy>> {
     const { id } = agent;
-    let session = this.#sessions.get(id);
-    if (session === undefined) {
-      session = new AgentSession(id, {
-        ...this.#deps,
-        aheadMaxMs: this.#deps.limits.aheadMaxMs,
-        createWriter: (tenant) =>
-          this.#deps.createWriter(id, destinationTenant(agent, tenant), tenant),
-        destinationTenant: (tenant) => destinationTenant(agent, tenant),
-      });
-      this.#sessions.set(id, session);
-      this.#agents.set(id, agent);
+    let opening = this.#opening.get(id);
+    if (opening === undefined) {
+      const session = this.#createSession(agent);
+      opening = { session, loaded: this.#load(agent, session) };
+      this.#opening.set(id, opening);
     }
-    return session;
+    await opening.loaded;
+    return opening.session;
+  }
+
+  async #load(agent: KnownAgent, session: AgentSession<Copy>): Promise<void> {
+    try {
+      await session.load();
+      this.#sessions.set(agent.id, session);
+      this.#agents.set(agent.id, agent);
+    } finally {
+      this.#opening.delete(agent.id);
+    }
+  }
+
+  #createSession(agent: KnownAgent): AgentSession<Copy> {
+    const { id } = agent;
+    return new AgentSession(id, {
+      ...this.#deps,
+      aheadMaxMs: this.#deps.limits.aheadMaxMs,
+      createWriter: (tenant) =>
+        this.#deps.createWriter(id, destinationTenant(agent, tenant), tenant),
+      destinationTenant: (tenant) => destinationTenant(agent, tenant),
+    });
+  }
+
+  #beat({ tenants }: KnownAgent): Reply {
+    const { store, destinationState } = this.#deps;
+    const more = { hub: store.hub, destination: destinationState(tenants) };
+    return this.#replies.answered(0, emptySettlement(), more).reply;
   }
 
   #receiveDictionary(session: AgentSession<Copy>, batch: DictionaryBatch): Reply {

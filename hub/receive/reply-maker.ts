@@ -1,7 +1,13 @@
 import type { Clock } from '../../base/clock.ts';
 import type { BoundedLog } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
-import { type Answer, encodeAnswer, encodeHubState, type StateReason } from '../../proto/answer.ts';
+import {
+  type Answer,
+  type DestinationState,
+  encodeAnswer,
+  encodeHubState,
+  type StateReason,
+} from '../../proto/answer.ts';
 import type { Settlement } from '../../proto/settlement.ts';
 import type { AgentSession } from './agent-session.ts';
 import type { KnownAgent, ReceiveMetrics } from './contracts.ts';
@@ -33,21 +39,26 @@ export class ReplyMaker {
 
   /**
    * 200: the destination has answered for every sample. `more`: the hub's id, which a stream does
-   * not know yet; the oldest timestamp that the tenant takes.
+   * not know yet; the oldest timestamp that the tenant takes; how the destination does.
    */
   answered(
     dictionaryOffset: number,
     settlement: Settlement,
-    more: { hub?: bigint | undefined; oldestAcceptedMs?: number | undefined },
+    more: {
+      hub?: bigint | undefined;
+      oldestAcceptedMs?: number | undefined;
+      destination?: DestinationState | undefined;
+    },
   ): { answer: Answer; reply: Reply } {
     const hubClockMs = this.#clock.now();
-    const { hub, oldestAcceptedMs } = more;
+    const { hub, oldestAcceptedMs, destination } = more;
     const answer: Answer = {
       settlement,
       dictionaryOffset,
       hubClockMs,
       ...(hub === undefined ? {} : { hub }),
       ...(oldestAcceptedMs === undefined ? {} : { oldestAcceptedMs }),
+      ...(destination === undefined ? {} : { destination }),
     };
     return { answer, reply: { status: 200, body: encodeAnswer(answer) } };
   }
@@ -71,6 +82,7 @@ export class ReplyMaker {
   /** 403: the tenant is not one of the agent's, which keeps the samples. */
   forbidden({ id }: KnownAgent, tenant: string): Reply {
     this.#metrics.event(id, 'tenant not allowed');
+    this.#metrics.offered(id, tenant);
     this.#log.error(
       `forbidden ${id}`,
       { agent: id, tenant },

@@ -1,18 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { readBody } from '../../base/http-body.ts';
 import type { Route } from '../../base/http-server.ts';
-import type { KnownAgent, ReceiveMetrics } from './contracts.ts';
+import type { KnownAgent } from './contracts.ts';
 import type { SeriesCopy } from './dictionary-log.ts';
 import type { Receiver } from './receiver.ts';
 import { type Reply, textReply } from './reply.ts';
 
 export interface RouteOptions {
-  authenticate(authorization: string | undefined): KnownAgent | undefined;
+  /** The agent that the header proves; `address` is that of the request, for people. */
+  authenticate(authorization: string | undefined, address: string): KnownAgent | undefined;
   batchBytesMax: number;
   requestTimeoutMs: number;
   /** Longest silence in the middle of a batch. */
   silenceMs: number;
-  metrics: ReceiveMetrics;
 }
 
 /** POST /v1/batch and GET /v1/positions. Credentials are judged before a byte of the body is read. */
@@ -23,7 +23,7 @@ export function receiveRoutes<Copy extends SeriesCopy>(
   const known =
     (answer: (agent: KnownAgent, request: IncomingMessage) => Promise<Reply> | Reply) =>
     async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-      const agent = options.authenticate(request.headers.authorization);
+      const agent = options.authenticate(request.headers.authorization, addressOf(request));
       const reply =
         agent === undefined
           ? textReply(401, 'unknown agent or wrong token: see agents in the hub’s configuration')

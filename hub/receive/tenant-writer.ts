@@ -15,8 +15,21 @@ export interface TenantWriter<Copy extends SeriesCopy> {
   idle(): Promise<void>;
 }
 
+/** What became of a batch that the destination has answered for. */
+export interface Settled {
+  settlement: Settlement;
+  /**
+   * Newest timestamp that the destination has taken or deduplicated, in ms since the Unix epoch. One
+   * that only the batch claims is not in it: that sample may be the one that was refused.
+   */
+  newestMs: number;
+}
+
+/** `newestMs` where nothing was taken. */
+export const NOTHING_NEW = Number.NEGATIVE_INFINITY;
+
 export interface PreparedWrite {
   heldBytes: number;
   /** Resolves when the destination has answered for every sample, or it was cancelled. */
-  settle(): Promise<{ kind: 'settled'; settlement: Settlement } | { kind: 'cancelled' }>;
+  settle(): Promise<({ kind: 'settled' } & Settled) | { kind: 'cancelled' }>;
 }

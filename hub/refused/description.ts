@@ -1,6 +1,6 @@
+import { messageGroup } from '../../proto/message-group.ts';
 import { WrittenSamples } from '../../proto/remote-write/written-samples.ts';
 import type { DescribedRequest, RefusedRequest } from '../refused-request.ts';
-import { messageGroup } from './message-group.ts';
 
 /** Adds to a refused request what people look for in it. */
 export function describeRequest(request: RefusedRequest, recordedAtMs: number): DescribedRequest {

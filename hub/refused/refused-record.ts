@@ -7,6 +7,7 @@ import type {
   RefusedTotal,
 } from '../refused-request.ts';
 import { describeRequest } from './description.ts';
+import { SteadyTime } from './steady-time.ts';
 
 /** What the record needs of its database. */
 export interface RecordStore {
@@ -14,6 +15,8 @@ export interface RecordStore {
   removeBefore(atMs: number): number;
   shrink(): void;
   totals(): RefusedTotal[];
+  /** False once the file was deleted or replaced. */
+  isInPlace(): boolean;
   close(): void;
 }
 
@@ -42,6 +45,7 @@ const TIDY_EVERY_MS = 10_000;
  */
 export class RefusedRecord implements RefusedSink {
   readonly #deps: RefusedRecordDeps;
+  readonly #steadyTime: SteadyTime;
   #store: RecordStore | undefined;
   #waiting: RefusedRequest[] = [];
   #commit: Promise<void> | undefined;
@@ -49,6 +53,7 @@ export class RefusedRecord implements RefusedSink {
 
   constructor(deps: RefusedRecordDeps) {
     this.#deps = deps;
+    this.#steadyTime = new SteadyTime(deps.clock);
     this.#attempt(0, () => {});
   }
 
@@ -102,8 +107,9 @@ export class RefusedRecord implements RefusedSink {
   }
 
   #tidy(store: RecordStore): void {
-    const { ageMaxMs, clock, dropped } = this.#deps;
-    if (ageMaxMs > 0) dropped('age', store.removeBefore(clock.now() - ageMaxMs));
+    const { ageMaxMs, dropped } = this.#deps;
+    const nowMs = this.#steadyTime.now();
+    if (ageMaxMs > 0 && nowMs !== undefined) dropped('age', store.removeBefore(nowMs - ageMaxMs));
     store.shrink();
   }
 
@@ -115,11 +121,19 @@ export class RefusedRecord implements RefusedSink {
     log.warn('refused bytes', { records: removed }, message);
   }
 
+  #leave(): void {
+    this.#store?.close();
+    this.#store = undefined;
+    const message = 'refused.db was deleted or replaced: what it held is no longer kept';
+    this.#deps.log.warn('refused gone', {}, message);
+  }
+
   /** The one place where a failing disk is met; `records` are lost to the record with it. */
   #attempt(records: number, work: (store: RecordStore) => void): void {
     const { dropped, failed, log, open } = this.#deps;
     try {
       if (this.#isClosed) throw new Error('the record is closed');
+      if (this.#store?.isInPlace() === false) this.#leave();
       this.#store ??= open();
       work(this.#store);
     } catch (error) {

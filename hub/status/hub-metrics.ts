@@ -1,16 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import type { Clock } from '../../base/clock.ts';
 import type { Settlement } from '../../proto/settlement.ts';
+import type { AgentHeard, TenantLag } from '../agent-lag.ts';
 import type { RefusedTotal } from '../refused-request.ts';
-
-/** What the hub knows of one agent besides its data. */
-interface Heard {
-  /** Hub's clock minus agent's clock, in ms, at the last word of the agent. */
-  clockOffsetMs: number;
-  /** Timestamp of the newest sample the destination has answered for. */
-  newestTimestamp: number | undefined;
-  atMs: number;
-}
 
 /** What is read at each scrape. */
 export interface HubGauges {
@@ -18,13 +9,25 @@ export interface HubGauges {
   heldBytes(): number;
   /** What the record of refused samples holds. */
   refused(): RefusedTotal[];
+  /** Of every agent of the configuration, heard or not. */
+  agents(): { id: string; heard: AgentHeard | undefined }[];
+  lags(): Iterable<TenantLag & { seconds: number }>;
+  /** The hub's database. */
+  store(): StoreState;
+}
+
+/** What is wrong with the hub's database, and what was since the start. */
+export interface StoreState {
+  /** What to do, while it cannot be used. */
+  problem: string | undefined;
+  damagedFiles: number;
+  damagedRows: number;
+  lastDamage: { problem: string; keptIn: string | undefined; atMs: number } | undefined;
 }
 
 /** The hub's metrics, under the names that dashboards rely on, and what /api/v1/status shows. */
 export class HubMetrics {
   readonly registry = new Registry();
-  readonly agents = new Map<string, Heard>();
-  readonly #clock: Clock;
   readonly #written;
   readonly #rejected;
   readonly #redelivered;
@@ -32,9 +35,9 @@ export class HubMetrics {
   readonly #requests;
   readonly #misconfigured;
   readonly #refusedDropped;
+  readonly #refusedCredentials;
 
-  constructor(clock: Clock, gauges: HubGauges) {
-    this.#clock = clock;
+  constructor(gauges: HubGauges) {
     const { registry } = this;
     collectDefaultMetrics({ register: registry });
     const counter = (name: string, help: string, labelNames: string[]) =>
@@ -46,7 +49,7 @@ export class HubMetrics {
     );
     this.#rejected = counter(
       'starferry_hub_rejected_samples_total',
-      'Samples the destination refused for good, by reason; doubtful: probably stored.',
+      'Samples the destination refused for good, by reason; unknown: stored or refused.',
       ['agent', 'reason'],
     );
     this.#redelivered = counter(
@@ -74,9 +77,15 @@ export class HubMetrics {
       'Records of refused samples that are no longer kept: age, bytes; or never were: disk.',
       ['reason'],
     );
+    this.#refusedCredentials = counter(
+      'starferry_hub_refused_credentials_total',
+      'Requests that prove to come from no agent, by what is wrong with their credentials.',
+      ['reason'],
+    );
     this.#addGauges(gauges);
-    this.#addLag();
-    this.#addClockOffset();
+    this.#addLag(gauges);
+    this.#addAgents(gauges);
+    this.#addStore(gauges);
   }
 
   #addGauges({ heldBytes, refused }: HubGauges): void {
@@ -100,52 +109,72 @@ export class HubMetrics {
     );
   }
 
-  #addLag(): void {
-    const { agents } = this;
-    const clock = this.#clock;
+  #addLag({ lags }: HubGauges): void {
     new Gauge({
       name: 'starferry_hub_agent_lag_seconds',
-      help: 'Now, in the agent’s clock, minus its newest sample answered for; grows in silence.',
-      labelNames: ['agent'],
+      help:
+        'Now, in the agent’s clock, minus the newest sample of a tenant that was delivered, or ' +
+        'minus when its first one was offered; grows in silence.',
+      labelNames: ['agent', 'tenant'],
       registers: [this.registry],
       collect() {
-        for (const [agent, { newestTimestamp, clockOffsetMs }] of agents) {
-          if (newestTimestamp === undefined) continue;
-          this.set({ agent }, (clock.now() - clockOffsetMs - newestTimestamp) / 1000);
-        }
+        for (const { agent, tenant, seconds } of lags()) this.set({ agent, tenant }, seconds);
       },
     });
   }
 
-  #addClockOffset(): void {
-    const { agents } = this;
+  #addAgents({ agents }: HubGauges): void {
+    const gauge = (name: string, help: string, read: (heard: AgentHeard | undefined) => number) =>
+      new Gauge({
+        name,
+        help,
+        labelNames: ['agent'],
+        registers: [this.registry],
+        collect() {
+          for (const { id, heard } of agents()) this.set({ agent: id }, read(heard));
+        },
+      });
+    gauge(
+      'starferry_hub_agent_last_heard_timestamp_seconds',
+      'When an agent of the configuration was heard last; 0: never.',
+      (heard) => (heard?.atMs ?? 0) / 1000,
+    );
+    gauge(
+      'starferry_hub_agent_clock_offset_seconds',
+      'How far the clock of an agent is behind the hub’s; samples of its machine may be as wrong.',
+      (heard) => (heard?.clockOffsetMs ?? 0) / 1000,
+    );
+  }
+
+  #addStore({ store }: HubGauges): void {
+    new Counter({
+      name: 'starferry_hub_store_damage_total',
+      help: 'Files of hub.db, and rows in it, that were damaged and set aside.',
+      labelNames: ['kind'],
+      registers: [this.registry],
+      collect() {
+        const { damagedFiles, damagedRows } = store();
+        this.reset();
+        this.inc({ kind: 'file' }, damagedFiles);
+        this.inc({ kind: 'row' }, damagedRows);
+      },
+    });
     new Gauge({
-      name: 'starferry_hub_agent_clock_offset_seconds',
-      help: 'How far the clock of an agent is behind the hub’s; samples of its machine may be as wrong.',
-      labelNames: ['agent'],
+      name: 'starferry_hub_store_unavailable',
+      help: '1 while hub.db cannot be used: agents with new series are put off.',
       registers: [this.registry],
       collect() {
-        for (const [agent, { clockOffsetMs }] of agents) this.set({ agent }, clockOffsetMs / 1000);
+        this.set(store().problem === undefined ? 0 : 1);
       },
     });
   }
 
-  /** A batch or heartbeat of `agent` has arrived; its clock is so far behind ours. */
-  heard(agent: string, clockOffsetMs: number): void {
-    const newestTimestamp = this.agents.get(agent)?.newestTimestamp;
-    this.agents.set(agent, { clockOffsetMs, newestTimestamp, atMs: this.#clock.now() });
-  }
-
-  settled(agent: string, settlement: Settlement, newestTimestamp: number): void {
-    const { accepted, deduplicated, redelivered, doubtful, refused } = settlement;
+  settled(agent: string, settlement: Settlement): void {
+    const { accepted, deduplicated, redelivered, unknown, refused } = settlement;
     this.#written.inc({ agent }, accepted + deduplicated);
     if (redelivered > 0) this.#redelivered.inc({ agent }, redelivered);
-    if (doubtful > 0) this.#rejected.inc({ agent, reason: 'doubtful' }, doubtful);
+    if (unknown > 0) this.#rejected.inc({ agent, reason: 'unknown' }, unknown);
     for (const [reason, count] of refused) this.#rejected.inc({ agent, reason }, count);
-    const heard = this.agents.get(agent);
-    if (heard !== undefined) {
-      heard.newestTimestamp = Math.max(heard.newestTimestamp ?? newestTimestamp, newestTimestamp);
-    }
   }
 
   event(agent: string, event: string): void {
@@ -158,6 +187,10 @@ export class HubMetrics {
 
   refusedDropped(reason: string, records: number): void {
     this.#refusedDropped.inc({ reason }, records);
+  }
+
+  refusedCredentials(reason: string): void {
+    this.#refusedCredentials.inc({ reason });
   }
 
   heldByMisconfiguration(change: 1 | -1): void {

@@ -1,6 +1,7 @@
 import type { StatusSource } from '../../base/status-routes.ts';
 import { version } from '../../base/version.ts';
-import type { HubGauges, HubMetrics } from './hub-metrics.ts';
+import type { AgentHeard, TenantLag } from '../agent-lag.ts';
+import type { HubGauges, HubMetrics, StoreState } from './hub-metrics.ts';
 
 /** What the hub tells of itself; never a token. */
 export function hubStatus(
@@ -23,22 +24,38 @@ export function hubStatus(
         destination: { kind: config.destination.kind, url: config.destination.url },
         heldBytes: gauges.heldBytes(),
         refused: gauges.refused(),
-        agents: config.agents.map(({ id, tenants }) => ({
+        store: describeStore(gauges.store()),
+        agents: gauges.agents().map(({ id, heard }) => ({
           id,
-          tenants,
-          ...describeHeard(metrics.agents.get(id)),
+          tenants: config.agents.find((agent) => agent.id === id)?.tenants ?? [],
+          ...describeHeard(heard),
+          lags: describeLags([...gauges.lags()].filter(({ agent }) => agent === id)),
         })),
       }),
   };
 }
 
-function describeHeard(
-  heard: { atMs: number; clockOffsetMs: number; newestTimestamp: number | undefined } | undefined,
-): object {
+function describeHeard(heard: AgentHeard | undefined): object {
   if (heard === undefined) return { lastHeard: null };
   return {
     lastHeard: new Date(heard.atMs).toISOString(),
     clockOffsetSeconds: heard.clockOffsetMs / 1000,
-    newestSampleMs: heard.newestTimestamp ?? null,
+  };
+}
+
+/** `newestSampleMs`: null where samples wait and none was ever delivered. */
+function describeLags(lags: readonly (TenantLag & { seconds: number })[]): object[] {
+  return lags.map(({ tenant, seconds, isAnswered, sinceMs }) => ({
+    tenant,
+    lagSeconds: seconds,
+    newestSampleMs: isAnswered ? sinceMs : null,
+  }));
+}
+
+function describeStore({ problem, lastDamage, ...damaged }: StoreState): object {
+  return {
+    problem: problem ?? null,
+    ...damaged,
+    lastDamage: lastDamage && { ...lastDamage, at: new Date(lastDamage.atMs).toISOString() },
   };
 }

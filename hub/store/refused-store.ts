@@ -1,34 +1,13 @@
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import Database from 'better-sqlite3';
+import { makeDurable } from '../../base/sqlite/durable.ts';
 import type { DescribedRequest, KeptRequest, RefusedTotal } from '../refused-request.ts';
-
-/** The totals follow every row by triggers, whichever process adds or removes it. */
-const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS refused (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, recorded_at INTEGER NOT NULL,
-    agent TEXT NOT NULL, tenant TEXT NOT NULL, reason TEXT NOT NULL,
-    message TEXT NOT NULL, message_group TEXT NOT NULL,
-    refused INTEGER NOT NULL, doubtful INTEGER NOT NULL,
-    oldest REAL NOT NULL, newest REAL NOT NULL, examples TEXT NOT NULL,
-    bytes INTEGER NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL
-  );
-  CREATE INDEX IF NOT EXISTS refused_by_age ON refused (recorded_at, id);
-  CREATE TABLE IF NOT EXISTS totals (
-    reason TEXT PRIMARY KEY, records INTEGER NOT NULL,
-    refused INTEGER NOT NULL, doubtful INTEGER NOT NULL, bytes INTEGER NOT NULL
-  ) WITHOUT ROWID;
-  CREATE TRIGGER IF NOT EXISTS refused_added AFTER INSERT ON refused BEGIN
-    INSERT INTO totals VALUES (NEW.reason, 1, NEW.refused, NEW.doubtful, NEW.bytes)
-      ON CONFLICT DO UPDATE SET records = records + 1, refused = refused + NEW.refused,
-        doubtful = doubtful + NEW.doubtful, bytes = bytes + NEW.bytes;
-  END;
-  CREATE TRIGGER IF NOT EXISTS refused_removed AFTER DELETE ON refused BEGIN
-    UPDATE totals SET records = records - 1, refused = refused - OLD.refused,
-      doubtful = doubtful - OLD.doubtful, bytes = bytes - OLD.bytes WHERE reason = OLD.reason;
-  END;
-`;
+import { prepareSchema, REFUSED_VERSION } from './refused-schema.ts';
+import { rowChecksum } from './row-checksum.ts';
+import { isDamage } from './store-fault.ts';
+import { refuseNewer } from './store-version.ts';
 
 /**
  * How long a write waits for another process, which holds the database for one commit when it is a
@@ -48,7 +27,7 @@ export interface RefusedFilter {
   id?: number | undefined;
   agent?: string | undefined;
   tenant?: string | undefined;
-  /** `doubtful`: whatever holds doubtful samples. */
+  /** `unknown`: whatever holds samples of which nothing is known. */
   reason?: string | undefined;
   /** Recorded at this time or later, in ms. */
   sinceMs?: number | undefined;
@@ -62,7 +41,7 @@ export interface RefusedGroup {
   messageGroup: string;
   records: number;
   refused: number;
-  doubtful: number;
+  unknown: number;
   bytes: number;
   /** Timestamps of the samples, in ms. */
   oldest: number;
@@ -82,18 +61,20 @@ export class RefusedStore {
   readonly #db: Database.Database;
   readonly #bytesMax: number;
   readonly #statements;
+  readonly #inode: bigint | undefined;
 
   /** Opens or creates the database; `busyMs`: how long a write waits for another process. */
   constructor(path: string, { bytesMax, busyMs }: { bytesMax: number; busyMs: number }) {
     this.#bytesMax = bytesMax;
     this.#db = new Database(path, { timeout: busyMs });
     try {
+      refuseNewer(this.#db, REFUSED_VERSION, 'and with it what was kept of refused samples');
       this.#db.pragma('auto_vacuum = INCREMENTAL');
-      this.#db.pragma('journal_mode = WAL');
-      this.#db.pragma('synchronous = FULL');
+      makeDurable(this.#db);
       this.#db.pragma(`journal_size_limit = ${WAL_BYTES_MAX}`);
-      this.#db.exec(SCHEMA);
+      prepareSchema(this.#db);
       this.#statements = prepare(this.#db);
+      this.#inode = inodeOf(path);
     } catch (error) {
       this.#db.close();
       throw error;
@@ -141,9 +122,14 @@ export class RefusedStore {
 
   get(id: number): KeptRequest | undefined {
     const row = this.#statements.get.get(id) as RefusedRow | undefined;
-    return (
-      row && { ...row, examples: JSON.parse(row.examples), isIntact: checksum(row) === row.crc }
-    );
+    if (row === undefined) return undefined;
+    const { rowCrc, ...columns } = row;
+    return { ...columns, examples: examplesOf(row), isIntact: isIntact(row) };
+  }
+
+  /** False once somebody has deleted or replaced the file: what is written goes nowhere. */
+  isInPlace(): boolean {
+    return this.#inode !== undefined && inodeOf(this.#db.name) === this.#inode;
   }
 
   close(): void {
@@ -159,7 +145,9 @@ export class RefusedStore {
       if (bytes > this.#bytesMax) removed++;
       else {
         const id = index === 0 ? firstId : null;
-        this.#statements.add.run({ ...row, id, bytes, crc: checksum(record) });
+        const whole = { ...row, bytes };
+        const crcs = { crc: checksum(row), rowCrc: wholeChecksum(whole) };
+        this.#statements.add.run({ ...whole, ...crcs, id });
       }
     }
     // Far too much is there only after the limit was lowered: then it shrinks with every addition.
@@ -197,8 +185,7 @@ export function visitRefusedStore(dataDir: string, bytesMax: number): RefusedSto
  * one begins empty. Never throws: where that cannot be done, opening it fails again and says why.
  */
 export function setDamagedAside(dataDir: string, error: unknown): void {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  if (!/^SQLITE_(CORRUPT|NOTADB)/.test(code)) return;
+  if (!isDamage(error)) return;
   const path = refusedFile(dataDir);
   try {
     renameSync(path, `${path}.damaged`);
@@ -211,10 +198,13 @@ export function setDamagedAside(dataDir: string, error: unknown): void {
 interface RefusedRow extends Omit<DescribedRequest, 'examples'> {
   id: number;
   examples: string;
+  bytes: number;
   crc: number;
+  /** Absent in records of version 0. */
+  rowCrc: number | null;
 }
 
-function bytesOf(row: Omit<RefusedRow, 'id' | 'crc'>): number {
+function bytesOf(row: Omit<RefusedRow, 'id' | 'bytes' | 'crc' | 'rowCrc'>): number {
   const texts = [row.agent, row.tenant, row.reason, row.message, row.messageGroup, row.examples];
   const textBytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
   return ROW_BYTES + textBytes + row.body.length;
@@ -223,6 +213,28 @@ function bytesOf(row: Omit<RefusedRow, 'id' | 'crc'>): number {
 /** Over what decides which samples go where: snappy has none, and SQLite does not look into blobs. */
 function checksum({ tenant, body }: { tenant: string; body: Uint8Array }): number {
   return crc32(body, crc32(tenant));
+}
+
+/** What a replay relies on; that a row has come to stand under another id harms nobody. */
+function wholeChecksum(row: Omit<RefusedRow, 'id' | 'crc' | 'rowCrc'>): number {
+  const { recordedAtMs, agent, tenant, reason, message, messageGroup, examples, body } = row;
+  const texts = [agent, tenant, reason, message, messageGroup, examples];
+  const numbers = [recordedAtMs, row.refused, row.unknown, row.oldest, row.newest, row.bytes];
+  return rowChecksum('refused', [...texts, ...numbers, body]);
+}
+
+function isIntact(row: RefusedRow): boolean {
+  if (checksum(row) !== row.crc) return false;
+  return row.rowCrc === null || wholeChecksum(row) === row.rowCrc;
+}
+
+/** None where the row is damaged. */
+function examplesOf(row: RefusedRow): string[] {
+  return isIntact(row) ? JSON.parse(row.examples) : [];
+}
+
+function inodeOf(path: string): bigint | undefined {
+  return statSync(path, { bigint: true, throwIfNoEntry: false })?.ino;
 }
 
 function parametersOf({ id, agent, tenant, reason, sinceMs }: RefusedFilter) {
@@ -238,7 +250,7 @@ function parametersOf({ id, agent, tenant, reason, sinceMs }: RefusedFilter) {
 const MATCHES =
   '(:id IS NULL OR id = :id) AND (:agent IS NULL OR agent = :agent) AND ' +
   '(:tenant IS NULL OR tenant = :tenant) AND ' +
-  "(:reason IS NULL OR reason = :reason OR (:reason = 'doubtful' AND doubtful > 0)) AND " +
+  "(:reason IS NULL OR reason = :reason OR (:reason = 'unknown' AND doubtful > 0)) AND " +
   '(:sinceMs IS NULL OR recorded_at >= :sinceMs)';
 
 function prepare(db: Database.Database) {
@@ -246,9 +258,9 @@ function prepare(db: Database.Database) {
   return {
     add: sql(
       'INSERT INTO refused (id, recorded_at, agent, tenant, reason, message, message_group, refused, ' +
-        'doubtful, oldest, newest, examples, bytes, crc, body) VALUES (:id, :recordedAtMs, :agent, ' +
-        ':tenant, :reason, :message, :messageGroup, :refused, :doubtful, :oldest, :newest, ' +
-        ':examples, :bytes, :crc, :body)',
+        'doubtful, oldest, newest, examples, bytes, crc, body, row_crc) VALUES (:id, :recordedAtMs, :agent, ' +
+        ':tenant, :reason, :message, :messageGroup, :refused, :unknown, :oldest, :newest, ' +
+        ':examples, :bytes, :crc, :body, :rowCrc)',
     ),
     remove: sql('DELETE FROM refused WHERE id = ?'),
     removeOldest: sql(
@@ -259,10 +271,13 @@ function prepare(db: Database.Database) {
         '(SELECT id FROM refused WHERE recorded_at < ? ORDER BY recorded_at, id LIMIT ?)',
     ),
     bytes: sql('SELECT coalesce(sum(bytes), 0) FROM totals').pluck(),
-    totals: sql('SELECT * FROM totals WHERE records > 0 ORDER BY reason'),
+    totals: sql(
+      'SELECT reason, records, refused, doubtful AS unknown, bytes FROM totals ' +
+        'WHERE records > 0 ORDER BY reason',
+    ),
     groups: sql(
       'SELECT agent, tenant, reason, message_group AS messageGroup, count(*) AS records, ' +
-        'sum(refused) AS refused, sum(doubtful) AS doubtful, sum(bytes) AS bytes, ' +
+        'sum(refused) AS refused, sum(doubtful) AS unknown, sum(bytes) AS bytes, ' +
         'min(oldest) AS oldest, max(newest) AS newest, min(recorded_at) AS firstRecordedAtMs, ' +
         'max(recorded_at) AS lastRecordedAtMs, max(id) AS lastId ' +
         `FROM refused WHERE ${MATCHES} GROUP BY agent, tenant, reason, message_group ` +
@@ -271,7 +286,8 @@ function prepare(db: Database.Database) {
     ids: sql(`SELECT id FROM refused WHERE ${MATCHES} ORDER BY oldest, id`).pluck(),
     get: sql(
       'SELECT id, recorded_at AS recordedAtMs, agent, tenant, reason, message, ' +
-        'message_group AS messageGroup, refused, doubtful, oldest, newest, examples, crc, body ' +
+        'message_group AS messageGroup, refused, doubtful AS unknown, oldest, newest, examples, bytes, crc, ' +
+        'body, row_crc AS rowCrc ' +
         'FROM refused WHERE id = ?',
     ),
   };

@@ -1,15 +1,23 @@
 import type { BoundedLog } from '../../base/log.ts';
-import { type Outcome, STORED_BEFORE } from '../../proto/outcome.ts';
+import { STORED_BEFORE } from '../../proto/outcome.ts';
 import type { OutgoingRequest } from '../../proto/remote-write/encoder-1.ts';
-import { emptySettlement, type RefusalReason } from '../../proto/settlement.ts';
+import {
+  addSettlement,
+  emptySettlement,
+  type RefusalReason,
+  type Settlement,
+} from '../../proto/settlement.ts';
 import type { RefusedRequest } from '../refused-request.ts';
 import { type RefusedPart, RefusedParts } from './refused-parts.ts';
 import type { RequestBodies } from './request-bodies.ts';
 
 export interface AccountTools {
   bodies: RequestBodies;
-  /** Told of each refusal: some say how old samples may be. */
-  ages: { refused(tenant: string, reason: RefusalReason): void };
+  /** Told of what a tenant takes, and of each refusal: some say how old samples may be. */
+  ages: {
+    taken(tenant: string, newestMs: number): void;
+    refused(tenant: string, reason: RefusalReason, message: string): void;
+  };
   log: BoundedLog;
 }
 
@@ -21,7 +29,7 @@ export interface AccountedPart {
   mayBeStored: boolean;
 }
 
-type Refusal = Pick<RefusedPart, 'reason' | 'message'>;
+export type Refusal = Pick<RefusedPart, 'reason' | 'message'>;
 
 /** Messages of destinations in the log and in the record, in characters. */
 const MESSAGE_LENGTH_MAX = 1024;
@@ -29,6 +37,8 @@ const MESSAGE_LENGTH_MAX = 1024;
 /** What has become of the samples of one request so far. */
 export class Account {
   readonly settlement = emptySettlement();
+  /** Newest timestamp that was taken or deduplicated; -∞: nothing. */
+  newestMs = Number.NEGATIVE_INFINITY;
   readonly #refused = new RefusedParts();
   readonly #agent: string;
   readonly #request: OutgoingRequest;
@@ -45,6 +55,30 @@ export class Account {
     return this.#refused.requests(this.#agent, this.#request, this.#tools.bodies);
   }
 
+  /** All of the part is stored. Only now do its timestamps say how far the tenant has come. */
+  accept({ from, to }: AccountedPart): void {
+    const newestMs = newestOf(this.#request, from, to);
+    this.settlement.accepted += to - from;
+    this.newestMs = Math.max(this.newestMs, newestMs);
+    this.#tools.ages.taken(this.#request.tenant, newestMs);
+  }
+
+  /**
+   * All of the part but `others` samples is there from another replica.
+   *
+   * @param nowMs nobody has looked at the timestamps: none counts that is beyond the present
+   */
+  deduplicate({ from, to }: AccountedPart, others: number, nowMs: number): void {
+    this.settlement.deduplicated += to - from - others;
+    this.newestMs = Math.max(this.newestMs, Math.min(newestOf(this.#request, from, to), nowMs));
+  }
+
+  /** Samples of this request were written as another one. */
+  add(other: { settlement: Settlement; newestMs: number }): void {
+    addSettlement(this.settlement, other.settlement);
+    this.newestMs = Math.max(this.newestMs, other.newestMs);
+  }
+
   /** All of the part is refused, or said before to have been stored. */
   settleRefused(part: AccountedPart, refusal: Refusal): void {
     const count = part.to - part.from;
@@ -52,45 +86,51 @@ export class Account {
     else this.refuse(part, refusal, count);
   }
 
-  /**
-   * The rest of the part is stored: certainly where the destination counts, else probably. Where it
-   * names only the first refusal and that is the echo of an earlier attempt, all of the part is taken
-   * for one.
-   */
-  settlePartial(
-    part: AccountedPart,
-    { reason, written }: Extract<Outcome, { kind: 'partial' }>,
-    message: string,
-  ): void {
+  /** The destination has counted what it has written of the part; the rest is refused. */
+  settleCounted(part: AccountedPart, refusal: Refusal, written: number): void {
     const count = part.to - part.from;
-    const refusal = { reason, message };
-    if (written === undefined) {
-      if (isEcho(part, refusal)) this.settlement.redelivered += count;
-      else this.refuse(part, refusal, 1, count - 1);
-      return;
-    }
     const refused = Math.min(Math.max(count - written, 1), count);
     if (isEcho(part, refusal)) this.settlement.redelivered += refused;
     else this.refuse(part, refusal, refused);
     this.settlement.accepted += count - refused;
   }
 
-  /** Gives samples up for good: counted, logged and kept, with others of the part in doubt. */
-  refuse(part: AccountedPart, { reason, message }: Refusal, refused: number, doubtful = 0): void {
+  /**
+   * One sample of the part is refused, and nothing is known of the others. Where the refusal is the
+   * echo of an earlier attempt, all of the part is taken for one.
+   */
+  settleUnsearched(part: AccountedPart, refusal: Refusal): void {
+    const count = part.to - part.from;
+    if (isEcho(part, refusal)) this.settlement.redelivered += count;
+    else this.refuse(part, refusal, 1, count - 1);
+  }
+
+  /** Gives samples up for good: counted, logged and kept, with others of the part. */
+  refuse(part: AccountedPart, { reason, message }: Refusal, refused: number, unknown = 0): void {
     const { settlement } = this;
     const { tenant, count: samples } = this.#request;
     settlement.refused.set(reason, (settlement.refused.get(reason) ?? 0) + refused);
-    settlement.doubtful += doubtful;
-    this.#tools.ages.refused(tenant, reason);
+    settlement.unknown += unknown;
+    this.#tools.ages.refused(tenant, reason, message);
     const answer = cut(message);
     this.#refused.add({ from: part.from, to: part.to, reason, message: answer, refused });
-    const fields = { agent: this.#agent, tenant, samples, reason, refused, doubtful, answer };
+    const fields = { agent: this.#agent, tenant, samples, reason, refused, unknown, answer };
     this.#tools.log.warn(`refused ${reason}`, fields, givenUp(reason));
   }
 }
 
+/** Newest timestamp of samples [from, to), exemplars aside; -∞ of these alone. */
+function newestOf(request: OutgoingRequest, from: number, to: number): number {
+  let newest = Number.NEGATIVE_INFINITY;
+  for (let row = from; row < to; row++) {
+    const timestamp = request.timestampOf(row);
+    if (timestamp > newest && !request.isExemplar(row)) newest = timestamp;
+  }
+  return newest;
+}
+
 /** After an attempt whose fate is unknown, these refusals say that it had been stored. */
-function isEcho({ mayBeStored }: AccountedPart, { reason }: Refusal): boolean {
+export function isEcho({ mayBeStored }: AccountedPart, { reason }: Refusal): boolean {
   return mayBeStored && STORED_BEFORE.has(reason);
 }
 

@@ -1,26 +1,29 @@
 import { unreachable } from '../../base/assert.ts';
 import { Backoff } from '../../base/backoff.ts';
-import type { Clock } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
 import { parseRetryAfter } from '../../base/retry-after.ts';
 import { type DestinationKind, judgeAnswer, type Outcome } from '../../proto/outcome.ts';
 import type { OutgoingRequest } from '../../proto/remote-write/encoder-1.ts';
 import { WrittenSamples } from '../../proto/remote-write/written-samples.ts';
-import type { RefusedSink } from '../refused-request.ts';
-import { Account, type AccountTools, cut } from './account.ts';
+import type { RefusalReason } from '../../proto/settlement.ts';
+import { Account, cut, isEcho, type Refusal } from './account.ts';
+import { type DuplicateTools, type Held, settleDuplicates } from './duplicates.ts';
 import type { Deliver, DeliveryResult, DeliverySignals } from './lanes.ts';
 import { misconfigurationAdvice } from './misconfiguration.ts';
+import { halvesOf, isEntry, isExemplars, type Part, singlesOf } from './parts.ts';
+import { planParts, rowOf } from './plan.ts';
 import { messageOf, type Post, type PostResult } from './post.ts';
-import type { FailingPart, Others, SetAside } from './set-aside.ts';
+import type { RefusalSearch, SearchedRow } from './refusal-search.ts';
+import { SearchTally } from './search-tally.ts';
+import type { Others, SetAside } from './set-aside.ts';
 import { isTaken, laterSample } from './witness.ts';
 import type { WriteMetrics } from './write-metrics.ts';
 
-export interface DeliveryTools extends AccountTools {
+export interface DeliveryTools extends DuplicateTools {
   kind: DestinationKind;
   post: Post;
   setAside: SetAside;
-  refused: RefusedSink;
-  clock: Clock;
+  search: RefusalSearch;
   random: Random;
   metrics: WriteMetrics;
 }
@@ -29,13 +32,16 @@ const BACKOFF = { minMs: 100, maxMs: 30_000 };
 const MISCONFIGURED_WAIT_MIN_MS = 30_000;
 const MISCONFIGURED_WAIT_MAX_MS = 60_000;
 
-/** Samples [from, to) of a request, not yet answered for. */
-interface Part extends FailingPart {
-  /** Attempts so far, those of the whole it was cut from included. */
-  attempts: number;
-  /** Whether one of them may have been stored without our hearing of it. */
-  mayBeStored: boolean;
-}
+const HA_CLUSTERS_LIMIT =
+  'the destination takes no further HA cluster of this tenant: its samples are given up into the ' +
+  'record of refused samples; raise ha_max_clusters in the limits of the tenant (Cortex, Mimir), ' +
+  'then replay them with `starferry refused replay --reason=ha_clusters_limit`';
+
+/**
+ * What the search leaves of its budget where refusals may be the echo of an earlier attempt: after a
+ * restart that can be everything, and what is guilty indeed must still be found.
+ */
+const ECHO_RESERVE = 0.5;
 
 /** Makes the function that the lanes of `agent` deliver with. */
 export function createDelivery(agent: string, tools: DeliveryTools): Deliver {
@@ -57,22 +63,25 @@ class Delivery {
   /** What remains, in the order in which it is to be written: the next part is the last. */
   readonly #parts: Part[];
   #misconfigured = false;
+  readonly #tally = new SearchTally();
+  readonly #held: Held;
 
   constructor(
     agent: string,
     request: OutgoingRequest,
     tools: DeliveryTools,
     signals: DeliverySignals,
+    held: Held = { ms: 0 },
   ) {
     this.#agent = agent;
-    this.#request = request;
+    const plan = planParts(request, tools);
+    this.#request = plan.request;
+    this.#parts = plan.parts.reverse();
     this.#tools = tools;
     this.#signals = signals;
-    this.#account = new Account(agent, request, tools);
+    this.#held = held;
+    this.#account = new Account(agent, plan.request, tools);
     this.#backoff = new Backoff(BACKOFF, tools.random);
-    const { count, mayBeRedelivered } = request;
-    const well = { failedAtMs: undefined, failedForMs: 0, gapMs: 0, search: undefined };
-    this.#parts = [{ ...well, from: 0, to: count, attempts: 0, mayBeStored: mayBeRedelivered }];
   }
 
   async run(): Promise<DeliveryResult> {
@@ -92,7 +101,8 @@ class Delivery {
       if (end.aborted && result.kind === 'failed') return this.#cancelled();
       await this.#follow(part, this.#judge(result), result);
     }
-    return { kind: 'settled', settlement: this.#account.settlement };
+    const { settlement, newestMs } = this.#account;
+    return { kind: 'settled', settlement, newestMs };
   }
 
   #attempt(part: Part): Promise<PostResult> {
@@ -124,13 +134,18 @@ class Delivery {
     if (outcome.kind !== 'retry') this.#backoff.reset();
     if (outcome.kind !== 'retry' || !outcome.failed) part.failedAtMs = undefined;
     if (isTaken(outcome)) this.#noteTaken(part);
+    if (part.isSearched && outcome.kind !== 'retry') this.#tally.note(part, outcome);
     const count = part.to - part.from;
     const account = this.#account;
     const message = messageOf(result);
     switch (outcome.kind) {
       case 'accepted':
+        account.accept(part);
+        this.#tools.replicas.taken(this.#request, part.from, part.to);
+        if (part.isSuspect) this.#clear(part);
+        return;
       case 'deduplicated':
-        account.settlement[outcome.kind] += count;
+        if (!(await this.#settleDuplicates(part, message))) this.#parts.push(part);
         return;
       case 'retry':
         part.mayBeStored ||= outcome.mayBeStored;
@@ -142,12 +157,18 @@ class Delivery {
         if (count > 1) this.#halve(part);
         else account.refuse(part, { reason: 'too_large', message }, 1);
         return;
-      case 'partial':
-        account.settlePartial(part, outcome, message);
+      case 'partial': {
+        const refusal = { reason: outcome.reason, message };
+        if (outcome.written !== undefined) account.settleCounted(part, refusal, outcome.written);
+        else if (!this.#search(part, refusal, true)) account.settleUnsearched(part, refusal);
+        return;
+      }
+      case 'refused':
+        account.refuse(part, { reason: outcome.reason, message }, count);
+        this.#sayClusterRefused(outcome.reason, message);
         return;
       case 'atomic':
-        if (count > 1) this.#halve(part);
-        else account.settleRefused(part, { reason: outcome.reason, message });
+        this.#search(part, { reason: outcome.reason, message }, false);
         return;
       case 'misconfigured':
         // Something before the destination may have taken the headers out of its answer.
@@ -157,6 +178,73 @@ class Delivery {
       default:
         unreachable(outcome);
     }
+  }
+
+  /**
+   * Goes on with a part of which something is refused, until each guilty sample stands alone.
+   *
+   * @param isBudgeted the rest is stored already, so that sending it again serves the counts only
+   * @returns false when there is no budget for that; nothing was done then
+   */
+  #search(part: Part, refusal: Refusal, isBudgeted: boolean): boolean {
+    const request = this.#request;
+    const { tenant } = request;
+    const count = part.to - part.from;
+    const isVersion2 = this.#tools.bodies.protocol === 'v2';
+    const isLone = isVersion2 && refusal.reason === 'exemplar' && isExemplars(part, request);
+    if (count === 1 || isLone) {
+      this.#account.settleRefused(part, refusal);
+      for (let row = part.from; row < part.to; row++) {
+        this.#tools.search.refused(tenant, this.#row(row), refusal.reason);
+      }
+      return true;
+    }
+    const joins = isVersion2;
+    const pieces = this.#piecesOf(part, joins);
+    const reserve = isEcho(part, refusal) ? ECHO_RESERVE : 0;
+    if (isBudgeted && !this.#tools.search.take(tenant, pieces.length, reserve)) return false;
+    if (joins && isEntry(part, request)) {
+      const exemplars = { ...part, from: part.from + 1 };
+      this.#account.refuse(exemplars, { ...refusal, reason: 'exemplar' }, count - 1);
+    }
+    for (const piece of pieces.reverse()) this.#parts.push({ ...piece, isSearched: true });
+    return true;
+  }
+
+  /** What a refused part is sent in again: of a sample and its exemplars the sample alone. */
+  #piecesOf(part: Part, joins: boolean): Part[] {
+    const request = this.#request;
+    if (joins && isEntry(part, request)) return [{ ...part, to: part.from + 1 }];
+    return part.isSuspect || this.#tally.isMostGuilty
+      ? singlesOf(part, request, joins)
+      : halvesOf(part, request);
+  }
+
+  #clear({ from, to }: Part): void {
+    const { search } = this.#tools;
+    for (let row = from; row < to; row++) search.taken(this.#request.tenant, this.#row(row));
+  }
+
+  #row(row: number): SearchedRow {
+    return rowOf(this.#request, row);
+  }
+
+  #settleDuplicates(part: Part, message: string): Promise<boolean> {
+    const [agent, request, tools] = [this.#agent, this.#request, this.#tools];
+    const [account, signals] = [this.#account, this.#signals];
+    const deliver = (rest: OutgoingRequest) =>
+      new Delivery(agent, rest, tools, signals, this.#held).run();
+    const held = this.#held;
+    const turnedAway = { agent, request, part, held, message, account, signals, deliver };
+    return settleDuplicates(turnedAway, tools);
+  }
+
+  /** A whole HA cluster is refused: its name is not in the words of the destination. */
+  #sayClusterRefused(reason: RefusalReason, message: string): void {
+    const { tenant, replica } = this.#request;
+    const names = { cluster: replica?.cluster, replica: replica?.replica };
+    const fields = { ...this.#fields(), ...names, answer: cut(message) };
+    this.#tools.log.error(`${reason} ${tenant} ${replica?.cluster}`, fields, HA_CLUSTERS_LIMIT);
   }
 
   /** The destination has failed on the part, as it does in an outage; or the part is the reason. */
@@ -216,9 +304,7 @@ class Delivery {
 
   /** Puts back both halves of a part, the earlier one to be written first; a single one whole. */
   #halve(part: Part): void {
-    const middle = middleOf(part, this.#request);
-    if (middle < part.to) this.#parts.push({ ...part, from: middle });
-    this.#parts.push({ ...part, to: middle });
+    this.#parts.push(...halvesOf(part, this.#request).reverse());
   }
 
   async #waitForRetry(result: PostResult): Promise<void> {
@@ -257,18 +343,4 @@ class Delivery {
   #fields(): { agent: string; tenant: string; samples: number } {
     return { agent: this.#agent, tenant: this.#request.tenant, samples: this.#request.count };
   }
-}
-
-/**
- * Where a part is halved: not between a sample and its exemplars, as far as that can be, since
- * receivers of version 2.0 refuse exemplars without a sample.
- */
-function middleOf({ from, to }: Part, request: OutgoingRequest): number {
-  const half = Math.ceil((from + to) / 2);
-  let middle = half;
-  while (middle < to && request.isExemplar(middle)) middle++;
-  if (middle < to) return middle;
-  middle = Math.min(half, to - 1);
-  while (middle > from && request.isExemplar(middle)) middle--;
-  return middle > from ? middle : half;
 }

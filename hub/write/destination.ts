@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { type Dispatcher, Pool } from 'undici';
 import { createConnector, NeverConnectedError } from '../../base/connector.ts';
-import { Permits } from './permits.ts';
+import { limitedPost } from './permits.ts';
 import type { AnswerHeaders, Post, PostRequest, PostResult } from './post.ts';
 
 export interface DestinationOptions {
@@ -19,6 +19,9 @@ export interface DestinationOptions {
   /** Version of this program, for User-Agent. */
   version: string;
 }
+
+/** Of the requests in flight: a tenant that the destination does not answer must leave some. */
+const TENANT_SHARE = 0.75;
 
 const ANSWER_BYTES_MAX = 64 * 1024;
 
@@ -45,14 +48,14 @@ export class Destination {
   readonly #options: DestinationOptions;
   readonly #pool: Pool;
   readonly #path: string;
-  /** Beyond these, requests wait before their time limit starts, not in the pool. */
-  readonly #permits: Permits;
 
   constructor(options: DestinationOptions) {
     const { origin, pathname, search } = new URL(options.url);
     this.#options = options;
     this.#path = pathname + search;
-    this.#permits = new Permits(options.inFlightMax);
+    const all = options.inFlightMax;
+    const perTenant = Math.ceil(all * TENANT_SHARE);
+    this.post = limitedPost((request) => this.#attempt(request), { all, perTenant });
     this.#pool = new Pool(origin, {
       connections: options.inFlightMax,
       connect: createConnector({ attemptLimitMs: () => options.connectTimeoutMs }),
@@ -63,14 +66,8 @@ export class Destination {
     });
   }
 
-  readonly post: Post = async (request) => {
-    await this.#permits.acquire();
-    try {
-      return await this.#attempt(request);
-    } finally {
-      this.#permits.release();
-    }
-  };
+  /** Beyond `inFlightMax`, requests wait before their time limit starts, not in the pool. */
+  readonly post: Post;
 
   /** Ends all connections; attempts that are still open fail. */
   async close(): Promise<void> {

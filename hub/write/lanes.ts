@@ -1,8 +1,13 @@
 import type { OutgoingRequest } from '../../proto/remote-write/encoder-1.ts';
 import { addSettlement, emptySettlement, type Settlement } from '../../proto/settlement.ts';
 
-/** `cancelled`: the fate of some samples is unknown; they have to be written again. */
-export type DeliveryResult = { kind: 'settled'; settlement: Settlement } | { kind: 'cancelled' };
+/**
+ * `cancelled`: the fate of some samples is unknown; they have to be written again. `newestMs`: the
+ * newest timestamp that the destination has taken or deduplicated; -∞: nothing.
+ */
+export type DeliveryResult =
+  | { kind: 'settled'; settlement: Settlement; newestMs: number }
+  | { kind: 'cancelled' };
 
 /**
  * `cancel` ends a delivery between two attempts; `end`, which implies it, breaks off an attempt
@@ -33,25 +38,20 @@ interface Lane {
 }
 
 /**
- * The lanes of one agent and tenant.
+ * The lanes of one agent and tenant, by the numbers that requests name.
  *
  * Ordering: each lane delivers one request at a time, in the order in which they came, and goes
  * on only when it is settled. A request that is held up holds up its own lane alone.
  */
 export class Lanes {
-  readonly #lanes: Lane[];
+  readonly #lanes = new Map<number, Lane>();
   readonly #deliver: Deliver;
   readonly #end: AbortSignal;
   #stream = new AbortController();
   #cancel: AbortSignal;
 
   /** @param end gives up everything, attempts in flight included */
-  constructor(count: number, deliver: Deliver, end: AbortSignal) {
-    this.#lanes = Array.from({ length: count }, () => ({
-      queue: [],
-      busy: false,
-      idle: Promise.resolve(),
-    }));
+  constructor(deliver: Deliver, end: AbortSignal) {
     this.#deliver = deliver;
     this.#end = end;
     this.#cancel = AbortSignal.any([this.#stream.signal, end]);
@@ -61,10 +61,9 @@ export class Lanes {
   settle(requests: readonly OutgoingRequest[]): Promise<DeliveryResult> {
     const batch = new OpenBatch(requests.length);
     for (const request of requests) {
-      const lane = this.#lanes[request.lane]!;
-      lane.queue.push({ request, batch, cancel: this.#cancel });
+      this.#lane(request.lane).queue.push({ request, batch, cancel: this.#cancel });
     }
-    for (const lane of this.#lanes) {
+    for (const lane of this.#lanes.values()) {
       if (lane.queue.length > 0 && !lane.busy) lane.idle = this.#run(lane);
     }
     return batch.result;
@@ -79,7 +78,16 @@ export class Lanes {
 
   /** Resolves when nothing is in flight and nothing queued. */
   async idle(): Promise<void> {
-    await Promise.all(this.#lanes.map((lane) => lane.idle));
+    await Promise.all(Array.from(this.#lanes.values(), (lane) => lane.idle));
+  }
+
+  #lane(number: number): Lane {
+    let lane = this.#lanes.get(number);
+    if (lane === undefined) {
+      lane = { queue: [], busy: false, idle: Promise.resolve() };
+      this.#lanes.set(number, lane);
+    }
+    return lane;
   }
 
   async #run(lane: Lane): Promise<void> {
@@ -102,6 +110,7 @@ export class Lanes {
 class OpenBatch {
   readonly result: Promise<DeliveryResult>;
   readonly #settlement = emptySettlement();
+  #newestMs = Number.NEGATIVE_INFINITY;
   readonly #resolve: (result: DeliveryResult) => void;
   readonly #reject: (error: unknown) => void;
   #open: number;
@@ -117,8 +126,12 @@ class OpenBatch {
   }
 
   close(result: DeliveryResult): void {
-    if (result.kind === 'settled') addSettlement(this.#settlement, result.settlement);
-    else this.#cancelled = true;
+    if (result.kind === 'settled') {
+      addSettlement(this.#settlement, result.settlement);
+      this.#newestMs = Math.max(this.#newestMs, result.newestMs);
+    } else {
+      this.#cancelled = true;
+    }
     this.#open--;
     if (this.#open === 0) this.#finish();
   }
@@ -128,7 +141,10 @@ class OpenBatch {
   }
 
   #finish(): void {
-    if (this.#cancelled) this.#resolve({ kind: 'cancelled' });
-    else this.#resolve({ kind: 'settled', settlement: this.#settlement });
+    if (this.#cancelled) {
+      this.#resolve({ kind: 'cancelled' });
+    } else {
+      this.#resolve({ kind: 'settled', settlement: this.#settlement, newestMs: this.#newestMs });
+    }
   }
 }

@@ -21,8 +21,6 @@ export function misconfigurationAdvice(status: number, protocol: WriteProtocol):
         ? 'destination.protocol: v1, as remote write 2.0 is not taken there; Cortex takes it with ' +
             '-distributor.remote-writev2-enabled'
         : 'destination.protocol: v2 or destination.url, as remote write 1.0 is not taken there';
-    case 400:
-      return 'the limits of the tenant at the destination, such as its number of HA clusters';
     default:
       return 'destination.url: a redirect is not followed';
   }

@@ -1,3 +1,4 @@
+import { messageGroup } from '../../proto/message-group.ts';
 import type { OutgoingRequest } from '../../proto/remote-write/encoder-1.ts';
 import type { RefusalReason } from '../../proto/settlement.ts';
 import type { RefusedRequest } from '../refused-request.ts';
@@ -13,32 +14,42 @@ export interface RefusedPart {
   refused: number;
 }
 
+interface RefusedRows extends Pick<RefusedPart, 'reason' | 'message' | 'refused'> {
+  rows: number[];
+}
+
 /** What was refused of one request. Memory only: bodies are made when it is over. */
 export class RefusedParts {
-  readonly #parts: RefusedPart[] = [];
+  readonly #all: RefusedRows[] = [];
+  /** Of what is refused to the last sample, by its kind. */
+  readonly #byKind = new Map<string, RefusedRows>();
 
-  /** Guilty neighbours that a bisection has found one by one become one part again. */
+  /** Guilty samples that a search has found one by one become one record, a kind of refusal each. */
   add({ from, to, reason, message, refused }: RefusedPart): void {
-    const last = this.#parts.at(-1);
-    const isNeighbour = last?.to === from && last.reason === reason;
-    if (isNeighbour && last.refused === last.to - last.from && refused === to - from) {
-      last.to = to;
-      last.refused += refused;
-    } else {
-      this.#parts.push({ from, to, reason, message, refused });
+    const rows = Array.from({ length: to - from }, (_, at) => from + at);
+    const isWhole = refused === rows.length;
+    const kind = `${reason} ${messageGroup(message)}`;
+    const same = isWhole ? this.#byKind.get(kind) : undefined;
+    if (same !== undefined) {
+      same.rows.push(...rows);
+      same.refused += refused;
+      return;
     }
+    const added = { rows, reason, message, refused };
+    this.#all.push(added);
+    if (isWhole) this.#byKind.set(kind, added);
   }
 
   /** Each part with the body that holds its samples and no others. */
   requests(agent: string, request: OutgoingRequest, bodies: RequestBodies): RefusedRequest[] {
-    return this.#parts.map(({ from, to, reason, message, refused }) => ({
+    return this.#all.map(({ rows, reason, message, refused }) => ({
       agent,
       tenant: request.tenant,
       reason,
       message,
       refused,
-      doubtful: to - from - refused,
-      body: bodies.kept(request, from, to),
+      unknown: rows.length - refused,
+      body: bodies.kept(request.select(Uint32Array.from(rows)), 0, rows.length),
     }));
   }
 }

@@ -16,18 +16,27 @@ const VALUE_TAG = (VALUE << 3) | FIXED64;
 /** Limit for one exemplar. */
 export const EXEMPLAR_BYTES_MAX = 65_536;
 
-/** An exemplar whose timestamp stands beside it, in ms, NaN beyond ±2^53. */
+/** An exemplar whose timestamp stands beside it, in ms, NaN beyond ±2^53; none counts as 0. */
 export interface Exemplar {
   timestamp: number;
   bytes: Uint8Array;
+  labels: number;
+  /** Of all label names and values together, in characters (code points). */
+  labelLength: number;
 }
 
 /** Takes the Exemplar message in bytes [from, to) apart; `bytes` is a copy. @throws DecodeError */
 export function readExemplar(bytes: Uint8Array, from: number, to: number): Exemplar {
   const fields = fieldsByNumber(bytes, from, to);
   // Version 2.0 has no place for labels that cannot be read.
+  let labels = 0;
+  let labelLength = 0;
+  const count = (name: Uint8Array, value: Uint8Array) => {
+    labels++;
+    labelLength += codePoints(name) + codePoints(value);
+  };
   for (const field of fields) {
-    if (field.number === LABELS) forEachLabel(bytes, () => {}, field.from, field.to);
+    if (field.number === LABELS) forEachLabel(bytes, count, field.from, field.to);
     else if (field.number === VALUE && bytes[field.from] !== VALUE_TAG) {
       throw new DecodeError(`Exemplar: field ${VALUE} at byte ${field.from} is no double`);
     }
@@ -38,5 +47,14 @@ export function readExemplar(bytes: Uint8Array, from: number, to: number): Exemp
       bytes,
       fields.filter(({ number }) => number !== TIMESTAMP),
     ),
+    labels,
+    labelLength,
   };
+}
+
+/** Of UTF-8: each begins with a byte that continues none. */
+function codePoints(bytes: Uint8Array): number {
+  let count = 0;
+  for (const byte of bytes) if ((byte & 0xc0) !== 0x80) count++;
+  return count;
 }

@@ -30,7 +30,7 @@ const VALUE_TAG = 0x12;
  * Metadata is not written: it goes its own way (hub/write/metadata-sender.ts).
  */
 export class WriteRequest2Encoder implements WriteEncoder {
-  readonly joinsExemplarsToHistograms = true;
+  readonly joinsExemplars = true;
   readonly #symbols = new SymbolTable();
   readonly #series = new SeriesWriter(TIMESERIES_TAG);
   readonly #refs = new ByteWriter();

@@ -12,10 +12,11 @@ export type WriteProtocol = 'v1' | 'v2';
  */
 export interface WriteEncoder {
   /**
-   * Whether exemplars may share a TimeSeries with histograms. Of version 1.0 Prometheus takes the
-   * exemplars first, and drops them silently where the histogram was to begin the series.
+   * Whether exemplars share a TimeSeries with samples, as version 2.0 wants it. In version 1.0 no
+   * sender does that: Cortex drops the samples too where it refuses the exemplar, and Prometheus
+   * drops exemplars silently where a histogram of the same TimeSeries was to begin the series.
    */
-  readonly joinsExemplarsToHistograms: boolean;
+  readonly joinsExemplars: boolean;
   /** Begins a TimeSeries with the `labels` fields of 1.0 in bytes [from, to) of `source`. */
   series(source: Uint8Array, from: number, to: number): void;
   /**

@@ -16,11 +16,21 @@ export function storageRank(object: RowObject | undefined): 0 | 1 | 2 {
   return object.bytes[0] === COUNT_FLOAT_TAG ? 2 : 1;
 }
 
+export type RowKind = 'sample' | RowObject['kind'];
+
+/**
+ * Whether a row of `kind` may stand in a TimeSeries of its series that holds rows of kind `holds`.
+ *
+ * Floats and native histograms never share one: no receiver wants that, and Prometheus would store
+ * all the floats before all the histograms, whatever their order.
+ */
+export function mayShareSeries(encoder: WriteEncoder, kind: RowKind, holds: RowKind): boolean {
+  if (kind === holds) return true;
+  return encoder.joinsExemplars && (kind === 'exemplar' || holds === 'exemplar');
+}
+
 /**
  * A body with rows of `columns`, in the order given.
- *
- * Floats and native histograms never share a TimeSeries: no receiver wants that, and Prometheus
- * would store all the floats before all the histograms, whatever their order.
  *
  * @param begin begins a TimeSeries of a series by its id
  */
@@ -34,19 +44,15 @@ export function encodeRows(
   assert(rows.length > 0, 'an empty request');
   const objects = new ObjectCursor(columns.objects);
   let open = -1;
-  let holds: 'sample' | 'histogram' | undefined;
+  let holds: RowKind = 'exemplar';
   for (const row of rows) {
     const id = ids[row]!;
     const object = objects.at(row);
     const kind = object?.kind ?? 'sample';
-    const isMixed =
-      kind === 'exemplar'
-        ? holds === 'histogram' && !encoder.joinsExemplarsToHistograms
-        : holds !== undefined && holds !== kind;
-    if (id !== open || isMixed) {
+    if (id !== open || !mayShareSeries(encoder, kind, holds)) {
       begin(id);
       open = id;
-      holds = undefined;
+      holds = kind;
     }
     if (kind !== 'exemplar') holds = kind;
     const timestamp = timestamps[row]!;

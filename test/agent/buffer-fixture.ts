@@ -50,6 +50,8 @@ export function openBuffer(
   unforgotten: readonly Answered[] = [],
 ): OpenBuffer {
   const clock = new StillClock();
+  // The hub confirms whatever the machine's clock says.
+  const hubClock = { confirmedNow: () => clock.now() };
   const { log, lines } = memoryLog();
   const random = seededRandom(seed);
   const buffer = new SampleBuffer(
@@ -61,7 +63,7 @@ export function openBuffer(
       freeDiskBytesMin: 0,
       ...options,
     },
-    { clock, random, log, unforgotten, ...(losses === undefined ? {} : { losses }) },
+    { clock, hubClock, random, log, unforgotten, ...(losses === undefined ? {} : { losses }) },
   );
   return { buffer, clock, lines };
 }

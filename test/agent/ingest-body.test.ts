@@ -59,7 +59,17 @@ describe('a request of version 1', () => {
     ],
     ['an empty name', [...up, ...label('', '1')], 'label name "" in {__name__="up", ""="1"}'],
     ['no labels', [], 'invalid metric name or labels, got {}'],
-    ['too much', [...up, ...label('a', 'x'.repeat(70_000))], 'over the limit of 65536'],
+    ['too much', [...label('A', 'x'.repeat(70_000)), ...up], 'over the limit of 65536, in {A="xxx'],
+    [
+      'too many labels in all',
+      [...Array(9000).fill(label('A', '12')).flat(), ...up],
+      'over the limit of 65536, in {A="12", A="12", ',
+    ],
+    [
+      'too much behind the name',
+      [...up, ...label('a', 'x'.repeat(70_000))],
+      'over the limit of 65536, in {__name__="up", a="xxx',
+    ],
   ])('B13: says what is wrong with %s', async (_, labels, text) => {
     const { url, buffer } = await startIngest();
     const reply = await post(url, body([...labels, ...sample(1, 1n)]));
@@ -70,8 +80,12 @@ describe('a request of version 1', () => {
 
   it('B13: a message about enormous labels stays short', async () => {
     const { url } = await startIngest();
-    const reply = await post(url, body([...label('a', 'x'.repeat(60_000)), ...sample(1, 1n)]));
-    expect(reply.text.length).toBeLessThan(700);
+    for (const length of [60_000, 70_000]) {
+      const labels = [...up, ...label('a', 'x'.repeat(length))];
+      const reply = await post(url, body([...labels, ...label('a', '1'), ...sample(1, 1n)]));
+      expect(reply.status).toBe(400);
+      expect(reply.text.length).toBeLessThan(1000);
+    }
   });
 
   it('B14, B15: sorts labels and drops empty values, so that it is the same series', async () => {
@@ -128,14 +142,38 @@ describe('a request of version 1', () => {
     expect(counts).toMatchObject({ received: 2, histograms: 1, exemplars: 1 });
   });
 
-  it('B18: exemplars are taken at any time, and what is no exemplar spoils no sample', async () => {
-    const { url, buffer, logLines } = await startIngest();
-    const at = (timestamp: number | bigint) => field(3, [0x18, ...varint(timestamp)]);
-    const huge = field(3, field(1, field(2, 'x'.repeat(70_000))));
-    const exemplars = [...at(9), ...at(8), ...at(2 ** 52), ...at(2n ** 60n), ...huge];
+  it('B18: exemplars are taken at any time, and what Cortex refuses of them is left out', async () => {
+    const { url, buffer, logLines, counts } = await startIngest();
+    const named = (value: string) => field(1, [...field(1, 'id'), ...field(2, value)]);
+    const at = (timestamp: number | bigint, labels = named('x')) =>
+      field(3, [...labels, ...(timestamp === 0 ? [] : [0x18, ...varint(timestamp)])]);
+    const exemplars = [
+      ...[...at(9), ...at(8), ...at(2 ** 52)],
+      ...at(7, named('ü'.repeat(126))),
+      ...[...at(2n ** 60n), ...at(1, named('x'.repeat(70_000)))],
+      ...[...at(6, []), ...at(0)],
+      ...[...at(5, named('ü'.repeat(127))), ...at(5, [...named('x'), ...named('x'.repeat(124))])],
+    ];
     expect((await post(url, body([...up, ...sample(1, 1n), ...exemplars]))).status).toBe(204);
-    expect(buffer.samples.map((line) => line.split(' ')[2])).toEqual(['1', '9', '8', `${2 ** 52}`]);
-    expect(logLines.filter((line) => line.includes('exemplars left out'))).toHaveLength(1);
+    const times = buffer.samples.map((line) => line.split(' ')[2]);
+    expect(times).toEqual(['1', '9', '8', `${2 ** 52}`, '7']);
+    expect(counts).toMatchObject({
+      received: 1,
+      exemplars: 4,
+      'exemplars timestamp_out_of_range': 1,
+      'exemplars too_large': 1,
+      'exemplars no_labels': 1,
+      'exemplars no_timestamp': 1,
+      'exemplars labels_too_long': 2,
+    });
+    expect(logLines.filter((line) => line.includes('exemplars left out'))).toHaveLength(5);
+  });
+
+  it('B18: exemplars are not judged without a limit', async () => {
+    const { url, buffer } = await startIngest({ exemplarLabelLengthMax: 0 });
+    const exemplars = [...field(3, []), ...field(3, field(1, field(2, 'x'.repeat(200))))];
+    expect((await post(url, body([...up, ...sample(1, 1n), ...exemplars]))).status).toBe(204);
+    expect(buffer.samples).toHaveLength(3);
   });
 
   it('B19: a histogram that receivers refuse is 400 naming it; the rest is stored', async () => {

@@ -20,14 +20,14 @@ const up = label('__name__', 'up');
 
 // The numbers are those of the rules for receivers of remote write, section A.
 describe('the envelope', () => {
-  it.each(['gzip', 'deflate', 'Snappy', 'snappy, zstd'])(
+  it.each(['gzip', 'deflate', 'snappy-framed', 'snappy, zstd'])(
     'A1: encoding %s is 415, before the body is looked at',
     async (encoding) => {
       const { url, buffer } = await startIngest();
       const reply = await post(url, garbage, { headers: { 'content-encoding': encoding } });
       expect(reply.status).toBe(415);
       expect(reply.text).toBe(
-        `${encoding} encoding (compression) is not accepted by this server; only snappy is acceptable\n`,
+        `${encoding} encoding (compression) is not accepted by this server; only snappy and zstd are acceptable\n`,
       );
       expect(buffer.appends).toBe(0);
     },
@@ -49,6 +49,23 @@ describe('the envelope', () => {
     const reply = await post(url, content, { headers: { ...version, ...headers } });
     expect([reply.status, reply.text]).toEqual([204, '']);
     expect(buffer.samples).toEqual([' {__name__="up"} 1 2']);
+  });
+
+  it.each(['SNAPPY', 'Snappy', 'ZSTD', ' snappy '])(
+    'A1: encoding %s is taken, as its case does not count',
+    async (encoding) => {
+      const { url, buffer } = await startIngest();
+      const reply = await post(url, good, { headers: { 'content-encoding': encoding } });
+      expect([reply.status, buffer.appends]).toEqual([204, 1]);
+    },
+  );
+
+  it('A1: of an encoding that is said twice the first counts', async () => {
+    const { url } = await startIngest();
+    const twice = (...encodings: string[]) =>
+      post(url, good, { headers: { 'Content-Encoding': encodings } });
+    expect((await twice('snappy', 'gzip')).status).toBe(204);
+    expect((await twice('gzip', 'snappy')).status).toBe(415);
   });
 
   it('A1: snappy under the header of zstd is taken too', async () => {

@@ -25,6 +25,7 @@ const limitDefaults: IngestLimits = {
   decodedBytesMax: 32 * 1024 * 1024,
   requestTimeoutMs: 10_000,
   aheadMaxMs: 0,
+  exemplarLabelLengthMax: 128,
   inFlightBytesMax: 64 * 1024 * 1024,
 };
 
@@ -103,6 +104,10 @@ class Counts implements IngestMetrics {
 
   refused(reason: string, samples: number): void {
     this.#add(`refused ${reason}`, samples);
+  }
+
+  exemplarsLeftOut(reason: string, exemplars: number): void {
+    this.#add(`exemplars ${reason}`, exemplars);
   }
 
   answered(status: number): void {

@@ -47,6 +47,7 @@ function sourceOf(some: AgentStats['link']) {
     linkBytes: { up: 0, down: 0 },
     link: some,
     hubUrl: 'http://127.0.0.1:1',
+    clock: { aheadMs: undefined, isConfirmed: false },
   });
   return agentStatus('sg', new AgentMetrics(stats), { stats, isReady: () => true });
 }

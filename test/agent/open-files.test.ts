@@ -1,7 +1,7 @@
 import { appendFileSync, copyFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { OpenFiles } from '../../agent/buffer/open-files.ts';
+import { OpenFiles } from '../../base/sqlite/open-files.ts';
 import { Workspace } from '../tools/workspace.ts';
 
 let workspace: Workspace;

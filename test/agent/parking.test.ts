@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { HubClock } from '../../agent/hub-clock.ts';
 import { Parking } from '../../agent/parking.ts';
 import type { TimeWindow } from '../../agent/ship/contracts.ts';
 import { TimeWindows } from '../../agent/ship/time-windows.ts';
@@ -226,14 +227,16 @@ describe('the window of a tenant', () => {
   const answer = { hubClockMs: T0, oldestAcceptedMs: T0 - 5000 };
 
   test('is not known before the hub has said anything', () => {
-    expect(new TimeWindows(new StillClock()).of('')).toBeUndefined();
+    expect(new TimeWindows(new HubClock(new StillClock())).of('')).toBeUndefined();
   });
 
   test('ends by the hub’s clock, however wrong that of the agent is', () => {
     const clock = new StillClock();
     clock.ms = 5;
-    const windows = new TimeWindows(clock);
-    windows.adopt({ ...state, hubClockMs: T0, aheadMaxMs: 60_000 });
+    const hubClock = new HubClock(clock);
+    const windows = new TimeWindows(hubClock);
+    windows.adopt({ ...state, aheadMaxMs: 60_000 });
+    hubClock.hear(T0);
     clock.ms += 1000;
     expect(windows.of('')).toEqual({
       oldest: Number.NEGATIVE_INFINITY,
@@ -242,7 +245,9 @@ describe('the window of a tenant', () => {
   });
 
   test('begins where the last answer for the tenant says', () => {
-    const windows = new TimeWindows(new StillClock());
+    const hubClock = new HubClock(new StillClock());
+    hubClock.hear(T0);
+    const windows = new TimeWindows(hubClock);
     windows.hear('a', answer as Parameters<TimeWindows['hear']>[1]);
     expect(windows.of('a')?.oldest).toBe(T0 - 5000);
     expect(windows.of('b')?.oldest).toBe(Number.NEGATIVE_INFINITY);

@@ -50,17 +50,22 @@ export function flipBits(
   return problems;
 }
 
+/** Of the schema: a higher one is taken for that of a newer program, and the start refused. */
+const VERSION_BYTES = [60, 64] as const;
+
 /** One bit, or a few bytes in a row, in either file. */
 function flip(dataDir: string, random: Random): Hit[] {
   const files = ['buffer.db', 'buffer.db-wal'] as const;
   const file = files.find((name) => random.float() < 0.5 && existsSync(join(dataDir, name)));
   const path = join(dataDir, file ?? 'buffer.db');
   const bytes = readFileSync(path);
+  const version = Uint8Array.from(bytes.subarray(...VERSION_BYTES));
   const from = Math.floor(random.float() * bytes.length);
   const length = random.float() < 0.5 ? 1 : 1 + Math.floor(random.float() * 64);
   const to = Math.min(bytes.length, from + length);
   if (length === 1) bytes[from]! ^= 1 << Math.floor(random.float() * 8);
   else for (let at = from; at < to; at++) bytes[at] = Math.floor(random.float() * 256);
+  if (path.endsWith('.db')) bytes.set(version, VERSION_BYTES[0]);
   writeFileSync(path, bytes);
   return [{ file: file ?? 'buffer.db', from, to }];
 }

@@ -10,10 +10,10 @@ import {
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { DamagedBufferError } from '../../agent/buffer/damage.ts';
-import { lockDataDir } from '../../agent/buffer/data-dir-lock.ts';
 import { BufferDatabase } from '../../agent/buffer/database.ts';
 import { emptyLosses } from '../../agent/buffer/losses.ts';
 import { SegmentTable } from '../../agent/buffer/segment-table.ts';
+import { lockDataDir } from '../../base/sqlite/data-dir-lock.ts';
 import { DAMAGES_OF_DATABASE } from '../tools/buffer-damages.ts';
 import { seededRandom } from '../tools/seeded-random.ts';
 import { Workspace } from '../tools/workspace.ts';
@@ -251,6 +251,6 @@ describe('a buffer that runs', () => {
 });
 
 test('a folder has one agent', () => {
-  lockDataDir(dataDir);
-  expect(() => lockDataDir(dataDir)).toThrow(/another process uses this folder/);
+  lockDataDir(dataDir, 'agent');
+  expect(() => lockDataDir(dataDir, 'agent')).toThrow(/another process uses this folder/);
 });

@@ -20,6 +20,7 @@ const LIMITS: LimitsConfig = {
   labels: { labelNamesMax: 4, labelNameBytesMax: 8, labelValueBytesMax: 6, nameScheme: 'legacy' },
   series: { perTenantMax: 0, perMetricMax: 0 },
   aheadMaxMs: 0,
+  exemplarLabelLengthMax: 0,
 };
 
 interface Given {

@@ -35,7 +35,7 @@ test('when one tenant finds the buffer damaged, the loops of the others end as w
   const agent = startAgent(workspace.folder, link, new HastyClock(), 'failure');
   for (const tenant of ['a', 'b']) agent.append(tenant, [['up', 1_800_000_000_000, 1]]);
   await expect(agent.running).rejects.toBe(link.error);
-  expect([link.asked, link.waiting]).toEqual([2, 0]);
+  expect(link.waiting).toBe(0);
   agent.buffer.close();
   await workspace.close();
 });

@@ -1,4 +1,5 @@
 import { Buffer as SampleBuffer } from '../../agent/buffer/buffer.ts';
+import { HubClock } from '../../agent/hub-clock.ts';
 import { Outbound } from '../../agent/outbound.ts';
 import { PACKING, type PackingOptions } from '../../agent/packing.ts';
 import type { ShipOptions } from '../../agent/ship/contracts.ts';
@@ -92,11 +93,13 @@ export async function startHub(
   const server: HttpServer = await startHttpServer({
     listen: { host: '127.0.0.1', port: 0 },
     routes: receiveRoutes(running.receiver, {
-      authenticate: (authorization) => agents.authenticate(authorization),
+      authenticate: (authorization) => {
+        const result = agents.authenticate(authorization);
+        return result.kind === 'known' ? result.agent : undefined;
+      },
       batchBytesMax: limits.batchBytesMax ?? 2 ** 20,
       requestTimeoutMs: 5000,
       silenceMs: 5000,
-      metrics: { heard: () => {}, settled: () => {}, event: () => {} },
     }),
     log,
     headerTimeoutMs: 5000,
@@ -192,6 +195,7 @@ export class FickleLink implements HubLink {
 export interface RunningAgent {
   buffer: SampleBuffer;
   shipper: Shipper;
+  hubClock: HubClock;
   lines: Record<string, unknown>[];
   /** Settles when the shipping has ended. */
   running: Promise<void>;
@@ -219,14 +223,15 @@ export function startAgent(
     whenFull: 'reject',
     freeDiskBytesMin: 0,
   } as const;
-  const buffer = new SampleBuffer({ dataDir, ...limits }, { clock, random, log });
+  const hubClock = new HubClock(clock);
+  const buffer = new SampleBuffer({ dataDir, ...limits }, { clock, hubClock, random, log });
   const outbound = new Outbound(
     {
       ship: { maxDelayMs: 1000, samplesMax: 1000, order: 'oldest_first', ...options },
       // No packs unless a test asks for them.
       packing: { ...PACKING, ageMinMs: 1e15, ...options.packing },
     },
-    { buffer, samples: buffer, link, clock, random, log },
+    { buffer, samples: buffer, link, clock, hubClock, random, log },
   );
   const { shipper } = outbound;
   const ids = new Map<string, number>();
@@ -257,6 +262,7 @@ export function startAgent(
   return {
     buffer,
     shipper,
+    hubClock,
     lines,
     running,
     append,

@@ -17,7 +17,7 @@ import {
   waiting,
 } from './ship-fixture.ts';
 
-export const PATIENCE_MS = 5000;
+export const PATIENCE_MS = 30_000;
 
 type SampleBatch = Extract<Batch, { lane: 'live' | 'pack' }>;
 

@@ -16,7 +16,14 @@ describe('a pack that is refused as too large', () => {
     await rig.gather(4);
     let isRefused = true;
     rig.link.meddle = async ({ lane, sequence }, ask) => {
-      if (lane === 'pack' && sequence === 1 && isRefused) rig.destination.hold();
+      if (lane === 'pack' && sequence === 1 && isRefused) {
+        await until(
+          'the first pack to be written',
+          PATIENCE_MS,
+          () => rig.destination.requests > 0,
+        );
+        rig.destination.hold();
+      }
       if (lane === 'live' || sequence !== 2 || !isRefused) return await ask();
       // Only when the one before it is with the destination.
       await until('packs to be written', PATIENCE_MS, () => rig.destination.requests > 1);
@@ -39,7 +46,11 @@ describe('a pack that is refused as too large', () => {
   test('does not make the parts of the dictionary smaller when it carried none', async () => {
     await rig.restartHub({ decodedBytesMax: 20 * 300 });
     rig.start({ samplesMax: 100, packing: { samplesMax: 1000 }, order: 'live_first' });
-    rig.append(10, 'first');
+    // The hub has all entries, few at a time, before there are packs.
+    for (let segment = 0; segment < 81; segment++) {
+      rig.append(1, `series_${segment}`);
+      if (segment % 20 === 19) await rig.delivered();
+    }
     await rig.delivered();
     rig.link.isDown = true;
     for (let segment = 0; segment < 81; segment++) rig.append(100, `series_${segment}`);

@@ -155,7 +155,7 @@ describe('a batch', () => {
           accepted: 0,
           deduplicated: 0,
           redelivered: 0,
-          doubtful: 0,
+          unknown: 0,
           refused: new Map(),
         },
         dictionaryOffset: 0,

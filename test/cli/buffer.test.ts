@@ -2,8 +2,8 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Buffer as SampleBuffer } from '../../agent/buffer/buffer.ts';
-import { lockDataDir } from '../../agent/buffer/data-dir-lock.ts';
 import { OfflineBuffer } from '../../agent/buffer/salvage/offline-buffer.ts';
+import { lockDataDir } from '../../base/sqlite/data-dir-lock.ts';
 import { exportBuffer } from '../../cli/buffer-export.ts';
 import { inspect } from '../../cli/buffer-inspect.ts';
 import { verify } from '../../cli/buffer-verify.ts';
@@ -141,7 +141,7 @@ describe('no command changes a byte', () => {
 
   test('of one that an agent has open, which goes on meanwhile', () => {
     const dataDir = folders.copyOf(folders.filled.killed.dataDir);
-    lockDataDir(dataDir);
+    lockDataDir(dataDir, 'agent');
     const { buffer } = openBuffer(dataDir, 'live');
     const filler = new Filler('live');
     filler.restart(buffer);

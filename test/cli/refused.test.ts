@@ -31,7 +31,7 @@ beforeAll(async () => {
 listen: 127.0.0.1:0
 data_dir: ${join(workspace.folder, 'data')}
 agents: [{id: sg, tenants: [overseas]}]
-destination: {kind: cortex, url: "${destination.url}", lanes: 1}`;
+destination: {kind: cortex, url: "${destination.url}", lanes: 1, refusal_search_per_minute: 0}`;
   writeFileSync(configFile, yaml);
   hub = await startHub();
   await deliver();
@@ -100,7 +100,7 @@ describe('while the hub runs', () => {
     expect([code, stderr]).toEqual([0, '']);
     const lines = stdout.trimEnd().split('\n');
     expect(lines).toEqual([
-      'sg into overseas: too_new, 2 refused and 2 doubtful in 2 records',
+      'sg into overseas: too_new, 2 refused and 2 unknown in 2 records',
       expect.stringMatching(/^ {2}recorded {2}20\S+Z( to 20\S+Z)?$/),
       '  samples   1970-01-01T00:00:01.000Z to 1970-01-01T00:00:03.000Z',
       expect.stringMatching(/^ {2}answer {4}400 maxFailure .*timestamp too new: 3000 metric: "x"$/),
@@ -114,7 +114,7 @@ describe('while the hub runs', () => {
     const ended = await Promise.all([
       refused('list', '--json'),
       refused('list', '--records', '--json', '--agent=sg', '--tenant=overseas', '--since=1h'),
-      refused('list', '--id=2', '--reason=doubtful'),
+      refused('list', '--id=2', '--reason=unknown'),
       refused('list', '--agent=fra'),
       refused('list', '--since=0s', '--json'),
     ]);
@@ -124,7 +124,7 @@ describe('while the hub runs', () => {
       { id: 1, oldest: 1000, newest: 1500, isIntact: true },
       { id: 2, oldest: 2000, newest: 3000, bodyBytes: expect.any(Number) },
     ]);
-    expect(ended[2].stdout).toMatch(/^2: sg into overseas: too_new, 1 refused and 1 doubtful\n/);
+    expect(ended[2].stdout).toMatch(/^2: sg into overseas: too_new, 1 refused and 1 unknown\n/);
     expect(ended[3].stdout).toBe('Nothing is kept that matches.\n');
     expect(ended[4].stdout).toBe('');
   });
@@ -135,7 +135,7 @@ describe('while the hub runs', () => {
     const rejected = 'starferry_hub_rejected_samples_total{agent="sg",reason="too_new"}';
     expect(await readMetric(hub.url, rejected)).toBe(2);
     const status = await (await fetch(`${hub.url}/api/v1/status`)).json();
-    expect(status).toMatchObject({ refused: [{ reason: 'too_new', records: 2, doubtful: 2 }] });
+    expect(status).toMatchObject({ refused: [{ reason: 'too_new', records: 2, unknown: 2 }] });
   });
 
   test('replay stops when the destination takes nothing, and loses nothing', async () => {
@@ -155,10 +155,8 @@ describe('while the hub runs', () => {
     const { code, stdout } = await refused('replay');
     expect(stdout.trimEnd().split('\n')).toEqual([
       '1: 2 accepted',
-      expect.stringMatching(
-        /^2: 0 accepted, 1 refused and 1 doubtful again as too_new \(400 .*\)$/,
-      ),
-      'samples: 2 accepted, 1 refused and 1 doubtful again; records: 1 still open, 0 not tried',
+      expect.stringMatching(/^2: 0 accepted, 1 refused and 1 unknown again as too_new \(400 .*\)$/),
+      'samples: 2 accepted, 1 refused and 1 unknown again; records: 1 still open, 0 not tried',
     ]);
     expect(code).toBe(1);
     expect(destination.requests.slice(sentBefore).map(({ tenant }) => tenant)).toEqual([

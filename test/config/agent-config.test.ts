@@ -62,6 +62,7 @@ test('a hub on this machine is all an agent needs to be told', () => {
       },
       series: { perTenantMax: 5_000_000, perMetricMax: 50_000 },
       aheadMaxMs: 600_000,
+      exemplarLabelLengthMax: 128,
     },
     filter: {
       externalLabels: [],
@@ -87,6 +88,7 @@ test('without validation there are no limits', () => {
     labels: { labelNamesMax: 0, labelNameBytesMax: 0, labelValueBytesMax: 0, nameScheme: 'any' },
     series: { perTenantMax: 0, perMetricMax: 0 },
     aheadMaxMs: 0,
+    exemplarLabelLengthMax: 0,
   });
 });
 
@@ -119,7 +121,7 @@ ingest: {default_tenant: overseas, max_body: 1MiB, max_decoded: 2MiB, request_ti
   {name: vm, token_file: token, tenants: [c]}]}
 validation: on
 limits: {max_label_names_per_series: 31, max_label_name_length: 32, max_label_value_length: 33,
-  name_validation_scheme: utf8, creation_grace_period: 1h, max_series_per_tenant: 34,
+  name_validation_scheme: utf8, creation_grace_period: 1h, max_exemplar_label_length: 99, max_series_per_tenant: 34,
   max_series_per_metric: 35}
 external_labels: {cloud: aliyun, zone: 010, none: ""}
 write_relabel_configs:
@@ -181,6 +183,7 @@ drop_labels: [id*]`;
       },
       series: { perTenantMax: 34, perMetricMax: 35 },
       aheadMaxMs: 3_600_000,
+      exemplarLabelLengthMax: 99,
     },
     filter: {
       externalLabels: [

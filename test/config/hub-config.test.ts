@@ -58,6 +58,7 @@ test('agents and a destination are all a hub on loopback needs to be told', () =
       sampleAgeMaxMs: 0,
       sampleAheadMaxMs: 300_000,
       setAsideAfterMs: 3_600_000,
+      refusalSearchPerMinute: 6000,
     },
     limits: {
       batchBytesMax: 8 * 1024 ** 2,
@@ -82,7 +83,7 @@ agents:
 destination: {kind: prometheus, protocol: v2, url: "https://prometheus/api/v1/write", tenant_header: X-Tenant,
   bearer_token_file: token, max_samples_per_request: 10, timeout: 5s, connect_timeout: 2s, lanes: 2, max_in_flight: 3,
   ha_cluster_label: c, ha_replica_label: r, out_of_order_time_window: 2h,
-  max_sample_age: 30m, max_sample_ahead: 1m, set_aside_after: 10m}
+  max_sample_age: 30m, max_sample_ahead: 1m, set_aside_after: 10m, refusal_search_per_minute: 10}
 limits: {max_batch: 1MiB, max_decoded_batch: 2MiB, max_held: 3MiB, max_series_per_agent: 4}
 refused: {max_bytes: 5MiB, max_age: 1d}`);
   expect(config.tls?.certPem).toMatch(/^-----BEGIN CERTIFICATE-----/);
@@ -114,6 +115,7 @@ refused: {max_bytes: 5MiB, max_age: 1d}`);
       sampleAgeMaxMs: 1_800_000,
       sampleAheadMaxMs: 60_000,
       setAsideAfterMs: 600_000,
+      refusalSearchPerMinute: 10,
     },
     limits: {
       batchBytesMax: 1024 ** 2,

@@ -16,7 +16,8 @@ starferry_agent_received_bytes_total 40000
 starferry_agent_acknowledged_samples_total 1000
 starferry_agent_link_bytes_total{direction="up"} 1500
 starferry_agent_link_bytes_total{direction="down"} 500
-starferry_hub_agent_lag_seconds{agent="demo"} 4.25
+starferry_hub_agent_lag_seconds{agent="demo",tenant="anonymous"} 1.5
+starferry_hub_agent_lag_seconds{agent="demo",tenant="other"} 4.25
 `);
     expect(line).toBe(
       '2,000 samples in | 1,000 delivered | border 1.5 kB up, 0.5 kB down | 2.00 B/sample | ' +

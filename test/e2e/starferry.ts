@@ -39,6 +39,8 @@ export interface AgentOptions {
   prepare?(folders: Folders): void;
   /** Added to its environment. */
   environment?(folders: Folders): Record<string, string>;
+  /** A program that runs it, with arguments before its own command. */
+  runBy?: readonly string[];
 }
 
 export interface Folders {
@@ -52,6 +54,8 @@ export interface HubOptions {
   agents: { id: string; tokenFile: string; tenants: string[] }[];
   destination: { kind: string; url: string } & Settings;
   settings?: Settings;
+  /** As for an agent. */
+  runBy?: readonly string[];
 }
 
 /** A fresh token in a file that only its owner reads; the same file serves agent and hub. */
@@ -89,15 +93,19 @@ export function startHubProcess(
     destination: options.destination,
     ...options.settings,
   };
-  return startStarferry(workspace, 'hub', { name: options.name, settings });
+  const { name, runBy = [] } = options;
+  return startStarferry(workspace, 'hub', { name, settings, runBy });
 }
 
 async function startStarferry(
   workspace: Workspace,
   command: 'agent' | 'hub',
-  options: { name: string; settings: Settings } & Pick<AgentOptions, 'prepare' | 'environment'>,
+  options: { name: string; settings: Settings } & Pick<
+    AgentOptions,
+    'prepare' | 'environment' | 'runBy'
+  >,
 ): Promise<StarferryProcess> {
-  const { name, settings, prepare, environment } = options;
+  const { name, settings, prepare, environment, runBy = [] } = options;
   const port = await freePort();
   const folder = workspace.subfolder(name);
   const dataFolder = workspace.subfolder(join(name, 'data'));
@@ -106,12 +114,14 @@ async function startStarferry(
   const configFile = join(folder, `${command}.yml`);
   writeFileSync(configFile, stringify({ listen: address, data_dir: dataFolder, ...settings }));
   prepare?.(folders);
+  const own = [node, main, command, `--config.file=${configFile}`];
+  const [program = node, ...args] = [...runBy, ...own];
   const launch = () =>
     startProcess(workspace, {
       name,
       folder,
       readyUrl: `http://${address}/-/ready`,
-      command: [node, main, command, `--config.file=${configFile}`],
+      command: [program, ...args],
       environment: environment?.(folders) ?? {},
     });
   let process = await launch();

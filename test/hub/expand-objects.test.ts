@@ -141,7 +141,7 @@ describe.each(VERSIONS)(
         for (const [at, series] of body.entries()) {
           if (!isLone(series)) continue;
           // Of version 1.0 behind a histogram, see WriteEncoder.
-          expect(encoder.joinsExemplarsToHistograms).toBe(false);
+          expect(encoder.joinsExemplars).toBe(false);
           expect(body[at - 1]?.histograms).not.toEqual([]);
           expect(body[at - 1]?.labels).toEqual(series.labels);
         }

@@ -184,7 +184,8 @@ describe('the expansion of a batch', () => {
       expect(groups.size).toBe(1);
     }
     expect(seen.size).toBe(5000);
-    expect(new Set(laneOfSeries.values()).size).toBe(3);
+    // Three each for the series of no replica, of r0 and of r1.
+    expect(new Set(laneOfSeries.values()).size).toBe(9);
   });
 
   it('sends the oldest arrivals of a lane first, whatever replica they come from', () => {
@@ -197,6 +198,31 @@ describe('the expansion of a batch', () => {
     const requests = requestsOf(expandBatch(batchOf(columnsOf(rows)), copy, options));
     const firsts = requests.map((request) => decoded(request)[0]!.samples[0]!.timestamp);
     expect(firsts).toEqual([0, 1, 100, 101, 200, 201, 300, 301]);
+  });
+
+  it('gives replica groups lanes apart, the same ones in every dictionary', () => {
+    const lanesOf = (groups: readonly string[]) => {
+      const copy = newDictionary();
+      const rows = groups.flatMap((cluster) =>
+        Array.from({ length: 20 }, (_, n) => {
+          const ha = cluster === '' ? {} : { __replica__: 'a', cluster };
+          const labels = sorted({ __name__: 'up', instance: `i${n}`, ...ha });
+          return [appendSeries(copy, 'a', labels), n] as const;
+        }),
+      );
+      const lanes = new Map<string | undefined, Set<number>>();
+      for (const request of requestsOf(expandBatch(batchOf(columnsOf(rows)), copy, OPTIONS))) {
+        const { replica, lane } = request;
+        lanes.set(replica?.cluster, (lanes.get(replica?.cluster) ?? new Set()).add(lane));
+      }
+      return lanes;
+    };
+    const lanes = lanesOf(['', 'k1', 'k2']);
+    expect([...lanes.get(undefined)!].sort()).toEqual([0, 1, 2, 3]);
+    const all = [...lanes.values()].flatMap((numbers) => [...numbers]);
+    expect(new Set(all).size).toBe(12);
+    expect(Math.max(...all)).toBeLessThan(4 * 17);
+    expect(lanesOf(['k2', '', 'k1'])).toEqual(lanes);
   });
 
   it('mixes replicas where the destination holds no elections', () => {

@@ -1,7 +1,7 @@
 import { uncompress } from 'snappyjs';
 import { describe, expect, it } from 'vitest';
 import { boundedLog, createLog } from '../../base/log.ts';
-import { sendMetadata } from '../../hub/write/metadata-sender.ts';
+import { MetadataSender } from '../../hub/write/metadata-sender.ts';
 import type { PostRequest, PostResult } from '../../hub/write/post.ts';
 import { FieldCursor } from '../../proto/field-cursor.ts';
 import { canonicalMetadata, decodeMetadata } from '../../proto/metric-metadata.ts';
@@ -61,28 +61,36 @@ describe('metadata at the hub', () => {
       return Promise.resolve({ kind: 'answer', status: 200, headers: {}, body: '' });
     };
     const known = () => [{ tenant: 'overseas', records: recordsOf(families) }];
-    await sendMetadata(known, { post, clock, log }, signal);
+    await new MetadataSender({ kind: 'cortex', post, clock, log }).run(known, signal);
     expect(sent.map(({ tenant }) => tenant)).toEqual(['overseas', 'overseas']);
     expect(sent.map(({ protocol }) => protocol)).toEqual(['v1', 'v1']);
     expect(sent.map(({ body }) => familiesIn(body))).toEqual([families, families]);
     expect(slept).toEqual([60_000, 60_000, 60_000]);
   });
 
-  it('is cut into requests of 2000 records and goes on after a failure', async () => {
-    const { clock, signal } = rounds(1);
+  it('is cut into requests of 2000 records; what failed comes last in the next round', async () => {
+    const { clock, signal } = rounds(2);
     const many = Array.from({ length: 4001 }, (_, index) => `family_${index}`);
-    const counts: number[] = [];
+    const sent: string[][] = [];
     const post = ({ body }: PostRequest): Promise<PostResult> => {
-      counts.push(familiesIn(body).length);
-      return Promise.resolve({
+      sent.push(familiesIn(body));
+      const lost = {
         kind: 'failed',
         message: 'cut',
         timedOut: false,
         mayHaveArrived: true,
-      });
+      } as const;
+      const taken = { kind: 'answer', status: 200, headers: {}, body: '' } as const;
+      return Promise.resolve(sent.length === 2 ? lost : taken);
     };
     const known = () => [{ tenant: 'overseas', records: recordsOf(many) }];
-    await sendMetadata(known, { post, clock, log }, signal);
-    expect(counts).toEqual([2000, 2000, 1]);
+    await new MetadataSender({ kind: 'cortex', post, clock, log }).run(known, signal);
+    expect(sent.map((families) => [families[0], families.length])).toEqual([
+      ['family_0', 2000],
+      ['family_2000', 2000],
+      ['family_4000', 2000],
+      ['family_1999', 2000],
+      ['family_3999', 1],
+    ]);
   });
 });

@@ -1,13 +1,15 @@
 import type { Clock } from '../../base/clock.ts';
-import { AgeLimits } from '../../hub/age-limits.ts';
+import { type AgeLimitOptions, AgeLimits } from '../../hub/age-limits.ts';
+import { DestinationHealth } from '../../hub/destination-health.ts';
 import { DictionaryCopy } from '../../hub/expand/dictionary-copy.ts';
 import type { KnownAgent, ReceiveLimits } from '../../hub/receive/contracts.ts';
 import { Receiver } from '../../hub/receive/receiver.ts';
 import type { Reply } from '../../hub/receive/reply.ts';
+import type { RefusedRequest } from '../../hub/refused-request.ts';
 import { HubStore } from '../../hub/store/hub-store.ts';
-import { createDelivery } from '../../hub/write/delivery.ts';
-import { Lanes } from '../../hub/write/lanes.ts';
 import type { Post } from '../../hub/write/post.ts';
+import { RefusalSearch } from '../../hub/write/refusal-search.ts';
+import { ReplicaCover } from '../../hub/write/replica-cover.ts';
 import { RequestBodies } from '../../hub/write/request-bodies.ts';
 import { SetAside } from '../../hub/write/set-aside.ts';
 import { createWriter } from '../../hub/writer.ts';
@@ -64,6 +66,10 @@ export interface RunningReceiver {
   store: HubStore;
   events: string[];
   lines: string[];
+  /** What the lag is told of each batch: agent and newest timestamp. */
+  newest: string[];
+  /** What the record of refused samples is given. */
+  refused: RefusedRequest[];
   /** Ends it as kill -9 does: nothing is saved any more, what is being written is given up. */
   kill(): void;
 }
@@ -88,27 +94,35 @@ export function startReceiver(
   limits: Partial<ReceiveLimits> = {},
   seed = 'hub',
   clock: Clock = new InstantClock(),
+  ageOptions: Partial<AgeLimitOptions> = {},
 ): RunningReceiver {
   const random = seededRandom(`${seed} ${dataDir}`);
   const events: string[] = [];
   const lines: string[] = [];
+  const newest: string[] = [];
+  const refused: RefusedRequest[] = [];
   const log = {
     warn: (key: string) => void lines.push(key),
     error: (key: string) => void lines.push(key),
   };
   const ending = new AbortController();
-  const store = new HubStore(dataDir, random);
+  const store = new HubStore(dataDir, random, { clock, log });
   const metrics = { request: () => {}, heldByMisconfiguration: () => {} };
   const ages = new AgeLimits(
-    { sampleAgeMaxMs: 0, outOfOrderTimeWindowMs: 0 },
+    { sampleAgeMaxMs: 0, sampleAheadMaxMs: 0, outOfOrderTimeWindowMs: 0, ...ageOptions },
     { store, clock, log },
   );
+  const health = new DestinationHealth('cortex', clock);
   const delivery = {
     kind: 'cortex',
-    post,
+    post: health.watch(post),
     bodies: new RequestBodies('v1'),
     setAside: new SetAside(0, clock),
-    refused: { keep: async () => {} },
+    search: new RefusalSearch(0, clock),
+    replicas: new ReplicaCover(ageOptions.outOfOrderTimeWindowMs ?? 0, clock),
+    refused: {
+      keep: async (requests: readonly RefusedRequest[]) => void refused.push(...requests),
+    },
     ages,
     clock,
     random,
@@ -119,15 +133,15 @@ export function startReceiver(
   const receiver = new Receiver<DictionaryCopy>({
     store,
     createCopy: () => new DictionaryCopy({ clusterLabel: 'cluster', replicaLabel: '__replica__' }),
-    createWriter: (agent, tenant, named) => {
-      const lanes = new Lanes(4, createDelivery(agent, delivery), ending.signal);
-      return createWriter({ tenant, named }, options, lanes);
-    },
+    createWriter: (agent, tenant, named) =>
+      createWriter({ agent, tenant, named }, options, delivery, ending.signal),
     ages,
+    destinationState: (tenants) => health.of(tenants),
     limits: { ...LIMITS, ...limits },
     metrics: {
       heard: () => {},
-      settled: () => {},
+      offered: () => {},
+      settled: (agent, _settlement, newestMs) => void newest.push(`${agent} ${newestMs}`),
       event: (agent, name) => void events.push(`${agent} ${name}`),
     },
     clock,
@@ -138,7 +152,7 @@ export function startReceiver(
     ending.abort();
     store.close();
   };
-  return { receiver, store, events, lines, kill };
+  return { receiver, store, events, lines, newest, refused, kill };
 }
 
 export const AGENT: KnownAgent = { id: 'sg', tenants: ['overseas', 'second'] };
@@ -156,9 +170,10 @@ export class AgentDouble {
     this.epoch = epoch;
   }
 
-  /** Adds series `{__name__="<name>"}` to the dictionary log; returns its id. */
-  series(name: string, tenant = ''): number {
-    return this.#entries.push(encodeSeriesEntry(tenant, labelBytes({ __name__: name }))) - 1;
+  /** Adds series `{__name__="<name>"}`, or one with these labels, to the log; returns its id. */
+  series(series: string | Record<string, string>, tenant = ''): number {
+    const labels = typeof series === 'string' ? { __name__: series } : series;
+    return this.#entries.push(encodeSeriesEntry(tenant, labelBytes(labels))) - 1;
   }
 
   /** The log from entry `from` on. */

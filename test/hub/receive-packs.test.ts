@@ -52,7 +52,8 @@ const pack = (sequence: number, over: Parameters<AgentDouble['pack']>[4] = {}) =
   agent.pack(ROW, sequence, [[0, sequence]], [sequence + 1, sequence + 1], over);
 
 const timestamps = () => destination.stored.map((sample) => Number(sample.split('@')[1]));
-const rowState = () => decodeHubState(hub.receiver.positions(AGENT).body).tenants[0]?.packs;
+const rowState = async () =>
+  decodeHubState((await hub.receiver.positions(AGENT)).body).tenants[0]?.packs;
 
 const ACCEPTED = '200 accepted 1 redelivered 0';
 
@@ -62,11 +63,11 @@ describe('a row of packs', () => {
     destination.hold();
     const replies = [1, 2, 3].map((sequence) => send(pack(sequence)));
     await settle();
-    expect(rowState()).toMatchObject({ stream: ROW, nextSequence: 4 });
+    expect(await rowState()).toMatchObject({ stream: ROW, nextSequence: 4 });
     destination.release();
     expect((await Promise.all(replies)).map(gist)).toEqual([ACCEPTED, ACCEPTED, ACCEPTED]);
     expect(timestamps()).toEqual([0, 1, 2, 3]);
-    expect(rowState()!.answers.map(({ sequence }) => sequence)).toEqual([0, 1, 2, 3]);
+    expect((await rowState())!.answers.map(({ sequence }) => sequence)).toEqual([0, 1, 2, 3]);
   });
 
   test('is written in the order of its sequence, whatever comes first', async () => {
@@ -116,11 +117,7 @@ describe('a row of packs', () => {
 
   test('keeps 32 answers; what was taken in before is a gap, and not written again', async () => {
     for (let sequence = 0; sequence < 33; sequence++) await send(pack(sequence));
-    expect(
-      rowState()!
-        .answers.map(({ sequence }) => sequence)
-        .at(0),
-    ).toBe(1);
+    expect((await rowState())!.answers.map(({ sequence }) => sequence).at(0)).toBe(1);
     expect(await gistOf(pack(1))).toBe(ACCEPTED);
     expect(await gistOf(pack(0))).toBe('409 gap');
     expect(destination.requests).toBe(33);
@@ -140,7 +137,7 @@ describe('a row of packs', () => {
     expect(gist(await waiting)).toBe('409 unknown stream');
     expect(gist(await young)).toBe(ACCEPTED);
     expect(timestamps()).toEqual([0, 1, 50]);
-    expect(rowState()).toMatchObject({ stream: NEXT_ROW, nextSequence: 1 });
+    expect(await rowState()).toMatchObject({ stream: NEXT_ROW, nextSequence: 1 });
     expect(hub.receiver.heldBytes).toBe(0);
   });
 
@@ -326,5 +323,25 @@ describe('a pack that is refused', () => {
     expect(gist(await live)).toBe(ACCEPTED);
     expect(gist(await first)).toMatch(/^200 accepted 20/);
     expect(await gistOf(second)).toMatch(/^200 accepted 20/);
+  });
+
+  test('because one tenant holds three quarters of that: 503, while packs of others get in', async () => {
+    restart({ heldBytesMax: 1000 });
+    const theirs = agent.series('theirs', 'second');
+    destination.hold();
+    const rows = (id: number) => Array.from({ length: 10 }, (_, at) => [id, at] as const);
+    const first = send(agent.pack(ROW, 0, rows(0), [1, 1]));
+    await settle();
+    const second = agent.pack(ROW, 1, rows(0), [2, 2]);
+    expect(await gistOf(second)).toBe('503');
+    const keyframe = agent.keyframe('second');
+    const other = send(agent.pack(NEXT_ROW, 0, rows(theirs), [1, 1], { keyframe }));
+    await settle();
+    expect(destination.requests).toBe(2);
+    destination.release();
+    expect(gist(await other)).toMatch(/^200 accepted 10/);
+    expect(gist(await first)).toMatch(/^200 accepted 10/);
+    expect(await gistOf(second)).toMatch(/^200 accepted 10/);
+    expect(hub.receiver.heldBytes).toBe(0);
   });
 });

@@ -119,27 +119,37 @@ describe('a hub that was killed', () => {
     agent.epoch = 5n;
     const both = { ...agent.keyframe(), epochsInUse: [before, 5n] };
     await send(agent.live(78n, 0, [[0, 20]], [2, 2], { keyframe: both }));
-    const epochs = () =>
-      decodeHubState(hub.receiver.positions(AGENT).body).epochs.map(({ epoch }) => epoch);
-    expect(epochs()).toEqual([before, 5n]);
+    const epochs = async () =>
+      decodeHubState((await hub.receiver.positions(AGENT)).body).epochs.map(({ epoch }) => epoch);
+    expect(await epochs()).toEqual([before, 5n]);
     await send(agent.live(79n, 0, [[0, 30]], [3, 3]));
-    expect(epochs()).toEqual([5n]);
+    expect(await epochs()).toEqual([5n]);
     hub.kill();
     hub = startReceiver(dataDir, destination.post);
-    expect(epochs()).toEqual([5n]);
+    expect(await epochs()).toEqual([5n]);
   });
 });
 
-describe('a copy of a dictionary that cannot be read', () => {
-  test('is dropped at the start of the hub and sent again by the agent', async () => {
-    await send(agent.live(STREAM, 0, [[1, 10]], [1, 1]));
+describe('a copy of a dictionary with a damaged entry', () => {
+  test('is kept up to the damage, and the agent sends the rest again', async () => {
+    const third = agent.series('third');
+    await send(agent.live(STREAM, 0, [[third, 10]], [1, 1]));
     hub.kill();
     const db = new Database(join(dataDir, 'hub.db'));
     db.prepare("UPDATE entries SET entry = x'0900' WHERE id = 1").run();
     db.close();
     hub = startReceiver(dataDir, destination.post);
-    const { epochs } = decodeHubState(hub.receiver.positions(AGENT).body);
-    expect(epochs).toEqual([]);
-    expect(await gistOf(agent.live(78n, 0, [[1, 20]], [2, 2]))).toMatch('accepted 1');
+    const { epochs } = decodeHubState((await hub.receiver.positions(AGENT)).body);
+    expect(epochs).toMatchObject([{ offset: 1, hash: agent.part(1).hash }]);
+    expect(hub.store.state.damagedRows).toBeGreaterThan(0);
+    const late = { dictionary: agent.part(2) };
+    expect(await gistOf(agent.live(78n, 0, [[third, 20]], [2, 2], late))).toBe(
+      '409 dictionary behind',
+    );
+    expect(await gistOf(agent.live(79n, 0, [[third, 20]], [2, 2]))).toMatch('accepted 1');
+    hub.kill();
+    hub = startReceiver(dataDir, destination.post);
+    const later = decodeHubState((await hub.receiver.positions(AGENT)).body);
+    expect(later.epochs).toMatchObject([{ offset: 3 }]);
   });
 });

@@ -235,7 +235,7 @@ describe('positions', () => {
 
   test('are asked for without sending anything', async () => {
     await send(agent.live(STREAM, 0, [[0, 10]], [1, 2]));
-    const { status, body } = hub.receiver.positions(AGENT);
+    const { status, body } = await hub.receiver.positions(AGENT);
     expect(status).toBe(200);
     expect(decodeHubState(body)).toMatchObject({
       reason: 'positions',

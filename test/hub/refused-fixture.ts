@@ -30,7 +30,7 @@ export function refusal(over: Partial<RefusedRequest> = {}): RefusedRequest {
     reason: 'out_of_order',
     message: '400 out of order sample. timestamp=1, series={a="b"}',
     refused: 1,
-    doubtful: 1,
+    unknown: 1,
     body: bodyOf([
       ['up', 1_700_000_000_000, 1n],
       ['down', 1_700_000_015_000, STALE],

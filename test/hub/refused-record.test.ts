@@ -1,19 +1,12 @@
-import { existsSync, writeFileSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type DropReason, RefusedRecord } from '../../hub/refused/refused-record.ts';
-import {
-  openRefusedStore,
-  type RefusedStore,
-  refusedFile,
-  setDamagedAside,
-  visitRefusedStore,
-} from '../../hub/store/refused-store.ts';
+import { type RefusedStore, refusedFile } from '../../hub/store/refused-store.ts';
 import { Workspace } from '../tools/workspace.ts';
 import { bodyOf, refusal } from './refused-fixture.ts';
-import { InstantClock } from './write-fixture.ts';
+import { lookInto, MIB, openRecordIn } from './refused-rig.ts';
 
-const MIB = 1024 ** 2;
+const DAY_MS = 86_400_000;
+const YEAR_MS = 365 * DAY_MS;
 
 let workspace: Workspace;
 let dataDir: string;
@@ -23,54 +16,9 @@ beforeEach(() => {
 });
 afterEach(() => workspace.close());
 
-interface Rig {
-  record: RefusedRecord;
-  clock: InstantClock;
-  dropped: Record<DropReason, number>;
-  /** Keys of the log lines. */
-  lines: string[];
-  /** Aborted as soon as something is dropped. */
-  ending: AbortController;
-  /** From now on the disk refuses to open anything. */
-  isDiskGone: boolean;
-}
-
-function openRecord(
-  options: { bytesMax?: number; ageMaxMs?: number; isDiskGone?: boolean } = {},
-): Rig {
-  const { bytesMax = MIB, ageMaxMs = 0, isDiskGone = false } = options;
-  const clock = new InstantClock();
-  const dropped = { age: 0, bytes: 0, disk: 0 };
-  const lines: string[] = [];
-  const rig = { clock, dropped, lines, isDiskGone, ending: new AbortController() };
-  const record = new RefusedRecord({
-    open() {
-      if (rig.isDiskGone) throw new Error('no space left on device');
-      return openRefusedStore(dataDir, bytesMax);
-    },
-    failed: (error) => setDamagedAside(dataDir, error),
-    ageMaxMs,
-    dropped: (reason, records) => {
-      dropped[reason] += records;
-      if (records > 0) rig.ending.abort();
-    },
-    clock,
-    log: { warn: (key) => lines.push(key), error: (key) => lines.push(key) },
-  });
-  workspace.onClose(() => record.close());
-  return Object.assign(rig, { record });
-}
-
-/** Looks at the database as another process does. */
-function look<T>(work: (store: RefusedStore) => T): T {
-  const store = visitRefusedStore(dataDir, MIB);
-  if (store === undefined) throw new Error('there is no record');
-  try {
-    return work(store);
-  } finally {
-    store.close();
-  }
-}
+const openRecord = (options?: Parameters<typeof openRecordIn>[2]) =>
+  openRecordIn(workspace, dataDir, options);
+const look = <T>(work: (store: RefusedStore) => T): T => lookInto(dataDir, work);
 
 /** A refusal whose record takes about `kib` KiB. */
 function large(agent: string, kib: number) {
@@ -92,6 +40,7 @@ describe('the record of refused samples', () => {
       newest: 1_700_000_015_000,
       examples: ['{__name__="up"}', '{__name__="down"}'],
       crc: expect.any(Number),
+      bytes: expect.any(Number),
       isIntact: true,
     });
   });
@@ -102,10 +51,10 @@ describe('the record of refused samples', () => {
     expect(look((store) => store.ids({}))).toEqual([1, 2, 3]);
     await first.record.close();
     const second = openRecord();
-    await second.record.keep([refusal({ reason: 'too_old', refused: 2, doubtful: 0 })]);
+    await second.record.keep([refusal({ reason: 'too_old', refused: 2, unknown: 0 })]);
     expect(second.record.totals()).toMatchObject([
-      { reason: 'out_of_order', records: 3, refused: 3, doubtful: 3 },
-      { reason: 'too_old', records: 1, refused: 2, doubtful: 0 },
+      { reason: 'out_of_order', records: 3, refused: 3, unknown: 3 },
+      { reason: 'too_old', records: 1, refused: 2, unknown: 0 },
     ]);
   });
 
@@ -114,7 +63,7 @@ describe('the record of refused samples', () => {
     const began = clock.now();
     const message = (n: number) => `400 out of order sample. timestamp=${n}, series={n="${n}"}`;
     const alike = Array.from({ length: 300 }, (_, n) =>
-      refusal({ message: message(n), body: bodyOf([['up', n, 1n]]), doubtful: 0 }),
+      refusal({ message: message(n), body: bodyOf([['up', n, 1n]]), unknown: 0 }),
     );
     await record.keep(alike);
     await clock.sleep(1000);
@@ -128,7 +77,7 @@ describe('the record of refused samples', () => {
       reason: 'out_of_order',
       records: 300,
       refused: 300,
-      doubtful: 0,
+      unknown: 0,
       oldest: 0,
       newest: 299,
       firstRecordedAtMs: began,
@@ -138,7 +87,7 @@ describe('the record of refused samples', () => {
     expect(look((store) => store.groups({ agent: 'fra' }))).toMatchObject([{ lastId: 301 }]);
     expect(look((store) => store.groups({ tenant: 'other' }))).toMatchObject([{ lastId: 302 }]);
     expect(look((store) => store.groups({ reason: 'too_new' }))).toMatchObject([{ lastId: 303 }]);
-    expect(look((store) => store.ids({ reason: 'doubtful' }))).toHaveLength(4);
+    expect(look((store) => store.ids({ reason: 'unknown' }))).toHaveLength(4);
     expect(look((store) => store.ids({ sinceMs: clock.now() }))).toHaveLength(4);
     expect(look((store) => store.ids({ id: 7 }))).toEqual([7]);
   });
@@ -185,6 +134,32 @@ describe('the bounds of the record', () => {
     expect(look((store) => store.groups({}).map(({ agent }) => agent))).toEqual(['young']);
   });
 
+  it('stay, whatever the clock says, until it has run evenly for an hour', async () => {
+    const { record, clock, dropped } = openRecord({ ageMaxMs: 14 * DAY_MS });
+    await record.keep([refusal()]);
+    const runFor = async (ms: number): Promise<void> => {
+      const ending = new AbortController();
+      const endsAtMs = clock.elapsedMs() + ms;
+      const running = record.run(ending.signal);
+      while (clock.elapsedMs() < endsAtMs) await new Promise((turn) => setImmediate(turn));
+      ending.abort();
+      await running;
+    };
+    // Wrong at the start, for moments, and once more when all seemed well.
+    clock.step(YEAR_MS);
+    await runFor(60_000);
+    clock.step(-YEAR_MS);
+    await runFor(4_000_000);
+    clock.step(YEAR_MS);
+    await runFor(3_000_000);
+    clock.step(-YEAR_MS);
+    await runFor(60_000);
+    expect(dropped.age).toBe(0);
+    clock.step(YEAR_MS);
+    await runFor(3_700_000);
+    expect(dropped.age).toBe(1);
+  });
+
   it('give the space of dropped records back to the file system', async () => {
     const { record } = openRecord();
     await record.keep(Array.from({ length: 15 }, (_, n) => large(`a${n}`, 50)));
@@ -205,59 +180,4 @@ describe('the bounds of the record', () => {
     db.close();
     return pages;
   }
-});
-
-describe('a disk that fails', () => {
-  it('costs the record of the moment, said and counted, and nothing else', async () => {
-    const rig = openRecord();
-    const { record, dropped, lines } = rig;
-    await record.keep([refusal({ agent: 'before' })]);
-    const blocker = new Database(refusedFile(dataDir));
-    workspace.onClose(() => void blocker.close());
-    blocker.exec('BEGIN IMMEDIATE');
-    await record.keep([refusal({ agent: 'meanwhile' }), refusal({ agent: 'meanwhile' })]);
-    blocker.exec('ROLLBACK');
-    expect(dropped.disk).toBe(2);
-    expect(lines).toEqual(['refused disk']);
-    await record.keep([refusal({ agent: 'after' })]);
-    const agents = look((store) => store.groups({}).map(({ agent }) => agent));
-    expect(agents.sort()).toEqual(['after', 'before']);
-  });
-
-  it('that cannot be opened at the start is asked again with what comes', async () => {
-    const rig = openRecord({ isDiskGone: true });
-    await rig.record.keep([refusal()]);
-    expect(rig.record.totals()).toEqual([]);
-    expect(rig.dropped.disk).toBe(1);
-    rig.isDiskGone = false;
-    await rig.record.keep([refusal()]);
-    expect(rig.record.totals()).toMatchObject([{ records: 1 }]);
-    expect(rig.dropped.disk).toBe(1);
-  });
-
-  it('in the middle of a record: the row is known to be damaged', async () => {
-    const { record } = openRecord();
-    await record.keep([refusal()]);
-    await record.close();
-    const db = new Database(refusedFile(dataDir));
-    db.exec("UPDATE refused SET body = CAST(body || 'x' AS BLOB)");
-    db.close();
-    expect(look((store) => store.get(1)?.isIntact)).toBe(false);
-  });
-
-  it('with a damaged file: it is set aside and a new one begun', async () => {
-    writeFileSync(refusedFile(dataDir), Buffer.alloc(10_000, 'rubbish'));
-    const { record, lines } = openRecord();
-    expect(lines).toEqual(['refused disk']);
-    await record.keep([refusal()]);
-    expect(look((store) => store.ids({}))).toEqual([1]);
-    expect(existsSync(`${refusedFile(dataDir)}.damaged`)).toBe(true);
-  });
-
-  it('or is closed already gives up what comes, and says so', async () => {
-    const { record, dropped } = openRecord();
-    await record.close();
-    await record.keep([refusal()]);
-    expect(dropped.disk).toBe(1);
-  });
 });

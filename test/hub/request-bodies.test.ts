@@ -10,7 +10,7 @@ import { appendSeries, newDictionary } from './series-fixture.ts';
 import { requestsOf } from './write-fixture.ts';
 
 const KEPT: KeptRequest = {
-  ...{ id: 1, agent: 'a', tenant: 'a', reason: 'unknown', message: '', refused: 2, doubtful: 0 },
+  ...{ id: 1, agent: 'a', tenant: 'a', reason: 'other', message: '', refused: 2, unknown: 0 },
   ...{ recordedAtMs: 1, messageGroup: '', oldest: 1, newest: 1, examples: [], isIntact: true },
   body: new Uint8Array(0),
 };

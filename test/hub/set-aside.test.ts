@@ -64,7 +64,8 @@ class Fragile {
 }
 
 function settled(counts: Partial<Settlement>): DeliveryResult {
-  return { kind: 'settled', settlement: { ...emptySettlement(), ...counts } };
+  const settlement = { ...emptySettlement(), ...counts };
+  return { kind: 'settled', settlement, newestMs: expect.any(Number) };
 }
 
 const setAside = (count: number) => new Map([['set_aside' as const, count]]);

@@ -39,14 +39,16 @@ function destinationAt(url: string, options: Partial<DestinationOptions> = {}): 
 }
 
 interface PostOptions {
+  tenant?: string;
   protocol?: WriteProtocol;
   attempt?: number;
   signal?: AbortSignal;
 }
 
 function post(destination: Destination, options: PostOptions = {}) {
-  const { protocol = 'v1', attempt = 0, signal = new AbortController().signal } = options;
-  return destination.post({ tenant: 'a', protocol, body: Buffer.from('body'), attempt, signal });
+  const { tenant = 'a', protocol = 'v1', attempt = 0 } = options;
+  const { signal = new AbortController().signal } = options;
+  return destination.post({ tenant, protocol, body: Buffer.from('body'), attempt, signal });
 }
 
 function kindOf(result: PostResult) {
@@ -204,6 +206,25 @@ describe('the destination', () => {
     const results = await Promise.all(Array.from({ length: 10 }, () => post(destination)));
     expect(results.map(kindOf)).toEqual(results.map(() => 'answer 200'));
     expect(inFlightMax).toBe(2);
+  });
+
+  it('takes what other tenants write while one is not answered', async () => {
+    let isStuck = true;
+    const stuck: ServerResponse[] = [];
+    const { url } = await serve((request, response) => {
+      if (isStuck && request.headers['x-scope-orgid'] === 'stuck') stuck.push(response);
+      else response.end();
+    });
+    const destination = destinationAt(url, { inFlightMax: 8, timeoutMs: 10_000 });
+    const hanging = Array.from({ length: 20 }, () => post(destination, { tenant: 'stuck' }));
+    await expect.poll(() => stuck.length).toBe(6);
+    for (const tenant of ['one', 'two', 'one', 'two']) {
+      expect(kindOf(await post(destination, { tenant }))).toBe('answer 200');
+    }
+    expect(stuck).toHaveLength(6);
+    isStuck = false;
+    for (const response of stuck) response.end();
+    expect((await Promise.all(hanging)).map(kindOf)).toEqual(hanging.map(() => 'answer 200'));
   });
 
   it('is given up at once when the signal says so, in flight or waiting', async () => {

@@ -6,6 +6,8 @@ import type { RefusedRequest } from '../../hub/refused-request.ts';
 import { createDelivery } from '../../hub/write/delivery.ts';
 import type { Deliver } from '../../hub/write/lanes.ts';
 import type { Post } from '../../hub/write/post.ts';
+import { RefusalSearch } from '../../hub/write/refusal-search.ts';
+import { ReplicaCover } from '../../hub/write/replica-cover.ts';
 import { RequestBodies } from '../../hub/write/request-bodies.ts';
 import { SetAside } from '../../hub/write/set-aside.ts';
 import type { DestinationKind } from '../../proto/outcome.ts';
@@ -44,7 +46,9 @@ export interface Rig {
   refused: RefusedRequest[];
   /** What the age limits are told of: tenant and reason. */
   learned: string[];
-  lines: { level: string; key: string; fields: Record<string, unknown> }[];
+  /** And of what was taken: tenant and newest timestamp. */
+  taken: string[];
+  lines: { level: string; key: string; fields: Record<string, unknown>; message: string }[];
 }
 
 export interface RigOptions {
@@ -52,6 +56,8 @@ export interface RigOptions {
   protocol?: WriteProtocol;
   /** 0: nothing is ever set aside. */
   setAsideAfterMs?: number;
+  /** 0: never searched. */
+  searchesPerMinute?: number;
   /** The record of refused samples waits for this. */
   keeping?: Promise<void>;
 }
@@ -59,13 +65,16 @@ export interface RigOptions {
 /** The delivery under test with everything around it in plain sight. */
 export function rig(kind: DestinationKind, post: Post, options: RigOptions = {}): Rig {
   const { seed = 'rig', protocol = 'v1', setAsideAfterMs = 0, keeping } = options;
+  const { searchesPerMinute = 6000 } = options;
   const clock = new InstantClock();
   const codes: string[] = [];
   const held: number[] = [];
   const lines: Rig['lines'] = [];
   const log: BoundedLog = {
-    warn: (key, fields) => lines.push({ level: 'warn', key, fields: { ...fields } }),
-    error: (key, fields) => lines.push({ level: 'error', key, fields: { ...fields } }),
+    warn: (key, fields, message) =>
+      lines.push({ level: 'warn', key, fields: { ...fields }, message }),
+    error: (key, fields, message) =>
+      lines.push({ level: 'error', key, fields: { ...fields }, message }),
   };
   const metrics = {
     request: (code: string) => codes.push(code),
@@ -74,12 +83,18 @@ export function rig(kind: DestinationKind, post: Post, options: RigOptions = {})
   const random = seededRandom(seed);
   const refused: RefusedRequest[] = [];
   const learned: string[] = [];
+  const taken: string[] = [];
   const deliver = createDelivery('sg', {
     kind,
     post,
     bodies: new RequestBodies(protocol),
     setAside: new SetAside(setAsideAfterMs, clock),
-    ages: { refused: (tenant, reason) => void learned.push(`${tenant} ${reason}`) },
+    search: new RefusalSearch(searchesPerMinute, clock),
+    replicas: new ReplicaCover(0, clock),
+    ages: {
+      taken: (tenant, newestMs) => void taken.push(`${tenant} ${newestMs}`),
+      refused: (tenant, reason) => void learned.push(`${tenant} ${reason}`),
+    },
     refused: {
       async keep(requests) {
         refused.push(...requests);
@@ -91,7 +106,7 @@ export function rig(kind: DestinationKind, post: Post, options: RigOptions = {})
     metrics,
     log,
   });
-  return { deliver, clock, codes, held, refused, learned, lines };
+  return { deliver, clock, codes, held, refused, learned, taken, lines };
 }
 
 export interface RequestOptions {

@@ -17,10 +17,18 @@ import { requestsOf, rig } from './write-fixture.ts';
 
 /** A request of which only the lane and the number matter. */
 function numbered(lane: number, number: number): OutgoingRequest {
-  const encode = () => new Uint8Array();
-  const isExemplar = () => false;
-  const tenant = String(number);
-  return { tenant, lane, count: number, mayBeRedelivered: false, isExemplar, encode };
+  return {
+    tenant: String(number),
+    lane,
+    count: number,
+    mayBeRedelivered: false,
+    isExemplar: () => false,
+    seriesHash: () => 0,
+    timestampOf: () => 0,
+    cutsAtRepeats: () => [],
+    select: () => numbered(lane, number),
+    encode: () => new Uint8Array(),
+  };
 }
 
 /** A delivery that ends when the test says so. */
@@ -30,7 +38,9 @@ function heldDelivery() {
   const deliver: Deliver = async (request) => {
     started.push(request.tenant);
     await new Promise<void>((resolve) => open.set(request.tenant, resolve));
-    return { kind: 'settled', settlement: { ...emptySettlement(), accepted: request.count } };
+    const { count } = request;
+    const settlement = { ...emptySettlement(), accepted: count };
+    return { kind: 'settled', settlement, newestMs: count };
   };
   return { deliver, started, end: (name: string) => open.get(name)?.() };
 }
@@ -43,7 +53,7 @@ function turn(): Promise<void> {
 describe('lanes', () => {
   it('have one request each in flight, in the order in which they came', async () => {
     const { deliver, started, end } = heldDelivery();
-    const lanes = new Lanes(2, deliver, new AbortController().signal);
+    const lanes = new Lanes(deliver, new AbortController().signal);
     const result = lanes.settle([numbered(0, 1), numbered(0, 2), numbered(1, 3), numbered(0, 4)]);
     expect(started).toEqual(['1', '3']);
     end('3');
@@ -55,12 +65,16 @@ describe('lanes', () => {
     end('2');
     await turn();
     end('4');
-    expect(await result).toMatchObject({ kind: 'settled', settlement: { accepted: 10 } });
+    expect(await result).toMatchObject({
+      kind: 'settled',
+      settlement: { accepted: 10 },
+      newestMs: 4,
+    });
   });
 
   it('settle a batch behind the one before it, lane by lane', async () => {
     const { deliver, started, end } = heldDelivery();
-    const lanes = new Lanes(2, deliver, new AbortController().signal);
+    const lanes = new Lanes(deliver, new AbortController().signal);
     const first = lanes.settle([numbered(0, 1), numbered(1, 2)]);
     const second = lanes.settle([numbered(1, 3)]);
     await turn();
@@ -75,14 +89,18 @@ describe('lanes', () => {
   });
 
   it('settle an empty batch at once', async () => {
-    const lanes = new Lanes(1, heldDelivery().deliver, new AbortController().signal);
-    expect(await lanes.settle([])).toEqual({ kind: 'settled', settlement: emptySettlement() });
+    const lanes = new Lanes(heldDelivery().deliver, new AbortController().signal);
+    expect(await lanes.settle([])).toEqual({
+      kind: 'settled',
+      settlement: emptySettlement(),
+      newestMs: Number.NEGATIVE_INFINITY,
+    });
     await lanes.idle();
   });
 
   it('drop what is queued for a new stream, and are idle after what is in flight', async () => {
     const { deliver, started, end } = heldDelivery();
-    const lanes = new Lanes(1, deliver, new AbortController().signal);
+    const lanes = new Lanes(deliver, new AbortController().signal);
     const old = lanes.settle([numbered(0, 1), numbered(0, 2), numbered(0, 3)]);
     lanes.cancelQueued();
     let idle = false;
@@ -102,7 +120,7 @@ describe('lanes', () => {
 
   it('take new requests while those of the old stream are still in flight', async () => {
     const { deliver, started, end } = heldDelivery();
-    const lanes = new Lanes(1, deliver, new AbortController().signal);
+    const lanes = new Lanes(deliver, new AbortController().signal);
     const old = lanes.settle([numbered(0, 1), numbered(0, 2)]);
     lanes.cancelQueued();
     const fresh = lanes.settle([numbered(0, 3)]);
@@ -116,7 +134,7 @@ describe('lanes', () => {
   it('cancel everything, now and later, once they are ended', async () => {
     const end = new AbortController();
     const { deliver, started, end: endDelivery } = heldDelivery();
-    const lanes = new Lanes(1, deliver, end.signal);
+    const lanes = new Lanes(deliver, end.signal);
     const open = lanes.settle([numbered(0, 1), numbered(0, 2)]);
     end.abort();
     endDelivery('1');
@@ -131,7 +149,7 @@ describe('lanes', () => {
     const bug = async () => {
       throw new Error('a bug');
     };
-    const lanes = new Lanes(1, bug, new AbortController().signal);
+    const lanes = new Lanes(bug, new AbortController().signal);
     await expect(lanes.settle([numbered(0, 1)])).rejects.toThrow('a bug');
     await lanes.idle();
   });
@@ -191,7 +209,7 @@ async function run(
   open.push(sender, destination);
   destination.answerNext(...Array.from({ length: 60 }, () => randomFault(random)));
   const { deliver } = rig(kind, sender.post, { seed });
-  const lanes = new Lanes(LANES, deliver, new AbortController().signal);
+  const lanes = new Lanes(deliver, new AbortController().signal);
   const copy = newDictionary();
   const names = Array.from({ length: SERIES }, (_, n) => {
     const replica = n % 2 === 0 ? {} : { __replica__: `r${n % 3}`, cluster: 'x' };
@@ -220,13 +238,13 @@ async function run(
 }
 
 function totals({ results }: Run) {
-  const total = { settled: 0, refused: 0, doubtful: 0, redelivered: 0, accepted: 0 };
+  const total = { settled: 0, refused: 0, unknown: 0, redelivered: 0, accepted: 0 };
   for (const result of results) {
     if (result.kind !== 'settled') throw new Error(result.kind);
     const { settlement } = result;
     total.settled += settledCount(settlement);
     for (const count of settlement.refused.values()) total.refused += count;
-    total.doubtful += settlement.doubtful;
+    total.unknown += settlement.unknown;
     total.redelivered += settlement.redelivered;
     total.accepted += settlement.accepted;
   }
@@ -255,7 +273,7 @@ describe('samples on their way through random faults', () => {
     it(`arrive bit for bit and in order, and are settled once (seed ${seed})`, async () => {
       const result = await run(seed, 'cortex', {}, open);
       const total = totals(result);
-      expect(total).toMatchObject({ settled: result.sampleCount, refused: 0, doubtful: 0 });
+      expect(total).toMatchObject({ settled: result.sampleCount, refused: 0, unknown: 0 });
       expect(stored(result)).toEqual(result.sent);
       expect(result.destination.outOfOrder).toEqual([]);
       expect(result.destination.violations).toEqual([]);
@@ -266,7 +284,7 @@ describe('samples on their way through random faults', () => {
     it(`lose nothing to a Cortex that refuses what it has (seed ${seed})`, async () => {
       const result = await run(seed, 'cortex', { semantics: 'cortex' }, open);
       const total = totals(result);
-      expect(total).toMatchObject({ settled: result.sampleCount, refused: 0, doubtful: 0 });
+      expect(total).toMatchObject({ settled: result.sampleCount, refused: 0, unknown: 0 });
       expect(stored(result)).toEqual(result.sent);
       expect(result.destination.outOfOrder).toEqual([]);
       expect(result.destination.violations).toEqual([]);
@@ -283,7 +301,7 @@ describe('samples on their way through random faults', () => {
       const total = totals(result);
       expect(total.settled).toBe(result.sampleCount);
       expect(total.refused).toBe(result.sampleCount - innocent.size);
-      expect(total.doubtful).toBe(0);
+      expect(total.unknown).toBe(0);
       expect(stored(result)).toEqual(innocent);
     });
   }

@@ -18,11 +18,11 @@ beforeEach(() => {
 });
 afterEach(() => workspace.close());
 
-/** A request with a sample for each timestamp, of two series in turn; values are row numbers. */
+/** A request with a sample for each timestamp, each of its own series; values are row numbers. */
 function requestOf(timestamps: readonly number[], mayBeRedelivered = false): OutgoingRequest {
   const copy = newDictionary();
-  const ids = ['even', 'odd'].map((name) => appendSeries(copy, 'a', { __name__: name }));
-  const columns = columnsOf(timestamps.map((at, row) => [ids[row % 2]!, at] as const));
+  const ids = timestamps.map((_, row) => appendSeries(copy, 'a', { __name__: `s${row}` }));
+  const columns = columnsOf(timestamps.map((at, row) => [ids[row]!, at] as const));
   return requestsOf(copy, columns, { mayBeRedelivered })[0]!;
 }
 
@@ -58,15 +58,17 @@ function rowsOf(body: Uint8Array): string[] {
   );
 }
 
+const NO_SEARCH = { searchesPerMinute: 0 };
+
 const refuseAt =
   (...guilty: number[]): Refuse =>
   (_tenant, _series, { timestamp }) =>
     guilty.includes(timestamp) ? `timestamp too new: ${timestamp} metric: "x"` : undefined;
 
 describe('what a delivery leaves in the record', () => {
-  it('is the whole request as it was sent where the rest is stored, and one refused', async () => {
+  it('is the whole request as it was sent where nothing is searched', async () => {
     const { bodies, post } = await chain({ refuse: refuseAt(3) });
-    const { deliver, refused } = rig('cortex', post);
+    const { deliver, refused } = rig('cortex', post, NO_SEARCH);
     await deliver(requestOf([1, 2, 3, 4, 5]), signals());
     expect(refused).toEqual([
       {
@@ -75,7 +77,7 @@ describe('what a delivery leaves in the record', () => {
         reason: 'too_new',
         message: expect.stringMatching(/^400 maxFailure .*timestamp too new: 3 metric: "x"$/),
         refused: 1,
-        doubtful: 4,
+        unknown: 4,
         body: bodies[0],
       },
     ]);
@@ -89,13 +91,9 @@ describe('what a delivery leaves in the record', () => {
     const { deliver, refused } = rig('prometheus', post);
     const timestamps = Array.from({ length: 40 }, (_, at) => at);
     await deliver(requestOf(timestamps), signals());
-    expect(refused).toMatchObject([
-      { reason: 'too_new', refused: 3, doubtful: 0 },
-      { reason: 'too_new', refused: 1, doubtful: 0 },
-    ]);
+    expect(refused).toMatchObject([{ reason: 'too_new', refused: 4, unknown: 0 }]);
     expect(refused.map(({ body }) => rowsOf(body))).toEqual([
-      ['odd 13 13', 'even 14 14', 'odd 15 15'],
-      ['even 30 30'],
+      ['s13 13 13', 's14 14 14', 's15 15 15', 's30 30 30'],
     ]);
     const stored = [...checking.samples('a').values()].flat();
     expect(stored).toHaveLength(36);
@@ -103,9 +101,9 @@ describe('what a delivery leaves in the record', () => {
 
   it('is each half for itself where the destination takes only half at once', async () => {
     const { post } = await chain({ samplesPerBodyMax: 2, refuse: refuseAt(1, 4) });
-    const { deliver, refused } = rig('cortex', post);
+    const { deliver, refused } = rig('cortex', post, NO_SEARCH);
     await deliver(requestOf([1, 2, 3, 4]), signals());
-    expect(refused.map(({ body, doubtful }) => [rowsOf(body).length, doubtful])).toEqual([
+    expect(refused.map(({ body, unknown }) => [rowsOf(body).length, unknown])).toEqual([
       [2, 1],
       [2, 1],
     ]);
@@ -147,11 +145,11 @@ describe('what a delivery leaves in the record', () => {
     checking.answerNext({ status: 413 }, 'as usual');
     checking.answerAllWith(503);
     const cancel = new AbortController();
-    const { deliver, refused, lines } = rig('cortex', post);
+    const { deliver, refused, lines } = rig('cortex', post, NO_SEARCH);
     const delivery = deliver(requestOf([1, 2, 3, 4]), signals(cancel));
     await expect.poll(() => lines.map(({ key }) => key)).toContain('retry');
     cancel.abort();
     expect(await delivery).toEqual({ kind: 'cancelled' });
-    expect(refused.map(({ body }) => rowsOf(body))).toEqual([['even 1 0', 'odd 2 1']]);
+    expect(refused.map(({ body }) => rowsOf(body))).toEqual([['s0 1 0', 's1 2 1']]);
   });
 });

@@ -70,12 +70,13 @@ async function chain(answer: (received: Received, at: number) => Answer, kind: D
   return { ...tools, received, deliver };
 }
 
-/** Five floats of one series, then a histogram of another with its exemplar. */
-function requestOf(mayBeRedelivered = false): OutgoingRequest {
+/** Five floats of one series or of five, then a histogram of another with its exemplar. */
+function requestOf(mayBeRedelivered = false, floatSeries: 1 | 5 = 1): OutgoingRequest {
   const copy = newDictionary();
-  const up = appendSeries(copy, 'a', { __name__: 'up' });
+  const names = Array.from({ length: floatSeries }, (_, at) => `up${at === 0 ? '' : at}`);
+  const ups = names.map((name) => appendSeries(copy, 'a', { __name__: name }));
   const latency = appendSeries(copy, 'a', { __name__: 'latency' });
-  const columns = columnsOf([1, 2, 3, 4, 5].map((at) => [up, at] as const));
+  const columns = columnsOf([1, 2, 3, 4, 5].map((at) => [ups[at % floatSeries]!, at] as const));
   columns.pushObject('histogram', latency, 6, histogramBytes(3, 1, 9));
   columns.setStart(5, 4);
   columns.pushObject('exemplar', latency, 6, exemplarBytes('x'));
@@ -115,11 +116,11 @@ describe('a destination that takes remote write 2.0', () => {
     async (kind) => {
       const answer = { status: 400, written: [3, 1, 1], body: `${ORDER}\n${ORDER}\n` } as Answer;
       const { deliver, received, refused: kept, lines } = await chain(() => answer, kind);
-      expect(await deliver(requestOf())).toEqual(
+      expect(await deliver(requestOf(false, 5))).toEqual(
         settled({ accepted: 5, ...refused('out_of_order', 2) }),
       );
       expect(received).toHaveLength(1);
-      expect(kept).toMatchObject([{ reason: 'out_of_order', refused: 2, doubtful: 5 }]);
+      expect(kept).toMatchObject([{ reason: 'out_of_order', refused: 2, unknown: 5 }]);
       expect(lines).toMatchObject([{ key: 'refused out_of_order', fields: { refused: 2 } }]);
     },
   );
@@ -164,8 +165,13 @@ describe('a destination that takes remote write 2.0', () => {
   it('is a Cortex: its counts say what was valid, not what is stored', async () => {
     const body = 'maxFailure (quorum) on a given error family, err: out of order sample';
     const { deliver } = await chain(() => ({ status: 400, written: [0, 0, 0], body }), 'cortex');
-    expect(await deliver(requestOf())).toEqual(
-      settled({ doubtful: 6, ...refused('out_of_order', 1) }),
+    expect(await deliver(requestOf(false, 5))).toEqual(
+      settled({
+        refused: new Map([
+          ['out_of_order', 6],
+          ['exemplar', 1],
+        ] as const),
+      }),
     );
   });
 
@@ -184,7 +190,7 @@ describe('a destination that takes remote write 2.0', () => {
     columns.pushObject('exemplar', down, 7, exemplarBytes('y'));
     const settlements = [];
     for (const request of requestsOf(copy, columns)) settlements.push(await deliver(request));
-    expect(settlements).toEqual([settled({ accepted: 3 }), settled(refused('invalid_series', 2))]);
+    expect(settlements).toEqual([settled({ accepted: 3 }), settled(refused('exemplar', 2))]);
   });
 
   it('elects replicas by 202', async () => {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import {
   type Answer,
+  DESTINATION_STATES,
   decodeAnswer,
   decodeHubState,
   encodeAnswer,
@@ -18,10 +19,10 @@ const answer: Answer = {
     accepted: 2 ** 52,
     deduplicated: 2,
     redelivered: 3,
-    doubtful: 4,
+    unknown: 4,
     refused: new Map([
       ['out_of_order', 5],
-      ['unknown', 6],
+      ['other', 6],
     ]),
   },
   dictionaryOffset: 2 ** 32 - 1,
@@ -73,6 +74,10 @@ const state: HubState = {
 
 test('an answer is read as it was written', () => {
   expect(decodeAnswer(encodeAnswer(answer))).toEqual(answer);
+  for (const destination of DESTINATION_STATES) {
+    const telling: Answer = { ...answer, destination };
+    expect(decodeAnswer(encodeAnswer(telling))).toEqual(telling);
+  }
   const bounded: Answer = { ...answer, oldestAcceptedMs: 1_800_000_000_000 };
   expect(decodeAnswer(encodeAnswer(bounded))).toEqual(bounded);
   const plain: Answer = { settlement: emptySettlement(), dictionaryOffset: 0, hubClockMs: 0 };
@@ -103,4 +108,18 @@ test('an answer to a pack that has none in it is refused', () => {
     ...field(4, [0x31, ...fixed64(5n), ...field(8, [0x08, 1])]),
   ]);
   expect(() => decodeHubState(bytes)).toThrow('an answer to a pack that is none');
+});
+
+test('a state of the destination that only a newer hub knows reads as none', () => {
+  const known = encodeAnswer({ ...answer, destination: 'refusing' });
+  expect([...known.subarray(-2)]).toEqual([0x50, 5]);
+  expect(decodeAnswer(Uint8Array.from([...known.subarray(0, -1), 6]))).toEqual(answer);
+});
+
+test('a reason that a hub of an earlier version calls unknown is another one', () => {
+  const old = { ...emptySettlement(), unknown: 1, refused: new Map([['unknown' as 'other', 2]]) };
+  const { settlement } = decodeAnswer(
+    encodeAnswer({ settlement: old, dictionaryOffset: 0, hubClockMs: 1 }),
+  );
+  expect(settlement).toEqual({ ...old, refused: new Map([['other', 2]]) });
 });

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import {
   canonicalLabelSet,
   formatLabelSet,
+  formatLabelSetStart,
   isCanonicalLabelSet,
   LABEL_SET_BYTES_MAX,
   labelValue,
@@ -24,6 +25,34 @@ function canonical(bytes: Iterable<number>): Uint8Array {
   if (verdict.kind === 'refused') throw new Error(verdict.reason);
   return verdict.bytes;
 }
+
+describe('the beginning of a label set of any size', () => {
+  const start = (...pairs: [string, string][]): string => {
+    const set = Uint8Array.from(pairs.flatMap(([name, value]) => label(name, value)));
+    return formatLabelSetStart(set, 0, set.length, 30);
+  };
+
+  it('has the metric name first, wherever it stands', () => {
+    expect(start(['A', '1'], ['B', '2'], ['__name__', 'up'])).toBe('{__name__="up", A="1", B="2"}');
+    expect(start(['A', 'x'.repeat(100)], ['B', '2'], ['__name__', 'up'])).toBe(
+      `{__name__="up", A="${'x'.repeat(30)}"}`,
+    );
+  });
+
+  it('cuts what is long, and looks no further than a label set may reach', () => {
+    const long = 'x'.repeat(LABEL_SET_BYTES_MAX);
+    expect(start(['__name__', 'up'], ['a', long], ['b', '2'])).toBe(
+      `{__name__="up", a="${'x'.repeat(30)}"}`,
+    );
+    expect(start(['a', long], ['b', '2'], ['__name__', 'up'])).toBe(`{a="${'x'.repeat(30)}"}`);
+  });
+
+  it('ends where the labels are no protobuf', () => {
+    const set = Uint8Array.from([...label('__name__', 'up'), 0x0a, 0x7f, 1]);
+    expect(formatLabelSetStart(set, 0, set.length, 30)).toBe('{__name__="up"}');
+    expect(formatLabelSetStart(set, 4, set.length, 30)).toBe('{}');
+  });
+});
 
 describe('a canonical label set', () => {
   it('is sorted by bytes and has no empty value, whatever the order it came in', () => {

@@ -1,17 +1,18 @@
 import { join } from 'node:path';
 import type { HubLink } from '../../agent/ship/hub-client.ts';
-import { AgentProcess, type Moment } from './agent-process.ts';
+import { AgentProcess } from './agent-process.ts';
 import type { Chance } from './chance.ts';
-import {
-  copyAsAfterPowerCut,
-  cutWal,
-  damageStored,
-  flipBits,
-  writeWitness,
-} from './data-folder.ts';
+import { cutWal, damageStored, flipBits, loseWitness, writeWitness } from './data-folder.ts';
+import { emptyFile, takeFiles } from './file-faults.ts';
 import type { Ledger } from './ledger.ts';
+import type { Moment } from './moments.ts';
+import { copyAsAfterPowerCut, copyFolder } from './power-cut.ts';
 import { STARTS_AT_MS, type Surroundings } from './surroundings.ts';
 import { WallClock } from './virtual-time.ts';
+import { setAtStart } from './wrong-clock.ts';
+
+/** Between attempts to set a damaged buffer aside. */
+const RECOVERY_MS = 1000;
 
 export interface AgentMachineDeps {
   surroundings: Surroundings;
@@ -35,12 +36,18 @@ export class AgentMachine {
   process: AgentProcess | undefined;
   /** Crashes the process when the kind of moment comes; `cuts`: in the middle of the commit. */
   crashAt: { kind: Moment['kind']; cuts: boolean } | undefined;
+  /** Somebody touches the files when the kind of moment comes. */
+  touchAt: { kind: Moment['kind']; how: 'take' | 'empty' } | undefined;
   readonly #deps: AgentMachineDeps;
   readonly #chance: Chance;
   /** What the next process finds. */
   #dataDir: string;
   #folders = 0;
   #starts = 0;
+  /** The files that the process has open are not those in its folder. */
+  #areFilesTaken = false;
+  /** The next process may find that samples have vanished. */
+  #isExcused = false;
 
   /** @param from data_dir that the machine begins with */
   constructor(name: string, deps: AgentMachineDeps, from?: Snapshot) {
@@ -53,18 +60,63 @@ export class AgentMachine {
   }
 
   start(): void {
-    const { surroundings, connect } = this.#deps;
+    const { surroundings } = this.#deps;
     if (this.process !== undefined) return;
     surroundings.note(`${this.name} starts`);
     this.crashAt = undefined;
+    if (surroundings.plan.events.includes('wrong clock')) {
+      setAtStart(this.clock, surroundings, this.#chance);
+    }
+    this.process = this.#run(undefined);
+  }
+
+  /** @param before the life before, in the same process */
+  #run(before: AgentProcess | undefined): AgentProcess {
+    const { surroundings, connect } = this.#deps;
     const process: AgentProcess = new AgentProcess(this.#dataDir, {
       surroundings,
       clock: this.clock,
       random: this.#chance.part(`process ${this.#starts++}`).random,
+      before,
       connect,
-      onMoment: (moment) => this.#considerCrash(process, moment),
+      onMoment: (moment) => {
+        this.#considerTouch(moment);
+        this.#considerCrash(process, moment);
+      },
+      onDamaged: (damaged) => surroundings.spawn(this.#recover(damaged)),
     });
-    this.process = process;
+    return process;
+  }
+
+  /** As agent/worker.ts does: sets the damaged files aside, and goes on in the same process. */
+  async #recover(process: AgentProcess): Promise<void> {
+    const { surroundings } = this.#deps;
+    surroundings.note(`${this.name} finds its files damaged`);
+    for (;;) {
+      if (process.isDead) return;
+      try {
+        process.buffer.abandon();
+        break;
+      } catch (error) {
+        surroundings.note(`${this.name} cannot set them aside: ${error}`);
+      }
+      await surroundings.time.sleep(RECOVERY_MS);
+    }
+    this.#readLosses(process);
+    this.#areFilesTaken = false;
+    this.process = this.#run(process);
+  }
+
+  /** Takes the files away, or cuts one short; the process, if there is one, goes on. */
+  touchFiles(how: 'take' | 'empty'): void {
+    const { surroundings } = this.#deps;
+    if (this.process === undefined) return;
+    const what =
+      how === 'take'
+        ? takeFiles(this.#dataDir, this.#nextFolder(), this.#chance)
+        : emptyFile(this.#dataDir, this.#chance);
+    if (how === 'take') this.#areFilesTaken = true;
+    surroundings.note(`${this.name}: ${what}`);
   }
 
   /** The power fails now. */
@@ -77,8 +129,8 @@ export class AgentMachine {
 
   snapshot(): Snapshot {
     const folder = this.#nextFolder();
-    copyAsAfterPowerCut(this.process?.dataDir ?? this.#dataDir, folder);
-    return { folder, acknowledged: this.#deps.ledger.acknowledged };
+    copyFolder(this.#dataDir, folder);
+    return { folder, acknowledged: this.#areFilesTaken ? 0 : this.#deps.ledger.acknowledged };
   }
 
   /** Puts an older copy in the place of the data_dir; the process must have ended. */
@@ -107,6 +159,13 @@ export class AgentMachine {
     this.process = undefined;
   }
 
+  #considerTouch({ kind }: Moment): void {
+    const wanted = this.touchAt;
+    if (wanted?.kind !== kind) return;
+    this.touchAt = undefined;
+    this.touchFiles(wanted.how);
+  }
+
   #considerCrash(process: AgentProcess, moment: Moment): void {
     const wanted = this.crashAt;
     if (wanted?.kind !== moment.kind || process.isDead) return;
@@ -122,10 +181,18 @@ export class AgentMachine {
   }
 
   #die(process: AgentProcess): void {
-    this.#deps.surroundings.note(`${this.name} is dead, ${process.waiting()} samples waiting`);
+    const { surroundings, ledger } = this.#deps;
+    surroundings.note(`${this.name} is dead, ${process.waiting()} samples waiting`);
     this.#readLosses(process);
     this.#dataDir = this.#nextFolder();
-    copyAsAfterPowerCut(process.dataDir, this.#dataDir);
+    copyAsAfterPowerCut(process.dataDir, this.#dataDir, this.#chance);
+    // It is not synced, and so shows what is damaged only as far as it has been written out.
+    if (!surroundings.plan.events.some((event) => event === 'damage' || event === 'files emptied'))
+      loseWitness(this.#dataDir, this.#chance);
+    // Nobody has the files open any more that hold what was acknowledged.
+    if (this.#areFilesTaken) ledger.forgive(this.name, 0);
+    this.#isExcused = this.#areFilesTaken;
+    this.#areFilesTaken = false;
     process.crash();
     this.process = undefined;
   }
@@ -137,10 +204,15 @@ export class AgentMachine {
     }
   }
 
+  /** Takes down what the process has said so far. */
+  noteLosses(): void {
+    if (this.process !== undefined) this.#readLosses(this.process);
+  }
+
   /** Losses are what the log says: the time range must be enough to know what is missing. */
   #readLosses({ lines }: AgentProcess): void {
-    for (const { reason, tenant, samples, oldest, newest } of lines) {
-      if (oldest === undefined) continue;
+    for (const { reason, tenant, samples, oldest, newest, elapsedMs } of lines.splice(0)) {
+      if (reason === undefined || oldest === undefined) continue;
       this.#deps.surroundings.note(`${this.name} lost ${samples} of ${tenant}: ${reason}`);
       this.#deps.ledger.report({
         reason: String(reason),
@@ -149,6 +221,8 @@ export class AgentMachine {
         samples: samples === 0 ? Number.POSITIVE_INFINITY : Number(samples),
         oldest: Date.parse(String(oldest)),
         newest: Date.parse(String(newest)),
+        elapsedMs: Number(elapsedMs),
+        isExcused: this.#isExcused,
       });
     }
   }

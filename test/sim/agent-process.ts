@@ -1,6 +1,10 @@
-import { existsSync, rmSync, statSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import type { Buffer as SampleBuffer } from '../../agent/buffer/buffer.ts';
+import type { BufferTools } from '../../agent/buffer/buffer-tools.ts';
+import { isDamage } from '../../agent/buffer/damage.ts';
 import type { GroupCommit } from '../../agent/buffer/group-commit.ts';
+import { houseKeeping } from '../../agent/house-keeping.ts';
+import { HubClock } from '../../agent/hub-clock.ts';
 import { Outbound } from '../../agent/outbound.ts';
 import { SeriesTable } from '../../agent/series/series-table.ts';
 import type { HubLink } from '../../agent/ship/hub-client.ts';
@@ -10,47 +14,38 @@ import type { Random } from '../../base/random.ts';
 import { SampleColumns } from '../../proto/sample-columns.ts';
 import { settledCount } from '../../proto/settlement.ts';
 import { memoryLog } from '../tools/memory-log.ts';
-import { readWitness, walPath } from './data-folder.ts';
 import type { SentSample } from './ledger.ts';
-import { numberedExemplar, numberedHistogram } from './numbered-objects.ts';
+import { type Moment, watchMoments } from './moments.ts';
+import { pushSample } from './numbered-objects.ts';
 import type { Surroundings } from './surroundings.ts';
 import type { WallClock } from './virtual-time.ts';
 
-const HOUSEKEEPING_MS = 1000;
 const SERIES_MAX = 100_000;
-/** A counter of the simulation begins anew so often. */
-const START_EVERY_MS = 600_000;
-
-/** A moment between two steps of the buffer; after an append, what that added to the WAL. */
-export type Moment =
-  | {
-      kind:
-        | 'before append'
-        | 'before acknowledge'
-        | 'after acknowledge'
-        | 'before pack'
-        | 'after pack';
-    }
-  | {
-      kind: 'after append';
-      walBytesBefore: number;
-      walBytesAfter: number;
-      witnessBefore: Buffer | undefined;
-    };
+/** limits.creation_grace_period. */
+const AHEAD_MAX_MS = 600_000;
 
 export interface AgentProcessDeps {
   surroundings: Surroundings;
   clock: WallClock;
   random: Random;
+  /** The life before in the same process, whose files were damaged. */
+  before: AgentProcess | undefined;
   /** The link to the hub; `isDead` says whether this process can still speak. */
   connect(isDead: () => boolean): HubLink;
   /** The place to crash between two steps. */
   onMoment(moment: Moment): void;
+  /** The files of the buffer turned out to be damaged; nothing runs on it any more. */
+  onDamaged(process: AgentProcess): void;
 }
 
+/** What became of one request; `gone`: the process has ended and nobody answers. */
+export type AppendResult =
+  | { kind: 'stored'; samples: readonly SentSample[]; refused: readonly SentSample[] }
+  | { kind: 'unavailable' | 'gone' };
+
 /**
- * One process of the agent, from its start to its crash or stop: series, buffer, encode and ship
- * joined as agent/main.ts and agent/worker.ts do, without threads and HTTP.
+ * One life of an agent, from its start to its crash, its stop, or damage to its files: series,
+ * buffer, encode and ship joined as agent/main.ts and agent/worker.ts do, without threads and HTTP.
  */
 export class AgentProcess {
   readonly dataDir: string;
@@ -58,42 +53,61 @@ export class AgentProcess {
   readonly lines: Record<string, unknown>[];
   isDead = false;
   readonly #deps: AgentProcessDeps;
+  readonly #hubClock: HubClock;
   readonly #series = new SeriesTable({ seriesMax: SERIES_MAX });
   readonly #shipper: Shipper;
   readonly #commits: Pick<GroupCommit, 'add' | 'commit'>;
   readonly #ending = new AbortController();
-  readonly #loops: Promise<unknown>;
-  readonly #foundSamples: number;
-  /** Samples that were lost when the buffer was opened: they were not found. */
-  readonly #damagedBefore: number;
-  #receivedSamples = 0;
+  readonly #loops: Promise<void>;
+  /** Samples that the process has found, and those that were lost before it looked. */
+  readonly #found: { samples: number; lost: number };
+  /** Samples that the process has stored. */
+  #receivedSamples: number;
 
   /** @throws what the buffer throws when it cannot be opened */
   constructor(dataDir: string, deps: AgentProcessDeps) {
-    const { surroundings, clock, random } = deps;
+    const { surroundings, clock, random, before, onMoment } = deps;
     const { plan, parts } = surroundings;
-    const { log, lines } = memoryLog();
+    const { log, lines } = memoryLog(() => ({ elapsedMs: surroundings.time.elapsedMs }));
     this.#deps = deps;
+    this.#hubClock = before === undefined ? new HubClock(clock) : before.#hubClock;
     this.dataDir = dataDir;
     this.lines = lines;
+    this.#receivedSamples = before === undefined ? 0 : before.#receivedSamples;
     this.buffer = parts.openBuffer(
       { dataDir, ...plan.buffer, freeDiskBytesMin: 0 },
-      { clock, random, log },
+      {
+        clock,
+        hubClock: this.#hubClock,
+        random,
+        log,
+        ...(before === undefined ? {} : inherited(before)),
+      },
     );
-    this.#watch();
+    watchMoments(this.buffer, {
+      dataDir,
+      isDead: () => this.isDead,
+      onMoment,
+      onStored: (samples) => {
+        this.#receivedSamples += samples;
+      },
+      onPacked: (segments, samples) =>
+        surroundings.note(`packed ${segments} segments, ${samples} samples`),
+      onThrown: (error) => this.#endsByItself(error),
+    });
     let id = 0;
     for (const entry of this.buffer.dictionary.entries()) this.#series.restore(entry, id++);
-    this.#foundSamples = this.waiting();
-    this.#damagedBefore = this.buffer.losses.samples.damaged;
+    this.#found =
+      before === undefined ? { samples: this.waiting(), lost: this.#lost } : before.#found;
     const outbound = this.#createOutbound(log);
     this.#shipper = outbound.shipper;
     this.#commits = parts.groupCommit(this.buffer, () => this.#shipper.wake(), clock);
-    this.#loops = Promise.all([outbound.run(this.#ending.signal), this.#housekeep()]);
+    this.#loops = this.#live(outbound);
     surroundings.spawn(this.#loops);
   }
 
   #createOutbound(log: Log): Outbound {
-    const { surroundings, clock, random, connect } = this.#deps;
+    const { surroundings, clock, random, before, connect } = this.#deps;
     const { plan, parts } = surroundings;
     const { buffer } = this;
     const link = parts.link(
@@ -103,8 +117,47 @@ export class AgentProcess {
     const ship = { ...plan.batch, order: plan.order };
     return new Outbound(
       { ship, packing: plan.packing },
-      { buffer, samples: parts.sampleLog(buffer), link, clock, random, log },
+      {
+        buffer,
+        samples: parts.sampleLog(buffer),
+        link,
+        ...(before === undefined ? {} : { stats: before.#shipper.stats }),
+        clock,
+        hubClock: this.#hubClock,
+        random,
+        log,
+      },
     );
+  }
+
+  /** As runLife of agent/worker.ts. */
+  async #live(outbound: Outbound): Promise<void> {
+    const { signal } = this.#ending;
+    const { clock, onDamaged } = this.#deps;
+    const loops = [
+      outbound.run(signal),
+      houseKeeping(
+        {
+          buffer: this.buffer,
+          pacer: { housekeep: () => {} },
+          clock,
+        },
+        signal,
+      ),
+    ];
+    let isDamaged = false;
+    try {
+      await Promise.all(loops);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      isDamaged = true;
+    } finally {
+      this.#ending.abort();
+      await Promise.allSettled(loops);
+    }
+    if (!isDamaged || this.isDead) return;
+    this.#commits.commit();
+    onDamaged(this);
   }
 
   /** Samples in the buffer. */
@@ -112,33 +165,56 @@ export class AgentProcess {
     return this.buffer.backlog.values().reduce((sum, samples) => sum + samples, 0);
   }
 
+  /** Samples that are kept because the destination would refuse them. */
+  get parked(): number {
+    return this.buffer.parkedSamples;
+  }
+
   /** How often another agent was found to have taken over this one's id. */
   get takeovers(): number {
     return this.#shipper.stats.events.get('duplicate agent') ?? 0;
   }
 
-  /** What ingest does with one request; `gone`: the process has ended and nobody answers. */
-  async append(samples: readonly SentSample[]): Promise<'stored' | 'unavailable' | 'gone'> {
+  /** What ingest does with one request. */
+  async append(samples: readonly SentSample[]): Promise<AppendResult> {
+    const { clock, surroundings } = this.#deps;
+    const { plan, parts } = surroundings;
+    const limitMs = plan.hub.aheadMaxMs === 0 ? 0 : AHEAD_MAX_MS;
+    const aheadMs = parts.aheadMax(limitMs, this.#hubClock);
+    const newestMs = aheadMs === 0 ? Number.POSITIVE_INFINITY : clock.now() + aheadMs;
+    const refused = samples.filter(({ timestamp }) => timestamp > newestMs);
+    const good = samples.filter(({ timestamp }) => timestamp <= newestMs);
+    if (good.length === 0) return { kind: 'stored', samples: good, refused };
     const { tenant } = samples[0]!.series;
     const number = this.#series.tenant(tenant);
-    const columns = new SampleColumns(samples.length);
-    for (const sample of samples) {
+    const columns = new SampleColumns(good.length);
+    for (const sample of good) {
       const { labels } = sample.series;
       pushSample(columns, this.#series.resolve(number, labels, 0, labels.length), sample);
     }
     const newEntries = this.#series.takeNewEntries();
     const append = newEntries === undefined ? { tenant, columns } : { tenant, columns, newEntries };
     const unavailable = await this.#commits.add(append);
-    if (this.isDead) return 'gone';
-    if (unavailable !== undefined) this.#deps.surroundings.note(`agent says ${unavailable}`);
-    return unavailable === undefined ? 'stored' : 'unavailable';
+    if (this.isDead) return { kind: 'gone' };
+    if (unavailable === undefined) return { kind: 'stored', samples: good, refused };
+    surroundings.note(`agent says ${unavailable}`);
+    return { kind: 'unavailable' };
   }
 
   /** Begins a new dictionary, as changeEpochs does once most series are gone. */
   openEpoch(): void {
     this.#series.reset();
     this.#commits.commit();
-    this.buffer.openEpoch();
+    try {
+      this.buffer.openEpoch();
+    } catch (error) {
+      this.#endsByItself(error);
+    }
+  }
+
+  /** The worker has no place where it would catch this. */
+  #endsByItself(error: unknown): void {
+    this.#deps.surroundings.violation(`the agent ends by itself: ${error}`);
   }
 
   /** Nothing of this process reaches anybody any more; its files are of no interest to others. */
@@ -150,7 +226,7 @@ export class AgentProcess {
   async #bury(): Promise<void> {
     await this.#end();
     this.buffer.close();
-    rmSync(this.dataDir, { recursive: true });
+    rmSync(this.dataDir, { recursive: true, force: true });
   }
 
   /** Ends in good order. */
@@ -166,89 +242,32 @@ export class AgentProcess {
     await this.#loops;
   }
 
+  /** Samples that were found damaged or gone; those before the process began as well. */
+  get #lost(): number {
+    const { damaged, vanished } = this.buffer.losses.samples;
+    return damaged + vanished;
+  }
+
   /** What the counters of the process do not account for; undefined when they agree. */
   imbalance(): string | undefined {
+    const { losses, unforgotten } = this.buffer;
+    // Answered for and still there; or gone without a row that would say how many they were.
+    if (unforgotten.length > 0 || losses.vanishedSegments > 0) return undefined;
     const { settled, resumed } = this.#shipper.stats;
-    const { age, bytes } = this.buffer.losses.samples;
-    const damaged = this.buffer.losses.samples.damaged - this.#damagedBefore;
-    const came = this.#foundSamples + this.#receivedSamples;
-    const left = settledCount(settled) + resumed + age + bytes + damaged;
+    const { age, bytes } = losses.samples;
+    const lost = this.#lost - this.#found.lost;
+    const came = this.#found.samples + this.#receivedSamples;
+    const left = settledCount(settled) + resumed + age + bytes + lost;
     if (came === left + this.waiting()) return undefined;
     return (
-      `found ${this.#foundSamples} + received ${this.#receivedSamples} = ${came}, but answered ` +
+      `found ${this.#found.samples} + received ${this.#receivedSamples} = ${came}, but answered ` +
       `${settledCount(settled)} + resumed ${resumed} + aged ${age} + evicted ${bytes} + ` +
-      `damaged ${damaged} + waiting ${this.waiting()} = ${left + this.waiting()}`
+      `lost ${lost} + waiting ${this.waiting()} = ${left + this.waiting()}`
     );
   }
-
-  async #housekeep(): Promise<void> {
-    const { signal } = this.#ending;
-    while (!signal.aborted) {
-      this.buffer.housekeep();
-      await this.#deps.clock.sleep(HOUSEKEEPING_MS, signal);
-    }
-  }
-
-  /** Tells of every moment between two steps of the buffer, and counts what it has kept. */
-  #watch(): void {
-    const { buffer, dataDir } = this;
-    const { onMoment, surroundings } = this.#deps;
-    const append = buffer.append.bind(buffer);
-    const acknowledge = buffer.acknowledge.bind(buffer);
-    buffer.append = (group) => {
-      onMoment({ kind: 'before append' });
-      // The dead write nothing, even if their group commit comes in a later turn.
-      if (this.isDead) return 'disk_failing';
-      const walBytesBefore = walBytes(dataDir);
-      const witnessBefore = readWitness(dataDir);
-      const unavailable = append(group);
-      if (unavailable === undefined) {
-        for (const { columns } of group) this.#receivedSamples += columns.count;
-      }
-      onMoment({
-        kind: 'after append',
-        walBytesBefore,
-        walBytesAfter: walBytes(dataDir),
-        witnessBefore,
-      });
-      return unavailable;
-    };
-    const storePack = buffer.storePack.bind(buffer);
-    buffer.storePack = (segments, pack) => {
-      onMoment({ kind: 'before pack' });
-      // The dead write nothing.
-      const isStored = !this.isDead && storePack(segments, pack);
-      if (isStored)
-        surroundings.note(`packed ${segments.length} segments, ${pack.samples} samples`);
-      onMoment({ kind: 'after pack' });
-      return isStored;
-    };
-    buffer.acknowledge = (tenant, ranges) => {
-      onMoment({ kind: 'before acknowledge' });
-      const samples = acknowledge(tenant, ranges);
-      onMoment({ kind: 'after acknowledge' });
-      return samples;
-    };
-  }
 }
 
-function walBytes(dataDir: string): number {
-  const path = walPath(dataDir);
-  return existsSync(path) ? statSync(path).size : 0;
-}
-
-/** Whether a sample of a mixed series is a histogram follows from its number. */
-function pushSample(columns: SampleColumns, id: number, sample: SentSample): void {
-  const { series, timestamp, low, high } = sample;
-  if (series.kind === 'exemplar') {
-    columns.pushObject('exemplar', id, timestamp, numberedExemplar(sample));
-    return;
-  }
-  if (series.kind === 'mixed' && low % 3 > 0) {
-    columns.pushObject('histogram', id, timestamp, numberedHistogram(sample));
-  } else {
-    columns.push(id, timestamp, low, high);
-  }
-  if (series.kind === 'mixed')
-    columns.setStart(columns.count - 1, timestamp - (timestamp % START_EVERY_MS));
+/** What a life hands on to the next one in the same process. */
+function inherited({ buffer }: AgentProcess): Pick<BufferTools, 'losses' | 'unforgotten'> {
+  return { losses: buffer.losses, unforgotten: buffer.unforgotten };
 }

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { carefulFormat, MISTAKES, type Mistake } from './broken.ts';
+import { MISTAKES } from './broken.ts';
+import { carefulFormat } from './broken-format.ts';
+import type { Mistake } from './mistake.ts';
 import { simulate } from './simulation.ts';
 
 const SEEDS_MAX = 60;

@@ -4,30 +4,19 @@ import { SegmentTable } from '../../agent/buffer/segment-table.ts';
 import type { SampleLog, ShippableSegment } from '../../agent/ship/contracts.ts';
 import type { HubReply } from '../../agent/ship/hub-client.ts';
 import { DictionaryLog } from '../../hub/receive/dictionary-log.ts';
-import { DecodeError } from '../../proto/bytes.ts';
-import { SampleColumns } from '../../proto/sample-columns.ts';
+import { forgetUndo } from './broken-format.ts';
 import {
-  type SampleDecoder,
-  type SampleEncoder,
-  type SampleFormat,
-  sampleFormats,
-} from '../../proto/sample-format.ts';
+  believeRefused,
+  evictByOwnClock,
+  holdUpTenant,
+  joinExemplars,
+  refuseByOwnClock,
+  skipChecksumOfPositions,
+  skipSync,
+} from './broken-promises.ts';
+import { type Mistake, often, towards } from './mistake.ts';
 import { type Parts, shippedParts } from './parts.ts';
 import type { EventName, Plan } from './plan.ts';
-
-/** A mistake that somebody could make, put between the shipped parts. */
-export interface Mistake {
-  parts?: Partial<Parts>;
-  /** For mistakes inside a part: changes it, and returns what changes it back. */
-  install?(): () => void;
-  /** Makes the faults likely that the mistake cannot stand. */
-  plan(drawn: Plan): Plan;
-}
-
-/** Plans in which these events happen often, and no other. */
-function often(...events: EventName[]): (drawn: Plan) => Plan {
-  return (drawn) => ({ ...drawn, events, eventEveryMs: 6000, faultsMs: 120_000 });
-}
 
 /** The answer comes half a second before the commit. */
 const acknowledgeBeforeCommit: Mistake = {
@@ -156,11 +145,11 @@ const dropOn400: Mistake = {
       return isRefused ? { ...result, status: 200 } : result;
     },
   },
-  plan: (drawn) => ({
-    ...drawn,
-    order: 'oldest_first',
-    destination: { ...drawn.destination, semantics: 'prometheus', refusedEvery: 10 },
-  }),
+  plan: (drawn) => {
+    const plan = towards('prometheus', drawn);
+    const destination = { ...plan.destination, refusedEvery: 10 };
+    return { ...plan, order: 'oldest_first', destination };
+  },
 };
 
 /** Whoever has as many entries is taken to have the same. */
@@ -214,7 +203,7 @@ const writeBeforeSilence: Mistake = {
     },
   },
   plan: (drawn) => {
-    const plan = often('restore', 'destination outage')(drawn);
+    const plan = towards('accepting', often('restore', 'destination outage')(drawn));
     return {
       ...plan,
       order: 'oldest_first',
@@ -222,74 +211,10 @@ const writeBeforeSilence: Mistake = {
       link: { ...plan.link, late: 0, twice: 0 },
       destination: {
         ...plan.destination,
-        semantics: 'accepting',
         faults: { ...plan.destination.faults, busy: 0.6 },
       },
     };
   },
-};
-
-/** A format whose values depend on how many sections came before; `forgets` makes it careless. */
-function countedFormat(forgets: boolean): SampleFormat {
-  const shipped = sampleFormats.get(Math.max(...sampleFormats.keys()))!;
-  const mix = (columns: SampleColumns, from: number, key: number): void => {
-    for (let at = from * 2; at < columns.count * 2; at++) columns.valueBits[at]! ^= key;
-  };
-  return {
-    createEncoder(groupKeyOf): SampleEncoder {
-      const inner = shipped.createEncoder(groupKeyOf);
-      let sections = 0;
-      return {
-        encode(columns) {
-          const mixed = new SampleColumns();
-          mixed.appendRows(columns);
-          mix(mixed, 0, ++sections);
-          return inner.encode(mixed);
-        },
-      };
-    },
-    createDecoder(idsMax): SampleDecoder {
-      const inner = shipped.createDecoder(idsMax);
-      let sections = 0;
-      return {
-        decode(section, count, into) {
-          const from = into.count;
-          sections++;
-          try {
-            inner.decode(section, count, into);
-          } catch (error) {
-            if (error instanceof DecodeError && !forgets) sections--;
-            throw error;
-          }
-          mix(into, from, sections);
-        },
-      };
-    },
-  };
-}
-
-const COUNTED_FORMAT = 99;
-
-function withFormat(format: SampleFormat): () => () => void {
-  return () => {
-    const formats = sampleFormats as Map<number, SampleFormat>;
-    formats.set(COUNTED_FORMAT, format);
-    return () => formats.delete(COUNTED_FORMAT);
-  };
-}
-
-const oftenDamaged = (drawn: Plan): Plan => ({
-  ...drawn,
-  link: { ...drawn.link, damaged: 0.3 },
-});
-
-/** A section that could not be decoded has moved the stream's state all the same. */
-const forgetUndo: Mistake = { install: withFormat(countedFormat(true)), plan: oftenDamaged };
-
-/** No mistake: the same format as it should be. */
-export const carefulFormat: Mistake = {
-  install: withFormat(countedFormat(false)),
-  plan: oftenDamaged,
 };
 
 export const MISTAKES: ReadonlyMap<string, Mistake> = new Map([
@@ -304,6 +229,13 @@ export const MISTAKES: ReadonlyMap<string, Mistake> = new Map([
   ['ignores the hash chain', ignoreHashChain],
   ['writes a new stream before the old one is silent', writeBeforeSilence],
   ['forgets to undo a decoding that failed', forgetUndo],
+  ['refuses samples of the future by its own clock', refuseByOwnClock],
+  ['evicts for their age by its own clock', evictByOwnClock],
+  ['believes answered positions that nobody wrote', skipChecksumOfPositions],
+  ['leaves the sync out', skipSync],
+  ['writes an exemplar beside its sample', joinExemplars],
+  ['moves the age bound by what was refused', believeRefused],
+  ['lets one cluster hold up its tenant', holdUpTenant],
 ]);
 
 /** The buffer, but for how it is read. */

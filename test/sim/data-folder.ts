@@ -1,8 +1,9 @@
 import {
-  cpSync,
   existsSync,
   mkdtempSync,
   readFileSync,
+  rmSync,
+  statSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -16,14 +17,6 @@ const MEMORY_DISK = '/dev/shm';
 /** A folder for one simulation, in memory where the machine has such a disk. */
 export function makeSimulationFolder(): string {
   return mkdtempSync(join(existsSync(MEMORY_DISK) ? MEMORY_DISK : tmpdir(), 'starferry-sim-'));
-}
-
-/**
- * Copies what is on the disk at this moment, as a power cut would leave it: database, write-ahead
- * log and whatever lies beside them, without the index that processes share in memory.
- */
-export function copyAsAfterPowerCut(from: string, to: string): void {
-  cpSync(from, to, { recursive: true, filter: (path) => !path.endsWith('-shm') });
 }
 
 /** Cuts the agent's write-ahead log off: what a power cut in the middle of a commit leaves. */
@@ -44,14 +37,31 @@ export function writeWitness(folder: string, witness: Buffer): void {
   writeFileSync(join(folder, 'high-water.json'), witness);
 }
 
+/** The witness is never synced: a power cut may leave none of it, or a part. */
+export function loseWitness(folder: string, chance: Chance): void {
+  const path = join(folder, 'high-water.json');
+  if (!existsSync(path) || chance.maybe(0.8)) return;
+  if (chance.maybe(0.5)) rmSync(path);
+  else truncateSync(path, chance.whole(0, statSync(path).size));
+}
+
 /** Flips some bits anywhere in the files of a buffer that nobody has open; says where. */
 export function flipBits(folder: string, chance: Chance): string {
+  return flipBitsIn([join(folder, 'buffer.db'), walPath(folder)].filter(existsSync), chance);
+}
+
+/** Flips some bits anywhere in these files; says where. */
+export function flipBitsIn(paths: readonly string[], chance: Chance): string {
   const places: string[] = [];
   for (let count = chance.whole(1, 3); count > 0; count--) {
-    const path = chance.pick([join(folder, 'buffer.db'), walPath(folder)].filter(existsSync));
+    const path = chance.pick(paths);
     const bytes = readFileSync(path);
     if (bytes.length === 0) continue;
-    const at = chance.whole(0, bytes.length - 1);
+    // The header of a file is small, and decides most.
+    const end = chance.maybe(0.2) ? Math.min(100, bytes.length) : bytes.length;
+    const at = chance.whole(0, end - 1);
+    // A higher version of the schema is that of a newer program, and the start refused.
+    if (path.endsWith('.db') && at >= 60 && at < 64) continue;
     bytes[at]! ^= 1 << chance.whole(0, 7);
     writeFileSync(path, bytes);
     places.push(`${basename(path)} ${at}`);

@@ -1,6 +1,6 @@
 import type { AgentMachine } from './agent-machine.ts';
-import type { Moment } from './agent-process.ts';
 import type { Chance } from './chance.ts';
+import { MOMENTS } from './moments.ts';
 import type { EventName } from './plan.ts';
 import type { Simulation } from './simulation.ts';
 
@@ -11,17 +11,10 @@ const OUTAGE_MS_MAX = 60_000;
 const CLOCK_STEP_MS_MAX = 2 * 3_600_000;
 /** By a clock further behind all samples are from the future, and wait until it is set right. */
 const HUB_CLOCK_STEP_MS_MAX = 100_000;
+/** What is up to a minute old is an hour behind it. */
+const HEAD_AHEAD_MS = 3_600_000;
 /** If a moment to crash at has not come by then, the crash does not wait for it. */
 const MOMENT_MS_MAX = 10_000;
-
-const MOMENTS: Moment['kind'][] = [
-  'before append',
-  'after append',
-  'before acknowledge',
-  'after acknowledge',
-  'before pack',
-  'after pack',
-];
 
 /** Lets the events of a plan happen, several of them at a time if it comes so. */
 export class Events {
@@ -86,6 +79,19 @@ export class Events {
       case 'two hubs':
         surroundings.note('a balancer takes turns');
         return this.#during(OUTAGE_MS_MAX, (now) => this.#simulation.balance(now));
+      case 'files taken':
+        return this.#touchFiles('take');
+      case 'files emptied':
+        return this.#touchFiles('empty');
+      case 'hub damage':
+        return this.#crashHub((hub) => hub.damage());
+      case 'head moved':
+        destination.moveHeads(HEAD_AHEAD_MS - this.#chance.between(0, OUTAGE_MS_MAX));
+        return Promise.resolve();
+      case 'wrong clock':
+        return this.#replace(() => {});
+      case 'wrong hub clock':
+        return this.#crashHub(() => {});
     }
   }
 
@@ -109,6 +115,13 @@ export class Events {
     }
     await this.#down();
     machine.start();
+  }
+
+  /** At any moment, between a look at the files and the next write as well. */
+  async #touchFiles(how: 'take' | 'empty'): Promise<void> {
+    const { agent } = this.#simulation;
+    if (this.#chance.maybe(0.5)) await this.#inTheMiddle(() => agent.touchFiles(how));
+    else agent.touchAt = { kind: this.#chance.pick(MOMENTS), how };
   }
 
   async #crashHub(between: (hub: Simulation['hubs'][number]) => void): Promise<void> {

@@ -3,13 +3,15 @@ import type { Random } from '../../base/random.ts';
 import { AgeLimits } from '../../hub/age-limits.ts';
 import { DictionaryCopy } from '../../hub/expand/dictionary-copy.ts';
 import { Receiver } from '../../hub/receive/receiver.ts';
-import { type Reply, textReply } from '../../hub/receive/reply.ts';
+import type { Reply } from '../../hub/receive/reply.ts';
 import { RefusedRecord } from '../../hub/refused/refused-record.ts';
+import type { RefusedRequest } from '../../hub/refused-request.ts';
 import { HubStore } from '../../hub/store/hub-store.ts';
 import { openRefusedStore } from '../../hub/store/refused-store.ts';
-import { createDelivery } from '../../hub/write/delivery.ts';
-import { Lanes } from '../../hub/write/lanes.ts';
+import { StoreUnavailable } from '../../hub/store-unavailable.ts';
 import type { Post } from '../../hub/write/post.ts';
+import { RefusalSearch } from '../../hub/write/refusal-search.ts';
+import { ReplicaCover } from '../../hub/write/replica-cover.ts';
 import { RequestBodies } from '../../hub/write/request-bodies.ts';
 import { SetAside } from '../../hub/write/set-aside.ts';
 import { createWriter } from '../../hub/writer.ts';
@@ -21,10 +23,10 @@ import type { WallClock } from './virtual-time.ts';
 
 const AGENT_ID = 'agent';
 const SAVE_EVERY_MS = 1000;
-const AHEAD_MAX_MS = 300_000;
 const SERIES_PER_AGENT_MAX = 100_000;
 /** Short beside the faults, so that an answer of 500 that is drawn again and again would show. */
 const SET_ASIDE_AFTER_MS = 20_000;
+const SEARCHES_PER_MINUTE = 600;
 const REFUSED_BYTES_MAX = 50_000;
 /** What the hub is told to be in front of, by what the destination really does. */
 const KINDS = { accepting: 'generic', cortex: 'cortex', prometheus: 'prometheus' } as const;
@@ -36,6 +38,7 @@ export interface HubProcessDeps {
   chance: Chance;
   post: Post;
   settled(settlement: Settlement): void;
+  refused(requests: readonly RefusedRequest[]): void;
 }
 
 /** One process of the hub: receive, expand and write joined as hub/main.ts does, without HTTP. */
@@ -46,6 +49,7 @@ export class HubProcess {
   readonly #store: HubStore;
   readonly #refused: RefusedRecord;
   readonly #receiver: Receiver<DictionaryCopy>;
+  readonly #ages: AgeLimits;
   readonly #ending = new AbortController();
   readonly #saving: Promise<void>;
 
@@ -54,22 +58,28 @@ export class HubProcess {
     this.dataDir = dataDir;
     this.#store = new FlakyStore(dataDir, deps);
     this.#refused = this.#openRecord();
+    this.#ages = new AgeLimits(
+      {
+        sampleAgeMaxMs: 0,
+        sampleAheadMaxMs: deps.surroundings.plan.hub.aheadMaxMs,
+        outOfOrderTimeWindowMs: 0,
+      },
+      { store: this.#store, clock: deps.clock, log: SILENT },
+    );
     this.#receiver = this.#createReceiver();
+    this.#store.onBegunAnew(() => {
+      this.#receiver.storeLost();
+      this.#ages.saveAll();
+    });
     this.#saving = this.#saveLazily();
     deps.surroundings.spawn(this.#saving);
   }
 
-  async receive(frame: Uint8Array): Promise<Reply> {
-    try {
-      return await this.#receiver.receive(this.#agent, frame, 'simulation');
-    } catch (error) {
-      if (!(error instanceof DiskFull)) throw error;
-      // As base/http-server.ts answers what nobody has caught.
-      return textReply(500, 'internal error');
-    }
+  receive(frame: Uint8Array): Promise<Reply> {
+    return this.#receiver.receive(this.#agent, frame, 'simulation');
   }
 
-  positions(): Reply {
+  positions(): Promise<Reply> {
     return this.#receiver.positions(this.#agent);
   }
 
@@ -113,7 +123,7 @@ export class HubProcess {
       ageMaxMs: 0,
       dropped: () => {},
       clock,
-      log: { warn: () => {}, error: () => {} },
+      log: SILENT,
     });
   }
 
@@ -123,21 +133,25 @@ export class HubProcess {
   }
 
   #createReceiver(): Receiver<DictionaryCopy> {
-    const { surroundings, clock, random, post, settled } = this.#deps;
+    const { surroundings, clock, random, post, settled, refused } = this.#deps;
     const { plan, parts } = surroundings;
     const { semantics } = plan.destination;
     const { lanes, samplesPerRequestMax } = plan.hub;
-    const log = { warn: () => {}, error: () => {} };
-    const ages = new AgeLimits(
-      { sampleAgeMaxMs: 0, outOfOrderTimeWindowMs: 0 },
-      { store: this.#store, clock, log },
-    );
+    const log = SILENT;
+    const ages = this.#ages;
     const delivery = {
       kind: KINDS[semantics],
       post: parts.post(post),
       bodies: new RequestBodies('v1'),
       setAside: new SetAside(SET_ASIDE_AFTER_MS, clock),
-      refused: this.#refused,
+      search: new RefusalSearch(SEARCHES_PER_MINUTE, clock),
+      replicas: new ReplicaCover(0, clock),
+      refused: {
+        keep: (requests: readonly RefusedRequest[]) => {
+          refused(requests);
+          return this.#refused.keep(requests);
+        },
+      },
       ages,
       clock,
       random,
@@ -150,14 +164,15 @@ export class HubProcess {
       createCopy: () =>
         new DictionaryCopy({ clusterLabel: 'cluster', replicaLabel: '__replica__' }),
       createWriter: (agent, tenant, named) =>
-        parts.tenantWriter(() => {
-          const all = new Lanes(lanes, createDelivery(agent, delivery), this.#ending.signal);
-          return createWriter({ tenant, named }, options, all);
-        }),
+        parts.tenantWriter(() =>
+          createWriter({ agent, tenant, named }, options, delivery, this.#ending.signal),
+        ),
       ages,
-      limits: { ...plan.hub, seriesPerAgentMax: SERIES_PER_AGENT_MAX, aheadMaxMs: AHEAD_MAX_MS },
+      destinationState: () => undefined,
+      limits: { ...plan.hub, seriesPerAgentMax: SERIES_PER_AGENT_MAX },
       metrics: {
         heard: () => {},
+        offered: () => {},
         settled: (_agent, settlement) => settled(settlement),
         event: (_agent, name) => surroundings.note(`hub says ${name}`),
       },
@@ -167,27 +182,39 @@ export class HubProcess {
     });
   }
 
+  #save(): void {
+    try {
+      this.#receiver.save();
+      this.#ages.save();
+      this.#store.tidy();
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error;
+    }
+  }
+
   async #saveLazily(): Promise<void> {
     const { signal } = this.#ending;
     while (!signal.aborted) {
       await this.#deps.clock.sleep(SAVE_EVERY_MS, signal);
-      if (!this.isDead) this.#receiver.save();
+      if (!this.isDead) this.#save();
     }
   }
 }
+
+const SILENT = { warn: () => {}, error: () => {} };
 
 function electsReplicas(semantics: Semantics): boolean {
   return semantics === 'cortex';
 }
 
-class DiskFull extends Error {}
+class DiskFull extends StoreUnavailable {}
 
 /** The hub's database on a disk that is full now and then. */
 class FlakyStore extends HubStore {
   readonly #deps: HubProcessDeps;
 
   constructor(dataDir: string, deps: HubProcessDeps) {
-    super(dataDir, deps.random);
+    super(dataDir, deps.random, { clock: deps.clock, log: SILENT });
     this.#deps = deps;
   }
 
@@ -209,6 +236,11 @@ class FlakyStore extends HubStore {
   override setRuns(...args: Parameters<HubStore['setRuns']>): void {
     this.#mayFail();
     super.setRuns(...args);
+  }
+
+  override setTenantAges(...args: Parameters<HubStore['setTenantAges']>): void {
+    this.#mayFail();
+    super.setTenantAges(...args);
   }
 
   #mayFail(): void {

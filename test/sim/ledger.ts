@@ -1,4 +1,5 @@
 import { labelNotation } from '../tools/exact-remote-write.ts';
+import type { Plan } from './plan.ts';
 import { destinationTenant } from './surroundings.ts';
 
 export interface Series {
@@ -10,6 +11,8 @@ export interface Series {
   labels: Uint8Array;
   /** What its samples are; `mixed`: floats and native histograms. */
   kind: 'float' | 'mixed' | 'exemplar';
+  /** Of an HA pair. */
+  cluster: string | undefined;
 }
 
 /** A sample that somebody has sent; no two have the same value. */
@@ -19,6 +22,8 @@ export interface SentSample {
   /** Low half of the value: the number of the sample. */
   low: number;
   high: number;
+  /** Why the destination may refuse it. */
+  oddity: 'exemplar' | 'timestamp' | undefined;
   /** The machine whose agent acknowledged it. */
   machine?: string;
   /** Its place among all acknowledged samples. */
@@ -34,27 +39,51 @@ export interface ReportedLoss {
   samples: number;
   oldest: number;
   newest: number;
+  /** When it was reported. */
+  elapsedMs: number;
+  /** The power failed while the files in the folder were not those in use. */
+  isExcused: boolean;
 }
 
 /** Numbers that stand for nothing, quiet NaN, signalling NaN, infinity's neighbours, tiny ones. */
 const HIGH_HALVES = [0x40000000, 0x7ff80000, 0x7ff00000, 0xfff00000, 0x80000000, 0];
 
+const HOUR_MS = 3_600_000;
+/** Samples of hours ago, of the next minutes and of next year. */
+const ODD_OFFSETS_MS = [-3 * HOUR_MS, 900_000, -5 * HOUR_MS, 8760 * HOUR_MS];
+
 /** What was sent, what was acknowledged, and what was reported as lost. */
 export class Ledger {
   readonly samples = new Map<string, SentSample>();
   readonly losses: ReportedLoss[] = [];
+  /** The first sample of each request that an agent has refused as being of the future. */
+  readonly refused: SentSample[] = [];
+  readonly #odd: Plan['odd'];
   #lastTimestamp = 0;
   #acknowledged = 0;
 
-  /** A new sample of a series, later than all before it. */
+  constructor(odd: Plan['odd']) {
+    this.#odd = odd;
+  }
+
+  /** A new sample of a series, later than all before it unless its time is odd. */
   next(series: Series, nowMs: number): SentSample {
-    const timestamp = Math.max(nowMs, this.#lastTimestamp + 1);
-    this.#lastTimestamp = timestamp;
     const low = this.samples.size + 1;
     const high = HIGH_HALVES[low % HIGH_HALVES.length]!;
-    const sample = { series, timestamp, low, high, isForgiven: false };
+    const oddity = this.#oddity(series, low);
+    const now = Math.max(nowMs, this.#lastTimestamp + 1);
+    this.#lastTimestamp = now;
+    const offsets = ODD_OFFSETS_MS;
+    const timestamp = oddity === 'timestamp' ? now + offsets[low % offsets.length]! : now;
+    const sample = { series, timestamp, low, high, oddity, isForgiven: false };
     this.samples.set(sampleKey(destinationTenant(series.tenant), series.name, timestamp), sample);
     return sample;
+  }
+
+  #oddity({ kind }: Series, low: number): SentSample['oddity'] {
+    const { exemplarEvery, timestampEvery } = this.#odd;
+    if (kind === 'exemplar') return isEvery(low, exemplarEvery) ? 'exemplar' : undefined;
+    return isEvery(low, timestampEvery) ? 'timestamp' : undefined;
   }
 
   /** How many samples have been acknowledged so far. */
@@ -99,4 +128,8 @@ export function bitsOf({ low, high }: SentSample): bigint {
 
 export function notationOf(labels: Record<string, string>): string {
   return labelNotation(Object.entries(labels).map(([name, value]) => ({ name, value })));
+}
+
+function isEvery(low: number, count: number): boolean {
+  return count > 0 && low % count === 0;
 }

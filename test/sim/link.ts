@@ -100,7 +100,7 @@ export class FaultyLink implements HubLink {
     await time.sleep(this.#latencyMs());
     const { process } = hub;
     if (process === undefined) return undefined;
-    const reply = frame === undefined ? process.positions() : await process.receive(frame);
+    const reply = await (frame === undefined ? process.positions() : process.receive(frame));
     if (process.isDead) return undefined;
     await time.sleep(this.#latencyMs());
     const { status, body, retryAfterSeconds } = reply;

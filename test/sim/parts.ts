@@ -1,5 +1,6 @@
 import { Buffer as SampleBuffer } from '../../agent/buffer/buffer.ts';
 import { GroupCommit } from '../../agent/buffer/group-commit.ts';
+import { aheadMax } from '../../agent/hub-clock.ts';
 import type { SampleLog } from '../../agent/ship/contracts.ts';
 import type { HubLink } from '../../agent/ship/hub-client.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -22,6 +23,8 @@ export interface Parts {
   link(link: HubLink, buffer: SampleBuffer): HubLink;
   tenantWriter(create: () => TenantWriter<DictionaryCopy>): TenantWriter<DictionaryCopy>;
   post(post: Post): Post;
+  /** How far ahead of its clock the agent takes samples. */
+  aheadMax: typeof aheadMax;
 }
 
 /** The parts as they are shipped. */
@@ -32,4 +35,5 @@ export const shippedParts: Parts = {
   link: (link) => link,
   tenantWriter: (create) => create(),
   post: (post) => post,
+  aheadMax,
 };

@@ -15,6 +15,16 @@ export const EVENTS = [
   'damage',
   'new epoch',
   'two hubs',
+  /** The files of the agent are taken away while it has them open. */
+  'files taken',
+  /** One of them is cut short. */
+  'files emptied',
+  'hub damage',
+  /** Machines with such a clock may have another error after each start. */
+  'wrong clock',
+  'wrong hub clock',
+  /** Other writers are so far ahead that what is an hour behind them is refused. */
+  'head moved',
 ] as const;
 export type EventName = (typeof EVENTS)[number];
 
@@ -51,6 +61,14 @@ export interface DestinationFaults {
   misconfigured: number;
 }
 
+/** A tenant that the destination refuses for long, while it takes its neighbours. */
+export interface Blockade {
+  /** As the agent names it. */
+  tenant: string;
+  /** 429, 401, 403; or too many HA clusters, which concerns all but one of the tenant only. */
+  how: 'rate' | 'credentials' | 'forbidden' | 'clusters';
+}
+
 /** What one seed is about: sizes, limits, and which faults may happen. */
 export interface Plan {
   /** How long faults go on, in virtual ms. */
@@ -65,6 +83,8 @@ export interface Plan {
   hub: {
     decodedBytesMax: number;
     heldBytesMax: number;
+    /** Samples further ahead stay with the agent; 0: none does. */
+    aheadMaxMs: number;
     lanes: number;
     samplesPerRequestMax: number;
     /** Probability that its disk takes nothing, each time. */
@@ -74,9 +94,22 @@ export interface Plan {
     semantics: Semantics;
     /** One sample in so many is refused for good; 0: none. */
     refusedEvery: number;
+    /** Samples that are hours old cost their TimeSeries entry. */
+    refusesOld: boolean;
     samplesPerBodyMax: number;
     faults: DestinationFaults;
   };
+  /** What senders write beside samples of their time. */
+  odd: {
+    /** Series of an HA pair, in two clusters. */
+    clusters: boolean;
+    /** Every so manieth exemplar is one that Cortex refuses; 0: none. */
+    exemplarEvery: number;
+    /** Every so manieth sample is hours old or of the future; 0: none. */
+    timestampEvery: number;
+  };
+  /** From the beginning until everything else is calm; undefined: none. */
+  blockade: Blockade | undefined;
   link: LinkFaults;
   /** Mean time between two events, in virtual ms. */
   eventEveryMs: number;
@@ -87,10 +120,12 @@ const PAGE_BYTES = 16_384;
 
 /** Draws a plan: every kind of fault is left out in half of the seeds, so that none hides another. */
 export function drawPlan(chance: Chance): Plan {
-  const semantics = chance.pick<Semantics>(['accepting', 'cortex', 'prometheus']);
+  const semantics = chance.pick<Semantics>(['accepting', 'cortex', 'cortex', 'prometheus']);
+  const odd = drawOdd(chance, semantics);
+  const tenants = ['', 'second', 'third'].slice(0, chance.whole(1, 3));
   return {
     faultsMs: chance.between(40_000, 150_000),
-    tenants: ['', 'second', 'third'].slice(0, chance.whole(1, 3)),
+    tenants,
     sendEveryMs: chance.between(500, 3000),
     batch: { maxDelayMs: chance.between(200, 5000), samplesMax: chance.whole(10, 300) },
     // No order can be expected of a destination that refuses what is out of order.
@@ -105,7 +140,8 @@ export function drawPlan(chance: Chance): Plan {
     hub: {
       // The last one is less than many packs hold, and more than any segment.
       decodedBytesMax: chance.pick([2 ** 20, 8000, 2000]),
-      heldBytesMax: chance.pick([2 ** 20, 4000]),
+      heldBytesMax: chance.pick([2 ** 20, 200_000]),
+      aheadMaxMs: chance.pick([300_000, 0]),
       lanes: chance.whole(1, 4),
       samplesPerRequestMax: chance.whole(3, 60),
       diskFull: chance.maybe(0.2) ? 0.3 : 0,
@@ -113,13 +149,38 @@ export function drawPlan(chance: Chance): Plan {
     destination: {
       semantics,
       refusedEvery: semantics !== 'accepting' && chance.maybe(0.4) ? chance.whole(3, 60) : 0,
+      refusesOld: chance.maybe(0.5),
       samplesPerBodyMax: chance.pick([Number.POSITIVE_INFINITY, 20]),
       faults: drawRates(chance, DESTINATION_RATES),
     },
+    odd,
+    blockade: drawBlockade(chance, tenants, odd),
     link: drawRates(chance, LINK_RATES),
     eventEveryMs: chance.between(5000, 20_000),
     events: EVENTS.filter(() => chance.maybe(0.5)),
   };
+}
+
+/** Other destinations keep everything, or nothing behind a sample of next year. */
+function drawOdd(chance: Chance, semantics: Semantics): Plan['odd'] {
+  const isCortex = semantics === 'cortex';
+  return {
+    clusters: isCortex && chance.maybe(0.3),
+    exemplarEvery: isCortex && chance.maybe(0.5) ? chance.whole(1, 5) : 0,
+    timestampEvery: isCortex && chance.maybe(0.4) ? chance.whole(10, 100) : 0,
+  };
+}
+
+function drawBlockade(
+  chance: Chance,
+  tenants: readonly string[],
+  { clusters }: Plan['odd'],
+): Plan['blockade'] {
+  const tenant = chance.pick(tenants);
+  const how = chance.pick(['rate', 'credentials', 'forbidden', 'clusters'] as const);
+  // Somebody has to be there who is not blocked.
+  const isSense = how === 'clusters' ? clusters : tenants.length > 1;
+  return isSense && chance.maybe(0.5) ? { tenant, how } : undefined;
 }
 
 /** An empty buffer has 15 pages, the series of a run take up to two more. */
@@ -127,7 +188,7 @@ function drawBufferLimits(chance: Chance): Plan['buffer'] {
   const isSmall = chance.maybe(0.3);
   return {
     bytesMax: (isSmall ? chance.whole(16, 19) : 1000) * PAGE_BYTES,
-    ageMaxMs: chance.maybe(0.2) ? chance.between(15_000, 60_000) : 0,
+    ageMaxMs: chance.maybe(0.3) ? chance.between(15_000, chance.pick([60_000, 180_000])) : 0,
     whenFull: chance.pick(['reject', 'drop_oldest']),
   };
 }

@@ -2,10 +2,14 @@ import { labelBytes } from '../hub/series-fixture.ts';
 import type { AgentMachine } from './agent-machine.ts';
 import type { Chance } from './chance.ts';
 import { type Ledger, notationOf, type SentSample, type Series } from './ledger.ts';
-import { exemplarsOf } from './numbered-objects.ts';
+import { exemplarsIn } from './numbered-objects.ts';
 import { STARTS_AT_MS, type Surroundings } from './surroundings.ts';
 
 const SERIES_MAX = 30;
+/** The clusters of HA pairs; so many series later they come again. */
+export const CLUSTERS = ['east', 'west'] as const;
+const CLUSTERS_EVERY = 4;
+/** Exemplars are of the series before. */
 const KINDS = ['float', 'mixed', 'float', 'exemplar', 'float'] as const;
 const RETRY_MS_MAX = 4000;
 const ANSWER_MS_MAX = 200;
@@ -42,14 +46,17 @@ export class Sender {
     }
   }
 
-  /** Whether the samples were acknowledged. */
-  async #write(samples: readonly SentSample[]): Promise<boolean> {
+  /** Whether the request was answered for good: what is not refused is acknowledged. */
+  async #write(written: readonly SentSample[]): Promise<boolean> {
     const { process } = this.#machine;
-    if (process === undefined || (await process.append(samples)) !== 'stored') return false;
+    if (process === undefined) return false;
+    const result = await process.append(written);
+    if (result.kind !== 'stored') return false;
     // The answer is under way: the agent may crash before it has left.
     await this.#surroundings.time.sleep(this.#chance.between(0, ANSWER_MS_MAX));
     if (process.isDead) return false;
-    this.#ledger.acknowledge(this.#machine.name, samples);
+    this.#ledger.refused.push(...result.refused);
+    this.#ledger.acknowledge(this.#machine.name, result.samples);
     return true;
   }
 
@@ -69,13 +76,27 @@ export class Sender {
 
   /** Tenants have series of the same name: what comes to the wrong tenant must be noticed. */
   #newSeries(): Series {
+    const index = this.#series.length;
+    const kind = KINDS[index % KINDS.length]!;
+    const host = this.#series.at(-1);
+    if (kind === 'exemplar' && host !== undefined) {
+      return { ...host, kind, name: exemplarsIn(host.name) };
+    }
+    const cluster = this.#clusterOf(index);
     const labels = {
-      __name__: `metric_${this.#series.length}`,
+      __name__: `metric_${index}`,
+      ...(cluster === undefined ? {} : { __replica__: 'a', cluster }),
       instance: this.#machine.name,
-      job: `job_${this.#series.length % 3}`,
+      job: `job_${index % 3}`,
     };
-    const kind = KINDS[this.#series.length % KINDS.length]!;
-    const name = kind === 'exemplar' ? exemplarsOf(labels) : notationOf(labels);
-    return { tenant: this.#tenant, name, labels: labelBytes(labels), kind };
+    const { __replica__: _, ...stored } = labels;
+    const name = notationOf(stored);
+    return { tenant: this.#tenant, name, labels: labelBytes(labels), kind, cluster };
+  }
+
+  #clusterOf(index: number): string | undefined {
+    const { clusters } = this.#surroundings.plan.odd;
+    const number = index % CLUSTERS_EVERY;
+    return clusters && number < CLUSTERS.length ? CLUSTERS[number] : undefined;
   }
 }

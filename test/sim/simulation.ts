@@ -3,7 +3,7 @@ import type { HubLink } from '../../agent/ship/hub-client.ts';
 import { addSettlement, emptySettlement } from '../../proto/settlement.ts';
 import { AgentMachine, type AgentMachineDeps } from './agent-machine.ts';
 import { Chance } from './chance.ts';
-import { check } from './check.ts';
+import { check, heldUp } from './check.ts';
 import { makeSimulationFolder } from './data-folder.ts';
 import { FaultyDestination } from './destination.ts';
 import { Events } from './events.ts';
@@ -12,6 +12,8 @@ import { Ledger } from './ledger.ts';
 import { FaultyLink } from './link.ts';
 import { type Parts, shippedParts } from './parts.ts';
 import { drawPlan, type Plan } from './plan.ts';
+import { forgetConnections } from './power-cut.ts';
+import { RefusedSamples } from './refused-samples.ts';
 import { Sender } from './sender.ts';
 import { Surroundings } from './surroundings.ts';
 
@@ -34,13 +36,20 @@ const DRAIN_MS_MAX = 3_600_000;
 const LOOK_EVERY_MS = 1000;
 /** An agent that was refused so often under its id is restarted. */
 const TAKEOVERS_MAX = 2;
+/** A tenant stays blocked while senders go on for so long, and everything else is calm. */
+const BLOCKED_MS = 30_000;
+/** Then the samples of the other tenants must arrive within this. */
+const NEIGHBOUR_WAIT_MS = 180_000;
+const NEIGHBOUR_LOOK_MS = 10_000;
+/** What is parked is released within this, where it may be. */
+const PARKED_MS = 120_000;
 /** By then nothing is under way on the link or on its way to the destination. */
 const REST_MS = 120_000;
 
 /** Agent, link, hubs and destination of one seed. */
 export class Simulation {
   readonly surroundings: Surroundings;
-  readonly ledger = new Ledger();
+  readonly ledger: Ledger;
   readonly destination: FaultyDestination;
   readonly agent: AgentMachine;
   readonly hubs: HubMachine[];
@@ -50,18 +59,22 @@ export class Simulation {
   /** How often an agent had to be restarted because it was taken for a second one. */
   operatorRestarts = 0;
   readonly settled = emptySettlement();
+  readonly refused = new RefusedSamples();
   readonly #folder = makeSimulationFolder();
   readonly #machines: AgentMachineDeps;
   readonly #sending = new AbortController();
   readonly #operating = new AbortController();
   #links = 0;
   #isBalanced = false;
+  /** Left in the agent at the end. */
+  #parked = 0;
   /** The hub behind the URL. */
   #hub: HubMachine;
 
   constructor(seed: string, plan: Plan, parts: Parts) {
     const surroundings = new Surroundings(new Chance(seed), plan, parts);
     this.surroundings = surroundings;
+    this.ledger = new Ledger(plan.odd);
     this.destination = new FaultyDestination(surroundings);
     const common = { surroundings, folder: this.#folder };
     this.#machines = {
@@ -76,6 +89,7 @@ export class Simulation {
           ...common,
           post: this.destination.post,
           settled: (settlement) => addSettlement(this.settled, settlement),
+          refused: (requests) => this.refused.add(requests),
         }),
     );
     this.#hub = this.hubs[0]!;
@@ -106,12 +120,20 @@ export class Simulation {
     const { surroundings, ledger } = this;
     try {
       await surroundings.time.run(this.#live());
-      const { samples } = this.destination;
-      const evidence = { plan: surroundings.plan, ledger, samples, settled: this.settled };
+      const evidence = {
+        plan: surroundings.plan,
+        ledger,
+        destination: this.destination.memory,
+        refused: this.refused,
+        settled: this.settled,
+        parked: this.#parked,
+        hubClockErrorMs: Math.max(...this.hubs.map(({ clock }) => clock.worstErrorMs)),
+      };
       surroundings.violations.push(...check(evidence));
     } catch (error) {
       surroundings.violation(error instanceof Error ? String(error.stack) : String(error));
     } finally {
+      forgetConnections(this.#folder);
       rmSync(this.#folder, { recursive: true, force: true });
     }
     return surroundings.violations;
@@ -123,13 +145,18 @@ export class Simulation {
     agent.start();
     const sending = this.send(agent, this.#sending.signal);
     const operating = this.#operate();
+    this.destination.block(surroundings.plan.blockade);
     await new Events(this).run();
     surroundings.isCalm = true;
     surroundings.note('calm');
     // By a wrong clock of the hub all samples may be from the future: they are held back till then.
     for (const hub of hubs) hub.clock.setRight();
+    if (this.destination.blockade !== undefined) {
+      await surroundings.time.sleep(BLOCKED_MS);
+    }
     this.#sending.abort();
     await sending;
+    await this.#awaitNeighbours();
     await this.#drain();
     this.#operating.abort();
     await operating;
@@ -138,9 +165,32 @@ export class Simulation {
       const held = hub.process?.heldBytes ?? 0;
       if (held > 0) surroundings.violation(`${hub.name} still holds ${held} bytes`);
     }
+    this.#parked = agent.process?.parked ?? 0;
     await agent.stop();
     await Promise.all(hubs.map((hub) => hub.stop()));
     await surroundings.rest();
+  }
+
+  /** All is well but for one tenant: the others must not wait for it. */
+  async #awaitNeighbours(): Promise<void> {
+    const { surroundings, agent, destination, ledger } = this;
+    const { plan, time } = surroundings;
+    const { blockade } = destination;
+    if (blockade === undefined) return;
+    const overAtMs = time.elapsedMs + NEIGHBOUR_WAIT_MS;
+    for (;;) {
+      agent.noteLosses();
+      const { memory } = destination;
+      const waiting = heldUp({ plan, ledger, destination: memory, refused: this.refused });
+      if (waiting.length === 0) break;
+      if (time.elapsedMs > overAtMs) {
+        for (const sample of waiting) surroundings.violation(sample);
+        break;
+      }
+      await time.sleep(NEIGHBOUR_LOOK_MS);
+    }
+    surroundings.note(`${blockade.tenant} may write again`);
+    destination.block(undefined);
   }
 
   /** Does what an agent's log asks for when another one has taken over its id: restart it. */
@@ -157,13 +207,19 @@ export class Simulation {
     }
   }
 
+  /** Until nothing is left but what the destination would refuse, which waits for that to change. */
   async #drain(): Promise<void> {
     const { surroundings, agent } = this;
     const { time } = surroundings;
     const overAtMs = time.elapsedMs + DRAIN_MS_MAX;
-    while (agent.process!.waiting() > 0) {
+    let emptySinceMs = time.elapsedMs;
+    for (;;) {
+      const { process } = agent;
+      const isEmpty = process !== undefined && process.waiting() === process.parked;
+      if (!isEmpty) emptySinceMs = time.elapsedMs;
+      if (process?.waiting() === 0 || time.elapsedMs - emptySinceMs > PARKED_MS) return;
       if (time.elapsedMs > overAtMs) {
-        surroundings.violation(`${agent.process!.waiting()} samples are stuck in the buffer`);
+        surroundings.violation(`${process?.waiting()} samples are stuck in the buffer`);
         return;
       }
       await time.sleep(LOOK_EVERY_MS);

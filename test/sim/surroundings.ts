@@ -35,8 +35,9 @@ export class Surroundings {
     this.trace.push(`${(this.time.elapsedMs / 1000).toFixed(3)} ${line}`);
   }
 
+  /** One that comes again is told once. */
   violation(text: string): void {
-    this.violations.push(text);
+    if (!this.violations.includes(text)) this.violations.push(text);
     this.note(`VIOLATION ${text}`);
   }
 

@@ -8,6 +8,7 @@ interface Timer {
 
 /** Turns of the event loop until what a timer has set off has come to rest, group commits included. */
 const TURNS_TO_REST = 3;
+const SLEEP_MS_MIN = 1;
 /** A simulation that needs more has a loop in which no time passes. */
 const STEPS_MAX = 2_000_000;
 
@@ -41,7 +42,8 @@ export class VirtualTime {
         signal?.removeEventListener('abort', cancel);
         resolve();
       };
-      const timer = { atMs: this.#elapsedMs + Math.max(0, ms), fire };
+      // As setTimeout: what is shorter would not move the time on, for want of digits.
+      const timer = { atMs: this.#elapsedMs + Math.max(SLEEP_MS_MIN, ms), fire };
       this.#insert(timer);
       signal?.addEventListener('abort', cancel, { once: true });
     });
@@ -86,6 +88,7 @@ function nextTurn(): Promise<void> {
 export class WallClock implements Clock {
   readonly #rightOffsetMs: number;
   #offsetMs: number;
+  #worstErrorMs = 0;
   readonly #time: VirtualTime;
 
   constructor(time: VirtualTime, offsetMs: number) {
@@ -106,13 +109,29 @@ export class WallClock implements Clock {
     return this.#time.sleep(ms, signal);
   }
 
+  /** How wrong it has been at the worst, in ms. */
+  get worstErrorMs(): number {
+    return this.#worstErrorMs;
+  }
+
   /** Somebody has noticed that the clock is wrong. */
   setRight(): void {
-    this.#offsetMs = this.#rightOffsetMs;
+    this.#setOffset(this.#rightOffsetMs);
   }
 
   /** Sets the clock forward, or back where `ms` is negative. */
   step(ms: number): void {
-    this.#offsetMs += ms;
+    this.#setOffset(this.#offsetMs + ms);
+  }
+
+  /** Sets the clock to a time, in ms since the Unix epoch. */
+  set(ms: number): void {
+    this.#setOffset(ms - this.#time.elapsedMs);
+  }
+
+  #setOffset(ms: number): void {
+    this.#offsetMs = ms;
+    const errorMs = Math.abs(ms - this.#rightOffsetMs);
+    this.#worstErrorMs = Math.max(this.#worstErrorMs, errorMs);
   }
 }

@@ -26,6 +26,7 @@ const run = promisify(execFile);
 const packages = {
   prometheus: 'prometheus',
   'prometheus-node-exporter': 'prometheus-node-exporter',
+  strace: 'strace',
   'victoria-metrics': 'victoria-metrics',
   vmagent: 'victoria-metrics',
 };
@@ -39,7 +40,7 @@ const cacheFolder =
   process.env['STARFERRY_CACHE'] ?? fileURLToPath(new URL('../../.cache', import.meta.url));
 
 /**
- * Path of a real server from Debian: the one in PATH, else unpacked from its package into the
+ * Path of a real program from Debian: the one in PATH, else unpacked from its package into the
  * cache folder, so that nothing is installed, no daemon starts and root is not needed. With a
  * suite, one of that suite or as new, else as the machine's own Debian has it. Throws one line
  * that says what to install where that is impossible: tests never skip what they need.

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import protobuf from 'protobufjs';
 
 const definition = readFileSync(new URL('series-messages.proto', import.meta.url), 'utf8');
-const { root } = protobuf.parse(definition);
+export const { root } = protobuf.parse(definition);
 
 export const WriteRequest = root.lookupType('WriteRequest');
 export const RequestV2 = root.lookupType('RequestV2');

@@ -6,7 +6,7 @@ import { decodeSegment, encodeSegment } from '../../../proto/segment.ts';
 import { timeRange } from '../../../proto/time-range.ts';
 import { FrameError } from '../../../proto/zstd.ts';
 import type { BufferDatabase } from '../database.ts';
-import { isDiskFault } from '../disk-fault.ts';
+import { isDiskFull } from '../disk-fault.ts';
 import { hex } from '../hex.ts';
 import type { LostSegment } from '../losses.ts';
 import type { PackRow } from '../pack-table.ts';
@@ -127,7 +127,7 @@ function carryPack(
   try {
     if (kept !== undefined) target.transaction(() => addPack(target, { ...kept, epoch: log.key }));
   } catch (error) {
-    if (isDiskFault(error)) return false;
+    if (isDiskFull(error)) return false;
     throw error;
   }
   if (lost !== undefined) result.nameless.push(lost);
@@ -199,7 +199,7 @@ function carryGroup(
       for (const { kept } of named) if (kept !== undefined) addSegment(target, kept);
     });
   } catch (error) {
-    if (isDiskFault(error)) return false;
+    if (isDiskFull(error)) return false;
     throw error;
   }
   for (const { position, row, kept, lost } of named) {

@@ -5,7 +5,7 @@ import { decodePack } from '../../../proto/pack.ts';
 import type { SampleColumns } from '../../../proto/sample-columns.ts';
 import { decodeSegment } from '../../../proto/segment.ts';
 import { FrameError } from '../../../proto/zstd.ts';
-import { type HighWater, readHighWater } from '../high-water.ts';
+import { HIGH_WATER_FILE, type HighWater, readHighWater } from '../high-water.ts';
 import { BufferImage } from './buffer-image.ts';
 import { type FoundPack, positionsOf } from './found-packs.ts';
 import type { Position } from './positions.ts';
@@ -13,6 +13,7 @@ import { RescuedLog } from './rescued-log.ts';
 import { waitsIn } from './salvage-losses.ts';
 import { holdSnapshot, isInUse } from './sqlite-view.ts';
 import { storedInOrder } from './stored-order.ts';
+import { refuseNewer } from './stored-version.ts';
 
 /** A segment or pack, as far as its row says; times in ms since the Unix epoch. */
 export interface OfflineRow {
@@ -51,7 +52,7 @@ export class OfflineBuffer {
   private constructor(folder: string) {
     this.folder = folder;
     this.isInUse = isInUse(folder);
-    this.witness = readHighWater(join(folder, 'high-water.json'));
+    this.witness = readHighWater(join(folder, HIGH_WATER_FILE));
     // Where nobody writes SQLite is not asked: it would touch the index that processes share.
     this.#release = this.isInUse ? holdSnapshot(folder) : () => {};
     this.image = new BufferImage(folder);
@@ -64,9 +65,14 @@ export class OfflineBuffer {
     this.rows = stored.map(rowOf);
   }
 
-  /** Undefined when there is no buffer in the folder. */
+  /**
+   * Undefined when there is no buffer in the folder.
+   *
+   * @throws NewerBufferError; errors of the file system
+   */
   static open(folder: string): OfflineBuffer | undefined {
     const isThere = ['buffer.db', 'buffer.db-wal'].some((name) => existsSync(join(folder, name)));
+    if (isThere) refuseNewer(folder);
     return isThere ? new OfflineBuffer(folder) : undefined;
   }
 

@@ -1,7 +1,13 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync } from 'node:fs';
 import { join } from 'node:path';
+import { readAt } from '../../../base/sqlite/read-at.ts';
+import {
+  readFramePage,
+  readWalFile,
+  type WalFile,
+  type WalFrame,
+} from '../../../base/sqlite/wal-file.ts';
 import { PAGE_BYTES } from '../schema.ts';
-import { readFramePage, readWalFile, type WalFile, type WalFrame } from './wal-file.ts';
 
 /** Every page between two map pages has an entry of five bytes in the first of them. */
 const MAP_ENTRY_BYTES = 5;
@@ -114,15 +120,8 @@ export class PageFiles {
 
   /** Zeros where the file ends before, or where the disk cannot read. */
   #pageOfDatabase(number: number): Uint8Array {
-    const bytes = Buffer.alloc(PAGE_BYTES);
-    if (this.#database === undefined) return bytes;
-    try {
-      readSync(this.#database, bytes, 0, PAGE_BYTES, (number - 1) * PAGE_BYTES);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EIO') throw error;
-      bytes.fill(0);
-    }
-    return bytes;
+    if (this.#database === undefined) return Buffer.alloc(PAGE_BYTES);
+    return readAt(this.#database, (number - 1) * PAGE_BYTES, PAGE_BYTES);
   }
 }
 

@@ -1,7 +1,9 @@
 import type { Clock } from '../../../base/clock.ts';
 import type { Log } from '../../../base/log.ts';
+import { DamagedBufferError } from '../damage.ts';
 import { BufferDatabase } from '../database.ts';
 import { Dictionary } from '../dictionary.ts';
+import { isDiskFault } from '../disk-fault.ts';
 import type { HighWater } from '../high-water.ts';
 import type { Losses } from '../losses.ts';
 import { missingFrom } from '../missing.ts';
@@ -20,7 +22,8 @@ interface RescueTools {
  * when a copy through the open files holds everything that must be there, it takes the place of
  * the database, and nothing is lost. Otherwise what lies in the folder is left to be salvaged.
  *
- * @throws errors of the file system while files are set aside; then it can be called again
+ * @throws errors of the disk while files are set aside, or while it does not take the copy of what
+ *   has no name any more; then it is to be called again
  */
 export function rescueOpenFiles(
   dataDir: string,
@@ -30,11 +33,14 @@ export function rescueOpenFiles(
   { damage, clock, log, losses }: RescueTools,
 ): void {
   const files = SalvageFiles.unfinished(dataDir) ?? SalvageFiles.begin(dataDir, clock.now());
+  files.setAside();
   const { folder: keptIn } = files;
   const copy = copyThrough(db, files, dictionaries, expected);
-  if (typeof copy === 'string') {
+  if (copy instanceof Error) {
     files.clearPart();
-    log.error({ damage, keptIn, copy }, 'buffer.db is damaged and was set aside');
+    // Files that are open and nowhere else go with the last who has them open.
+    if (isDiskFault(copy) && !db.isIn(keptIn)) throw copy;
+    log.error({ damage, keptIn, copy: copy.message }, 'buffer.db is damaged and was set aside');
     return;
   }
   files.complete();
@@ -47,29 +53,33 @@ export function rescueOpenFiles(
   );
 }
 
-/** Samples in the copy, or what is missing from it. */
+/** Samples in the copy, or why there is none that holds everything. */
 function copyThrough(
   db: BufferDatabase,
   files: SalvageFiles,
   dictionaries: readonly Dictionary[],
   expected: HighWater,
-): number | string {
+): number | Error {
   let copy: BufferDatabase | undefined;
   try {
     files.clearPart();
     db.copyInto(files.part);
     copy = new BufferDatabase(files.part, 0);
     const problem = copy.problem();
-    if (problem !== undefined) return problem;
-    if (missingFrom(copy, expected).length > 0) return 'segments are missing';
+    if (problem !== undefined) return new DamagedBufferError(problem);
+    if (missingFrom(copy, expected).length > 0) {
+      return new DamagedBufferError('segments are missing');
+    }
     for (const log of dictionaries) {
       const copied = new Dictionary(copy, log);
       const isWhole = copied.chainHash(copied.length) === log.chainHash(log.length);
-      if (!isWhole || copied.length !== log.length) return 'dictionary entries are missing';
+      if (!isWhole || copied.length !== log.length) {
+        return new DamagedBufferError('dictionary entries are missing');
+      }
     }
     return copy.samples();
   } catch (error) {
-    return (error as Error).message;
+    return error as Error;
   } finally {
     copy?.close();
   }

@@ -1,16 +1,15 @@
 import {
-  closeSync,
   copyFileSync,
-  existsSync,
-  fsyncSync,
   mkdirSync,
-  openSync,
   readdirSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolder, syncPath } from '../../../base/folders.ts';
+import { HIGH_WATER_FILE } from '../high-water.ts';
 
 // A salvage is a sequence of renames, so that a crash anywhere leaves a state that says how to go
 // on; X is the time of its beginning:
@@ -21,7 +20,6 @@ import { join } from 'node:path';
 //   damaged-X/           what was found, kept until somebody deletes it
 
 const DATABASE = 'buffer.db';
-const WITNESS = 'high-water.json';
 
 /** A salvage of a data_dir, named by the time of its beginning. */
 export class SalvageFiles {
@@ -35,7 +33,7 @@ export class SalvageFiles {
 
   /** The one that a crash has interrupted. */
   static unfinished(dataDir: string): SalvageFiles | undefined {
-    const names = existsSync(dataDir) ? readdirSync(dataDir) : [];
+    const names = isThere(dataDir) ? readdirSync(dataDir) : [];
     for (const name of names) {
       const stamp = /^salvaged-(.+)\.db(\.part)?$/.exec(name)?.[1];
       if (stamp !== undefined) return new SalvageFiles(dataDir, stamp);
@@ -45,7 +43,7 @@ export class SalvageFiles {
 
   /** Begins one: the files are set aside, open or not. */
   static begin(dataDir: string, nowMs: number): SalvageFiles {
-    mkdirSync(dataDir, { recursive: true });
+    makeFolder(dataDir);
     const files = new SalvageFiles(dataDir, freeStamp(dataDir, nowMs));
     writeFileSync(files.part, '');
     files.setAside();
@@ -63,7 +61,7 @@ export class SalvageFiles {
   }
 
   get isComplete(): boolean {
-    return existsSync(this.#complete);
+    return isThere(this.#complete);
   }
 
   get #complete(): string {
@@ -75,11 +73,11 @@ export class SalvageFiles {
     mkdirSync(this.folder, { recursive: true });
     for (const name of [`${DATABASE}-wal`, DATABASE]) {
       const from = join(this.dataDir, name);
-      if (existsSync(from)) renameSync(from, unusedPath(join(this.folder, name)));
+      if (isThere(from)) renameSync(from, unusedPath(join(this.folder, name)));
     }
     rmSync(join(this.dataDir, `${DATABASE}-shm`), { force: true });
-    const witness = join(this.dataDir, WITNESS);
-    if (existsSync(witness)) copyFileSync(witness, join(this.folder, WITNESS));
+    const witness = join(this.dataDir, HIGH_WATER_FILE);
+    if (isThere(witness)) copyFileSync(witness, join(this.folder, HIGH_WATER_FILE));
   }
 
   /** Empties the place where the new database is built; that there is one says that it goes on. */
@@ -90,17 +88,17 @@ export class SalvageFiles {
 
   /** The new database is closed and whole: from here on no crash can lose it. */
   complete(): void {
-    sync(this.part);
+    syncPath(this.part);
     renameSync(this.part, this.#complete);
-    sync(this.dataDir);
+    syncPath(this.dataDir);
   }
 
   /** Puts the new database in place. The witness told of the old one. */
   finish(): void {
-    if (existsSync(join(this.dataDir, DATABASE))) this.setAside();
-    rmSync(join(this.dataDir, WITNESS), { force: true });
+    if (isThere(join(this.dataDir, DATABASE))) this.setAside();
+    rmSync(join(this.dataDir, HIGH_WATER_FILE), { force: true });
     renameSync(this.#complete, join(this.dataDir, DATABASE));
-    sync(this.dataDir);
+    syncPath(this.dataDir);
   }
 }
 
@@ -109,7 +107,7 @@ function freeStamp(dataDir: string, nowMs: number): string {
   const time = new Date(nowMs).toISOString().replace(/[-:]|\.\d+/g, '');
   for (let number = 1; ; number++) {
     const stamp = number === 1 ? time : `${time}-${number}`;
-    if (!existsSync(join(dataDir, `damaged-${stamp}`))) return stamp;
+    if (!isThere(join(dataDir, `damaged-${stamp}`))) return stamp;
   }
 }
 
@@ -117,15 +115,16 @@ function freeStamp(dataDir: string, nowMs: number): string {
 function unusedPath(path: string): string {
   for (let number = 1; ; number++) {
     const candidate = number === 1 ? path : `${path}.${number}`;
-    if (!existsSync(candidate)) return candidate;
+    if (!isThere(candidate)) return candidate;
   }
 }
 
-function sync(path: string): void {
-  const file = openSync(path, 'r');
-  try {
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
+/**
+ * Only what is surely not there is taken for absent: a disk that does not answer now must not make
+ * a database look lost.
+ *
+ * @throws errors of the file system
+ */
+function isThere(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
 }

@@ -4,7 +4,7 @@ import type { Log } from '../../../base/log.ts';
 import type { Random } from '../../../base/random.ts';
 import { BufferDatabase } from '../database.ts';
 import { FreeDisk } from '../free-disk.ts';
-import { type HighWater, readHighWater } from '../high-water.ts';
+import { HIGH_WATER_FILE, type HighWater, readHighWater } from '../high-water.ts';
 import { type Losses, recordLosses } from '../losses.ts';
 import { countSegments } from '../missing.ts';
 import { BufferImage } from './buffer-image.ts';
@@ -32,7 +32,7 @@ const VANISHED =
  * accounts for the rest. A crash in between means that it begins again.
  */
 export function salvage(files: SalvageFiles, options: SalvageOptions, tools: SalvageTools): void {
-  const witness = readHighWater(join(files.folder, 'high-water.json'));
+  const witness = readHighWater(join(files.folder, HIGH_WATER_FILE));
   const known = typeof witness === 'string' ? undefined : witness;
   const image = new BufferImage(files.folder);
   let result: CarriedOver;

@@ -1,5 +1,5 @@
-import { readSync } from 'node:fs';
-import { assert } from '../../../base/assert.ts';
+import { assert } from '../assert.ts';
+import { readAt } from './read-at.ts';
 
 // SQLite's write-ahead log (sqlite.org/fileformat2.html#walformat), all numbers big-endian:
 //
@@ -168,11 +168,4 @@ function checksum(seed: Checksum, bytes: Uint8Array, isBigEndian: boolean): Chec
 
 function isSame(a: Checksum, b: Checksum): boolean {
   return a[0] === b[0] && a[1] === b[1];
-}
-
-/** Bytes [at, at + count); zeros where the file ends before. */
-function readAt(file: number, at: number, count: number): Buffer {
-  const bytes = Buffer.alloc(count);
-  readSync(file, bytes, 0, count, at);
-  return bytes;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { messageGroup } from '../../hub/refused/message-group.ts';
+import { messageGroup } from '../../proto/message-group.ts';
 
 /** As Cortex 1.21 writes it. */
 function cortex(address: string, timestamp: string, series: string): string {

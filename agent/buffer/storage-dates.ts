@@ -1,0 +1,47 @@
+/** The date of what was stored while nobody could confirm the time. */
+const UNDATED = 0;
+/** No sample was stored before the first version of this program: an earlier date is none. */
+const EARLIEST_MS = Date.UTC(2025, 0);
+
+/** The time on which the machine's clock and the hub's agree. */
+export interface ConfirmedClock {
+  /** Milliseconds since the Unix epoch; undefined: not known at present. */
+  confirmedNow(): number | undefined;
+}
+
+/**
+ * Dates what is stored, and tells what is too old. Eviction cannot be undone: only a time that the
+ * hub confirms counts, both for the date and for the judgement. What has no date, or one that lies
+ * in the future, counts as stored when the present stretch of confirmed time began.
+ */
+export class StorageDates {
+  readonly #clock: ConfirmedClock;
+  #confirmedSinceMs: number | undefined;
+
+  constructor(clock: ConfirmedClock) {
+    this.#clock = clock;
+  }
+
+  /** For what is stored now. */
+  date(): number {
+    return this.#now() ?? UNDATED;
+  }
+
+  /** Whether something was stored more than `ageMaxMs` ago; undefined: nobody can tell at present. */
+  judge(ageMaxMs: number): ((stored: { storedAt: number }) => boolean) | undefined {
+    const nowMs = this.#now();
+    if (nowMs === undefined) return undefined;
+    const sinceMs = this.#confirmedSinceMs!;
+    return ({ storedAt }) => {
+      const isDated = storedAt >= EARLIEST_MS && storedAt <= nowMs;
+      return nowMs - (isDated ? storedAt : sinceMs) > ageMaxMs;
+    };
+  }
+
+  #now(): number | undefined {
+    const nowMs = this.#clock.confirmedNow();
+    if (nowMs === undefined) this.#confirmedSinceMs = undefined;
+    else this.#confirmedSinceMs ??= nowMs;
+    return nowMs;
+  }
+}

@@ -1,0 +1,106 @@
+import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
+import Database from 'better-sqlite3';
+import { makeDurable } from '../../base/sqlite/durable.ts';
+import { readWalFile } from '../../base/sqlite/wal-file.ts';
+import { prepareSchema, VERSION } from './hub-schema.ts';
+import { setFilesAside } from './set-aside-files.ts';
+import { DamagedStoreError, isDamage } from './store-fault.ts';
+import { refuseNewer } from './store-version.ts';
+
+/** Files that were set aside. */
+export interface FileDamage {
+  /** What is wrong with them. */
+  problem: string;
+  /** Where they are kept; undefined when nothing was left of them. */
+  keptIn: string | undefined;
+}
+
+const PAGE_BYTES_DEFAULT = 4096;
+/** Nobody else is to use it; somebody who does must not stop all that the hub does. */
+const BUSY_MS = 200;
+
+/**
+ * Opens the hub's database, in whatever state its files are: what is damaged is set aside, and a
+ * new one begun.
+ *
+ * @throws NewerStoreError; errors of SQLite and of the file system when the disk does not do it
+ */
+export function openHubFile(
+  path: string,
+  nowMs: number,
+): { db: Database.Database; damage: FileDamage | undefined } {
+  const found = tryToOpen(path);
+  if (typeof found !== 'string') return { db: found, damage: undefined };
+  return beginAnew(path, found, nowMs);
+}
+
+/** Sets aside what is there, whatever it is, and begins a new database. */
+export function beginAnew(
+  path: string,
+  problem: string,
+  nowMs: number,
+): { db: Database.Database; damage: FileDamage } {
+  const keptIn = setFilesAside(path, nowMs);
+  return { db: open(path), damage: { problem, keptIn } };
+}
+
+/** The database, or what is damaged. */
+function tryToOpen(path: string): Database.Database | string {
+  // Before SQLite sees the log: it would pass over what is behind the damage and write over it.
+  const problem = problemOfFiles(path);
+  if (problem !== undefined) return problem;
+  try {
+    return open(path);
+  } catch (error) {
+    if (isDamage(error)) return (error as Error).message;
+    throw error;
+  }
+}
+
+function open(path: string): Database.Database {
+  const db = new Database(path, { timeout: BUSY_MS });
+  try {
+    refuseNewer(db, VERSION, 'which loses nothing: agents send again what the hub needs');
+    makeDurable(db);
+    const found = db.pragma('quick_check(1)', { simple: true }) as string;
+    if (found !== 'ok') throw new DamagedStoreError(found);
+    prepareSchema(db);
+    return db;
+  } catch (error) {
+    // Left to the garbage collector it would delete the log of whatever is in its place by then.
+    db.close();
+    throw error;
+  }
+}
+
+/** What SQLite would not mind: it takes an empty file for a new one, and half a log for the end. */
+function problemOfFiles(path: string): string | undefined {
+  const log = `${path}-wal`;
+  const bytes = statSync(path, { throwIfNoEntry: false })?.size;
+  if (bytes === 0) return `${path} is empty`;
+  if (bytes === undefined) return existsSync(log) ? `${path} is gone beside its log` : undefined;
+  const logBytes = statSync(log, { throwIfNoEntry: false })?.size ?? 0;
+  if (logBytes === 0) return undefined;
+  const file = openSync(log, 'r');
+  try {
+    const { condition } = readWalFile(file, logBytes, pageBytesOf(path));
+    // A last commit that is not whole is what a power cut leaves.
+    return condition === 'damaged' ? `frames of ${log} are damaged` : undefined;
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** As the header says, which SQLite judges. */
+function pageBytesOf(path: string): number {
+  const header = Buffer.alloc(2);
+  const file = openSync(path, 'r');
+  try {
+    readSync(file, header, 0, 2, 16);
+  } finally {
+    closeSync(file);
+  }
+  const bytes = header.readUInt16BE(0);
+  const isPowerOfTwo = bytes >= 512 && (bytes & (bytes - 1)) === 0;
+  return isPowerOfTwo ? bytes : PAGE_BYTES_DEFAULT;
+}
