@@ -2,7 +2,7 @@
 """A bad link between two TUN devices, packet by packet, for kernels without netem.
 
     emulator.py --devices=NAME,NAME --seed=N     needs root and /dev/net/tun
-    emulator.py --replay                         needs nothing: virtual time, see replay()
+    emulator.py --replay                         needs nothing: virtual time, see replay_all()
 
 The devices belong to the two ends, 0 and 1; whoever starts this program moves each into a network
 namespace and gives it an address. One JSON object a line on standard input:
@@ -117,9 +117,7 @@ class Link:
 
     def set(self, now, changes):
         self.advance(now)
-        unknown = changes.keys() - SETTINGS.keys()
-        if unknown:
-            raise ValueError(f"unknown settings {sorted(unknown)}")
+        assert changes.keys() <= SETTINGS.keys(), changes
         self.settings.update(changes)
         if not self.settings["up"]:
             for way in self.ways:
@@ -181,32 +179,34 @@ def is_syn(packet):
     return packet[header + 13] & (TCP_SYN | TCP_ACK) == TCP_SYN
 
 
-def replay():
-    """The model on virtual time. Standard input: {"seed": N, "steps": as above, "packets":
-    [[seconds, way, bytes, is it a SYN], ...] by time, "until": seconds}; standard output:
+def replay_all():
+    """The model on virtual time, a script a line: {"seed": N, "steps": as above, "packets":
+    [[seconds, way, bytes, is it a SYN], ...] by time, "until": seconds}. Answers a line each:
     {"deliveries": [[seconds, way, number of the packet], ...], "ways": counters}."""
-    script = json.load(sys.stdin)
+    for line in sys.stdin:
+        print(json.dumps(replay(**json.loads(line))), flush=True)
+
+
+def replay(seed, steps, packets, until):
     deliveries = []
     numbers = {}
 
     def deliver(way, packet, at):
         deliveries.append([round(at, 6), way, numbers[id(packet)]])
 
-    link = Link(script["seed"], deliver)
-    events = [(at, 0, changes) for at, changes in script["steps"]]
-    packets = []
-    for number, (at, way, size, syn) in enumerate(script["packets"]):
+    link = Link(seed, deliver)
+    events = [(at, 0, changes) for at, changes in steps]
+    for number, (at, way, size, syn) in enumerate(packets):
         packet = fake_packet(size, syn)
         numbers[id(packet)] = number
-        packets.append(packet)  # also keeps its id from being used again
         events.append((at, 1, (way, packet)))
     for at, kind, what in sorted(events, key=lambda event: event[:2]):
         if kind == 0:
             link.set(at, what)
         else:
             link.offer(at, *what)
-    link.advance(script["until"])
-    print(json.dumps({"deliveries": deliveries, "ways": link.counts()}))
+    link.advance(until)
+    return {"deliveries": deliveries, "ways": link.counts()}
 
 
 def fake_packet(size, syn):
@@ -305,13 +305,13 @@ class Emulator:
                 self.link.advance(self.seconds(now))
                 say(event="stats", id=command["id"], at=time.time(), ways=self.link.counts())
             else:
-                raise ValueError(f"unknown command {command['do']}")
+                raise AssertionError(f"unknown command {command['do']}")
         return chunk != b""
 
 
 def main(arguments):
     if arguments == ["--replay"]:
-        return replay()
+        return replay_all()
     flags = dict(argument.lstrip("-").split("=", 1) for argument in arguments)
     Emulator(flags["devices"].split(","), flags["seed"]).run()
 

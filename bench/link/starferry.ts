@@ -1,9 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
-import { writeToken } from '../../test/e2e/starferry.ts';
+import { nodeProgram, starferryMain, writeToken } from '../../test/e2e/starferry.ts';
 import { debianProgram } from '../../test/tools/debian.ts';
 import type { RunningProcess } from '../../test/tools/processes.ts';
 import type { Workspace } from '../../test/tools/workspace.ts';
@@ -16,8 +15,6 @@ import {
   type Sender,
   startAt,
 } from './place.ts';
-
-const main = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
 
 /** Where agents connect, at the far end; behind it may be what stands before the hub. */
 const HUB_PORT = 9202;
@@ -100,7 +97,7 @@ function startEnd(
   return startAt(place, command === 'agent' ? 'near' : 'far', {
     name: command,
     readyUrl,
-    command: [process.execPath, main, command, `--config.file=${configFile}`],
+    command: [nodeProgram, starferryMain, command, `--config.file=${configFile}`],
   });
 }
 

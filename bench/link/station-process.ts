@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { nodeProgram } from '../../test/e2e/starferry.ts';
 import type { Workspace } from '../../test/tools/workspace.ts';
 import { inNamespace } from './namespaces.ts';
 import type { StationAnswer, StationCalls, StationRequest } from './station.ts';
@@ -16,7 +17,7 @@ export class StationProcess {
   #lastId = 0;
 
   constructor(workspace: Workspace, namespace: string) {
-    const [program, ...args] = inNamespace(namespace, [process.execPath, entry]);
+    const [program, ...args] = inNamespace(namespace, [nodeProgram, entry]);
     const stdio = ['ignore', 'inherit', 'inherit', 'ipc'] as const;
     this.#child = spawn(program, args, { stdio: [...stdio] });
     this.#child.on('message', (answer: StationAnswer) => this.#answered(answer));

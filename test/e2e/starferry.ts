@@ -7,8 +7,10 @@ import { freePort } from '../tools/ports.ts';
 import { type RunningProcess, startProcess } from '../tools/processes.ts';
 import type { Workspace } from '../tools/workspace.ts';
 
-const node = fileURLToPath(new URL('../../node_modules/.bin/node', import.meta.url));
-const main = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
+/** The Node of the packages: whatever runs this file may be too old. */
+export const nodeProgram = fileURLToPath(new URL('../../node_modules/.bin/node', import.meta.url));
+/** What `starferry` runs. */
+export const starferryMain = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
 
 /** Keys of a configuration file, as an operator writes them. */
 export type Settings = Record<string, unknown>;
@@ -111,7 +113,7 @@ async function startStarferry(
       name,
       folder,
       readyUrl: `http://${address}/-/ready`,
-      command: [node, main, command, `--config.file=${configFile}`],
+      command: [nodeProgram, starferryMain, command, `--config.file=${configFile}`],
       environment: environment?.(folders) ?? {},
     });
   let process = await launch();
