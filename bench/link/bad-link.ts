@@ -53,6 +53,11 @@ type Said =
   | { event: 'step'; index: number; at: number }
   | { event: 'stats'; id: number; at: number; ways: [WayCounts, WayCounts] };
 
+interface Waiting {
+  resolve(counts: LinkCounts): void;
+  reject(error: Error): void;
+}
+
 /** The emulator between two ends; `workspace` ends it. */
 export class BadLink {
   /** When the link came back after a cut, in ms since the Unix epoch. */
@@ -60,7 +65,7 @@ export class BadLink {
   #steps: readonly LinkStep[] = [];
   #isUp = true;
   readonly #child: ChildProcessByStdio<Writable, Readable, null>;
-  readonly #waiting = new Map<number, (counts: LinkCounts) => void>();
+  readonly #waiting = new Map<number, Waiting>();
   #lastId = 0;
 
   private constructor(child: ChildProcessByStdio<Writable, Readable, null>) {
@@ -76,11 +81,8 @@ export class BadLink {
     const ready = new Promise<void>((resolve) => {
       createInterface(child.stdout).on('line', (line) => link.#said(JSON.parse(line), resolve));
     });
-    const ended = once(child, 'exit').then(() => {
-      throw new Error('the emulator has ended');
-    });
+    const ended = once(child, 'exit').then(() => link.#ended());
     await Promise.race([ready, ended]);
-    ended.catch(() => {});
     attachDevices(ends);
     return link;
   }
@@ -93,8 +95,8 @@ export class BadLink {
 
   counts(): Promise<LinkCounts> {
     const id = ++this.#lastId;
-    return new Promise((resolve) => {
-      this.#waiting.set(id, resolve);
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
       this.#tell({ do: 'stats', id });
     });
   }
@@ -108,10 +110,16 @@ export class BadLink {
     else if (said.event === 'step') this.#took(this.#steps[said.index]![1], said.at * 1000);
     else {
       const [up, down] = said.ways;
-      this.#waiting.get(said.id)?.({ atMs: said.at * 1000, up, down });
+      this.#waiting.get(said.id)?.resolve({ atMs: said.at * 1000, up, down });
       this.#waiting.delete(said.id);
     }
   }
+  #ended(): void {
+    const error = new Error('the emulator has ended');
+    for (const { reject } of this.#waiting.values()) reject(error);
+    throw error;
+  }
+
   #took({ up = this.#isUp }: LinkSettings, atMs: number): void {
     if (up && !this.#isUp) this.returnsMs.push(atMs);
     this.#isUp = up;

@@ -93,15 +93,21 @@ async function measure(run: Running, options: RunOptions): Promise<RunResult> {
   const feeding = near.call('feed', { url: sender.pushUrl, startMs });
   await systemClock.sleep(startMs - systemClock.now());
   link.take(options.steps);
-  const recording = new AbortController();
   const history: LinkCounts[] = [];
+  const recording = new AbortController();
   const recorded = record(link, history, recording.signal);
-  const feed = await fedInTime(feeding, run, options.load.seconds * SECOND_MS);
-  await options.beforeDrain?.(run);
-  await untilArrived(run, options.drainSeconds);
-  await systemClock.sleep(ANSWER_MS);
-  recording.abort();
-  await recorded;
+  let feed: FeedReport;
+  try {
+    // A recording that fails is told of once the load is at its end.
+    recorded.catch(() => {});
+    feed = await fedInTime(feeding, run, options.load.seconds * SECOND_MS);
+    await options.beforeDrain?.(run);
+    await untilArrived(run, options.drainSeconds);
+    await systemClock.sleep(ANSWER_MS);
+  } finally {
+    recording.abort();
+    await recorded;
+  }
   const counts = await link.counts();
   return {
     version: sender.version,
