@@ -4,6 +4,7 @@ import { until } from '../../test/tools/until.ts';
 import type { LinkSettings, LinkStep } from './bad-link.ts';
 import { CONTENDERS, type Contender, contenderNamed } from './contenders.ts';
 import { CLEAN, describeSettings, LINKS, type Link, linkNamed } from './links.ts';
+import { DEAD_FIRST_NAME, DEAD_LAST_NAME } from './namespaces.ts';
 import type { Running } from './run.ts';
 import { type StarferryOptions, startStarferry } from './starferry.ts';
 
@@ -35,7 +36,7 @@ export const SCENARIOS = {
   recover: 'link c with 212,000 series, after a minute without a link',
   packs: 'a backlog of 212,000 series, nothing else on the link',
   nginx: 'an nginx before the hub that takes bodies up to 16 kB',
-  addresses: "a hub's name with two addresses, one of them dead, a handshake of a second",
+  addresses: "a hub's name with two addresses, one of them dead, and a handshake of a second",
 } as const;
 
 export type ScenarioName = keyof typeof SCENARIOS;
@@ -64,10 +65,11 @@ export function casesOf(
     case 'packs':
       return [packsCase()];
     case 'nginx':
-      return [wayCase('nginx', { before: 'nginx' }, { rate: 1e6, delay: 0.15, queue: 64_000 })];
+      return [wayCase(scenario, 'nginx', { before: 'nginx' }, 0.15)];
     case 'addresses':
       return [
-        wayCase('addresses', { twoAddresses: true }, { rate: 1e6, delay: 0.5, queue: 64_000 }),
+        wayCase(scenario, 'dead first', { hubName: DEAD_FIRST_NAME }, 0.5),
+        wayCase(scenario, 'dead last', { hubName: DEAD_LAST_NAME }, 0.5),
       ];
   }
 }
@@ -152,10 +154,10 @@ function packsCase(): Case {
 }
 
 /** Something on the way to the hub; the link itself is a mild one. */
-function wayCase(scenario: ScenarioName, way: StarferryOptions, settings: LinkSettings): Case {
+function wayCase(scenario: ScenarioName, link: string, way: StarferryOptions, delay: number): Case {
+  const settings: LinkSettings = { rate: 1e6, delay, queue: 64_000 };
   return {
-    scenario,
-    link: scenario,
+    ...{ scenario, link },
     like: describeSettings(settings),
     contender: starferry('starferry', 'Starferry', way),
     settings,

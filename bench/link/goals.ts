@@ -46,11 +46,11 @@ function scenarioGoals(row: Row): Goal[] {
         atLeast(`${link}, backlog: share of the rate used`, afterReturn?.use, 0.85),
       ];
     case 'packs': {
-      const { bytes, samples } = afterReturn ?? { bytes: Number.NaN, samples: 0 };
-      return [atMost('packs: B/sample', bytes / samples, 0.4)];
+      const { bytes = 0, samples = 0 } = afterReturn ?? {};
+      return [atMost('packs: B/sample', samples === 0 ? null : bytes / samples, 0.4)];
     }
     case 'addresses':
-      return [atMost('one address dead: s until the first samples', arrivals.firstArrival, 15)];
+      return [atMost(`${link}: s until the first samples`, arrivals.firstArrival, 15)];
     case 'nginx':
       return [];
     default:

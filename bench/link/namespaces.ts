@@ -12,8 +12,9 @@ const ETC = '/etc/netns';
 export const NEAR_ADDRESS = '10.99.0.1';
 export const FAR_ADDRESS = '10.99.0.2';
 export const DEAD_ADDRESS = '10.99.0.3';
-/** Stands for {@link DEAD_ADDRESS} and {@link FAR_ADDRESS} at the near end. */
-export const HUB_NAME = 'hub.test';
+/** Names at the near end that stand for both of these, in one order and in the other. */
+export const DEAD_FIRST_NAME = 'dead-first.test';
+export const DEAD_LAST_NAME = 'dead-last.test';
 
 /** The two ends of a link: network namespaces, and the devices that lead from one to the other. */
 export interface Ends {
@@ -55,9 +56,15 @@ export function makeEnds(workspace: Workspace, congestion: string): Ends {
     const setting = `net.ipv4.tcp_congestion_control=${congestion}`;
     run(...inNamespace(namespace, ['sysctl', '-q', '-w', setting]));
   }
-  const hosts = `127.0.0.1 localhost\n${DEAD_ADDRESS} ${HUB_NAME}\n${FAR_ADDRESS} ${HUB_NAME}\n`;
+  const hosts = [
+    ['127.0.0.1', 'localhost'],
+    [DEAD_ADDRESS, DEAD_FIRST_NAME],
+    [FAR_ADDRESS, DEAD_FIRST_NAME],
+    [FAR_ADDRESS, DEAD_LAST_NAME],
+    [DEAD_ADDRESS, DEAD_LAST_NAME],
+  ];
   mkdirSync(join(ETC, ends.near), { recursive: true });
-  writeFileSync(join(ETC, ends.near, 'hosts'), hosts);
+  writeFileSync(join(ETC, ends.near, 'hosts'), hosts.map((line) => `${line.join(' ')}\n`).join(''));
   return ends;
 }
 

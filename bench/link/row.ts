@@ -23,7 +23,8 @@ export interface Row {
   /** IP bytes on the link, headers, acknowledgements and what was sent again included. */
   bytesUp: number;
   bytesDown: number;
-  bytesPerSample: number;
+  /** Of samples that arrived; null: none has. */
+  bytesPerSample: number | null;
   /** Attempts of the sender to open a connection that were on the link. */
   synsPerMinute: number;
   arrivals: ArrivalReport;
@@ -67,7 +68,7 @@ export function rowOf(one: Case, result: RunResult, circumstances: Circumstances
     version: result.version,
     ...circumstances,
     ...{ bytesUp, bytesDown },
-    bytesPerSample: (bytesUp + bytesDown) / arrivals.arrived,
+    bytesPerSample: arrivals.arrived === 0 ? null : (bytesUp + bytesDown) / arrivals.arrived,
     synsPerMinute: counts.up.syns / (result.lasted / 60),
     arrivals,
     feedLate: result.feed.lateMax,

@@ -6,7 +6,7 @@ import { nodeProgram, starferryMain, writeToken } from '../../test/e2e/starferry
 import { debianProgram } from '../../test/tools/debian.ts';
 import type { RunningProcess } from '../../test/tools/processes.ts';
 import type { Workspace } from '../../test/tools/workspace.ts';
-import { FAR_ADDRESS, HUB_NAME } from './namespaces.ts';
+import { FAR_ADDRESS } from './namespaces.ts';
 import {
   checkoutVersion,
   type Place,
@@ -27,8 +27,8 @@ export interface StarferryOptions {
   order?: 'oldest_first' | 'live_first';
   /** What stands before the hub: a counter of sends, or an nginx that takes bodies up to 16 kB. */
   before?: 'counter' | 'nginx';
-  /** The agent knows the hub by a name with two addresses; nobody is at the first. */
-  twoAddresses?: boolean;
+  /** How the agent knows the hub; by default by its address. */
+  hubName?: string;
 }
 
 /** Agent at the near end, hub at the far one, with all defaults but for what the options say. */
@@ -62,7 +62,7 @@ export async function startStarferry(place: Place, options: StarferryOptions): P
     await place.far.call('countSends', { port: HUB_PORT, hubPort: HUB_PORT_BEHIND });
   }
   if (options.before === 'nginx') processes.push(await startNginx(place));
-  const host = options.twoAddresses === true ? HUB_NAME : FAR_ADDRESS;
+  const host = options.hubName ?? FAR_ADDRESS;
   const scheme = certificate === undefined ? 'http' : 'https';
   const url = `http://127.0.0.1:${SENDER_PORT}`;
   const agent = await startEnd(place, 'agent', {

@@ -22,7 +22,7 @@ function crossingCells(row: Row): string[] {
     row.title,
     (row.bytesUp / 1000).toFixed(0),
     (row.bytesDown / 1000).toFixed(0),
-    row.bytesPerSample.toFixed(2),
+    row.bytesPerSample?.toFixed(2) ?? '–',
     `${percent(shareAtEnd)} / ${percent(arrived / expected)}`,
     seconds(freshness.p50),
     seconds(freshness.p99),

@@ -119,8 +119,9 @@ test('after a return: the first fresh sample, the last old one, and none overdue
   }
   arrive({ n: 0, at: 50, after: 8 });
   arrive({ n: 1, at: 50, after: 30 });
+  arrive({ n: 0, at: 20, after: 36 });
+  for (const at of [30, 40]) arrive({ n: 0, at, after: 85 - at });
   for (const at of [20, 30, 40]) {
-    arrive({ n: 0, at, after: 85 - at });
     arrive({ n: 1, at, after: 95 - at });
   }
   expect(arrivals.report([START_MS + 55_000]).returns).toEqual([
@@ -133,6 +134,17 @@ test('a return after which nothing was late is caught up with at once', () => {
   for (const n of [0, 1]) for (const moment of moments) arrive({ n, at: moment / 1000 });
   expect(arrivals.report([START_MS + 55_000]).returns).toEqual([
     { at: 55, fresh: 6, old: 0, caughtUp: 0, arrived: 8 },
+  ]);
+});
+
+test('what is overdue only later has nothing to do with a return', () => {
+  const { arrivals, arrive } = receiving();
+  for (const n of [0, 1]) {
+    for (const moment of moments)
+      arrive({ n, at: moment / 1000, after: moment === 20_000 ? 45 : 1 });
+  }
+  expect(arrivals.report([START_MS + 35_000]).returns).toMatchObject([
+    { at: 35, old: 30, caughtUp: 0 },
   ]);
 });
 

@@ -63,6 +63,17 @@ test('after a return: what the link carried until nothing was overdue, and what 
   expect(row.afterReturn).toEqual({ seconds: 20, use: 0.9, bytes: 49_900, samples: 400 });
 });
 
+test('of a run in which nothing arrived, the figures survive their file and the page', () => {
+  const arrivals = { ...result.arrivals, arrived: 0, returns: [returned({ arrived: 0 })] };
+  const nothing = rowOf(slowest, { ...result, arrivals }, circumstances);
+  expect(JSON.parse(JSON.stringify(nothing))).toEqual(nothing);
+  expect(renderFigures([nothing])).toContain('| d | Starferry | 45 | 5 | – |');
+  const packs = goalsOf([{ ...nothing, scenario: 'packs' }]).find(({ what }) =>
+    /^packs:/.test(what),
+  );
+  expect(packs).toMatchObject({ value: null, isMet: false });
+});
+
 test('a backlog that never goes is measured to the end', () => {
   const arrivals = { ...result.arrivals, returns: [returned({ caughtUp: null })] };
   const { afterReturn } = rowOf(slowest, { ...result, arrivals }, circumstances);
@@ -97,7 +108,11 @@ test.each<[string, Row, string[]]>([
   ['an idle link', rowWith({ scenario: 'recover', afterReturn: after({ use: 0.84 }) }), ['share']],
   ['costly packs', rowWith({ scenario: 'packs', afterReturn: after({ bytes: 164 }) }), ['packs']],
   ['cheap packs', rowWith({ scenario: 'packs', afterReturn: after({ bytes: 160 }) }), []],
-  ['a dead address', rowWith({ scenario: 'addresses' }, { firstArrival: 16 }), ['dead']],
+  [
+    'a dead address',
+    rowWith({ scenario: 'addresses' }, { firstArrival: 16 }),
+    ['the first samples'],
+  ],
 ])('goals missed when %s', (_, of, missed) => {
   const goals = goalsOf([of]).filter(({ isMet }) => !isMet);
   expect(goals.map(({ what }) => what)).toEqual(
