@@ -1,4 +1,4 @@
-import { availableParallelism, cpus } from 'node:os';
+import { describeMachine } from './machine.ts';
 
 /** Benchmarks by name; loaded when asked for, so that one's parts do not weigh on another. */
 const BENCHMARKS = new Map<
@@ -9,17 +9,10 @@ const BENCHMARKS = new Map<
   ['histograms', () => import('./histograms.ts')],
   ['resync', () => import('./resync.ts')],
   ['outage', () => import('./outage.ts')],
+  ['link', () => import('./link/main.ts')],
   ['ingest', () => import('./ingest.ts')],
   ['codec', () => import('./codec.ts')],
 ]);
-
-/** Figures mean little without the machine they come from. */
-function describeMachine(): string {
-  const model = cpus()[0]?.model ?? 'unknown processor';
-  const cores = `${availableParallelism()} cores`;
-  const today = new Date().toISOString().slice(0, 10);
-  return `${model}, ${cores}, ${process.platform} ${process.arch}, node ${process.version}, ${today}`;
-}
 
 async function main([name = '', ...args]: readonly string[]): Promise<number> {
   const load = BENCHMARKS.get(name);
@@ -32,7 +25,7 @@ async function main([name = '', ...args]: readonly string[]): Promise<number> {
   try {
     const { run } = await load();
     await run(args);
-    return 0;
+    return Number(process.exitCode ?? 0);
   } catch (error) {
     console.error(error);
     return 1;

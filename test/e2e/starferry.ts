@@ -7,8 +7,10 @@ import { freePort } from '../tools/ports.ts';
 import { type RunningProcess, startProcess } from '../tools/processes.ts';
 import type { Workspace } from '../tools/workspace.ts';
 
-const node = fileURLToPath(new URL('../../node_modules/.bin/node', import.meta.url));
-const main = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
+/** The Node of the packages: whatever runs this file may be too old. */
+export const nodeProgram = fileURLToPath(new URL('../../node_modules/.bin/node', import.meta.url));
+/** What `starferry` runs. */
+export const starferryMain = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
 
 /** Keys of a configuration file, as an operator writes them. */
 export type Settings = Record<string, unknown>;
@@ -114,8 +116,8 @@ async function startStarferry(
   const configFile = join(folder, `${command}.yml`);
   writeFileSync(configFile, stringify({ listen: address, data_dir: dataFolder, ...settings }));
   prepare?.(folders);
-  const own = [node, main, command, `--config.file=${configFile}`];
-  const [program = node, ...args] = [...runBy, ...own];
+  const own = [nodeProgram, starferryMain, command, `--config.file=${configFile}`];
+  const [program = nodeProgram, ...args] = [...runBy, ...own];
   const launch = () =>
     startProcess(workspace, {
       name,

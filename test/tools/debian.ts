@@ -22,16 +22,28 @@ import {
 
 const run = promisify(execFile);
 
-/** Programs, and the packages of Debian that have them. */
-const packages = {
-  prometheus: 'prometheus',
-  'prometheus-node-exporter': 'prometheus-node-exporter',
-  strace: 'strace',
-  'victoria-metrics': 'victoria-metrics',
-  vmagent: 'victoria-metrics',
-};
+interface ProgramOfPackage {
+  packageName: string;
+  /** Where the package has it. */
+  path: string;
+  /** Makes it say its version and end. */
+  versionFlag: string;
+}
 
-export type DebianProgram = keyof typeof packages;
+const programs = {
+  prometheus: inBin('prometheus', 'prometheus'),
+  'prometheus-node-exporter': inBin('prometheus-node-exporter', 'prometheus-node-exporter'),
+  strace: inBin('strace', 'strace'),
+  'victoria-metrics': inBin('victoria-metrics', 'victoria-metrics'),
+  vmagent: inBin('vmagent', 'victoria-metrics'),
+  nginx: { packageName: 'nginx', path: 'usr/sbin/nginx', versionFlag: '-v' },
+} satisfies Record<string, ProgramOfPackage>;
+
+export type DebianProgram = keyof typeof programs;
+
+function inBin(name: string, packageName: string): ProgramOfPackage {
+  return { packageName, path: `usr/bin/${name}`, versionFlag: '--version' };
+}
 
 const aptMsMax = 300_000;
 const versionMsMax = 20_000;
@@ -49,14 +61,14 @@ export async function debianProgram(name: DebianProgram, suite?: DebianSuite): P
   const installed = inPath(name);
   if (installed !== undefined && (await isAsNewAs(installed, name, suite))) return installed;
   const folder = join(cacheFolder, 'debian', suite === undefined ? name : `${name}-${suite}`);
-  const program = join(folder, 'usr', 'bin', name);
+  const program = join(folder, programs[name].path);
   if (isExecutable(program)) return program;
   try {
     await unpackOnce(name, suite, folder);
   } catch (error) {
     const [wanted, remedy] =
       suite === undefined
-        ? [name, `install it with: apt-get install ${packages[name]}`]
+        ? [name, `install it with: apt-get install ${programs[name].packageName}`]
         : [`${name} ${wantedVersion(suite)}`, `put one into PATH, or at ${program}`];
     const trouble = troubleOf(error);
     throw new Error(
@@ -104,10 +116,10 @@ async function unpackOnce(
   const fresh = mkdtempSync(`${folder}.`);
   try {
     const unpacked = join(fresh, 'unpacked');
-    const program = join(unpacked, 'usr', 'bin', name);
+    const program = join(unpacked, programs[name].path);
     await run('dpkg', ['-x', await download(name, suite, fresh), unpacked]);
     // Proves that the shared libraries it needs are on this machine.
-    await run(program, ['--version'], { timeout: versionMsMax });
+    await run(program, [programs[name].versionFlag], { timeout: versionMsMax });
     if (name === 'prometheus' && !(await isAsNewAs(program, name, suite))) {
       throw new Error(`${suite} has version ${await programVersion(program)}`);
     }
@@ -123,8 +135,9 @@ async function download(
   suite: DebianSuite | undefined,
   folder: string,
 ): Promise<string> {
+  const { packageName } = programs[name];
   const fetchPackage = (options: string[]) =>
-    run('apt-get', [...options, 'download', packages[name]], { cwd: folder, timeout: aptMsMax });
+    run('apt-get', [...options, 'download', packageName], { cwd: folder, timeout: aptMsMax });
   if (suite !== undefined) await fetchPackage(await suiteOptions(suite, folder));
   else {
     try {
@@ -139,7 +152,7 @@ async function download(
     }
   }
   const file = readdirSync(folder).find((entry) => entry.endsWith('.deb'));
-  assert(file !== undefined, `apt-get download ${packages[name]} left no package file`);
+  assert(file !== undefined, `apt-get download ${packageName} left no package file`);
   return join(folder, file);
 }
 

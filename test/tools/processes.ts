@@ -26,6 +26,8 @@ export interface ProcessOptions {
   folder: string;
   /** Ready when this answers 200. */
   readyUrl: string;
+  /** Asks that; in place of us, where we cannot reach it. */
+  isReady?(url: string): Promise<boolean>;
   /** Added to our own environment. */
   environment?: Record<string, string>;
 }
@@ -62,7 +64,7 @@ export async function startProcess(
   try {
     await until(`${options.name} to be ready`, readyMsMax, () => {
       if (!running.has(child)) throw new Error(`${options.name} ended before it was ready`);
-      return answersOk(options.readyUrl);
+      return (options.isReady ?? answersOk)(options.readyUrl);
     });
   } catch (error) {
     throw new Error(`${(error as Error).message}; its log ends:\n${tail(started.log())}`);
