@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Kind } from '../../agent/ship/exchange.ts';
 import type { HubClient } from '../../agent/ship/hub-client.ts';
 import { encodeAnswer } from '../../proto/answer.ts';
@@ -9,14 +9,12 @@ import { until } from '../tools/until.ts';
 import { Workspace } from '../tools/workspace.ts';
 import { type ClientOptions, connectTo, startSwitch } from './link-fixture.ts';
 
+// Most of these tests wait for silence to last: they wait together.
 let workspace: Workspace;
-beforeEach(() => {
+beforeAll(() => {
   workspace = new Workspace('link-silence');
 });
-afterEach(async () => {
-  vi.useRealTimers();
-  await workspace.close();
-});
+afterAll(() => workspace.close());
 
 const never = new AbortController().signal;
 const ANSWER = Buffer.from(
@@ -61,7 +59,7 @@ function client(url: string, options: ClientOptions = {}): HubClient {
   return connectTo(workspace, url, options);
 }
 
-describe('connections', () => {
+describe.concurrent('connections', () => {
   test('outlive the pause between batches, and serve heartbeats as well', async () => {
     const { url, sockets } = await startServer();
     const link = client(url);
@@ -86,21 +84,6 @@ describe('connections', () => {
     expect(sockets).toHaveLength(2);
   });
 
-  test('are replaced after five minutes, so that other addresses of the hub are found', async () => {
-    vi.useFakeTimers({ toFake: ['performance'] });
-    const { url, sockets } = await startServer();
-    const link = client(url);
-    for (const [passedMs, connections] of [
-      [0, 1],
-      [299_000, 1],
-      [2000, 2],
-    ] as const) {
-      vi.advanceTimersByTime(passedMs);
-      expect(await post(link, 10)).toMatchObject({ kind: 'answer' });
-      expect(sockets).toHaveLength(connections);
-    }
-  });
-
   test('that the other end has closed are replaced without a failure', async () => {
     const { url, sockets } = await startServer();
     const link = client(url);
@@ -112,6 +95,22 @@ describe('connections', () => {
     }
     expect(sockets).toHaveLength(3);
   });
+});
+
+test('connections are replaced after five minutes, so that other addresses of the hub are found', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const { url, sockets } = await startServer();
+  const link = client(url);
+  for (const [passedMs, connections] of [
+    [0, 1],
+    [299_000, 1],
+    [2000, 2],
+  ] as const) {
+    vi.advanceTimersByTime(passedMs);
+    expect(await post(link, 10)).toMatchObject({ kind: 'answer' });
+    expect(sockets).toHaveLength(connections);
+  }
 });
 
 test('a hub URL may have a path, with or without a slash at the end', async () => {
@@ -127,7 +126,7 @@ test('a hub URL may have a path, with or without a slash at the end', async () =
   expect(paths).toEqual([batch, batch, `/edge${batch}`, `/edge${batch}`]);
 });
 
-describe('while all connections for batches are held', () => {
+describe.concurrent('while all connections for batches are held', () => {
   test('questions and heartbeats pass, and who waits is not timed out', async () => {
     const held: ServerResponse[] = [];
     const { url } = await startServer((request, response) => {
@@ -212,7 +211,7 @@ describe('a body', () => {
   });
 });
 
-describe('a connection that is dead although it stands', () => {
+describe.concurrent('a connection that is dead although it stands', () => {
   test('is suspected long before the limit, and given up when the hub answers elsewhere', async () => {
     const { port } = await startServer();
     const { url, links, stall } = await startSwitch(workspace, port);

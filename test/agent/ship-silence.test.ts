@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '../../base/clock.ts';
 import { RecordingDestination } from '../hub/receive-fixture.ts';
 import { until } from '../tools/until.ts';
@@ -11,23 +11,23 @@ const REQUEST_TIMEOUT_MS = 60_000;
 const PATIENCE_MS = 9000;
 
 let workspace: Workspace;
-beforeEach(() => {
+beforeAll(() => {
   workspace = new Workspace('ship-silence');
 });
-afterEach(() => workspace.close());
+afterAll(() => workspace.close());
 
 // Up: the batch never arrives. Down: it is written, and the answer does not come back.
-test.each(['up', 'down'] as const)(
+test.concurrent.each(['up', 'down'] as const)(
   'a connection dies %s: the batch is soon through, once',
   async (direction) => {
     const destination = new RecordingDestination();
-    const hub = await startHub(workspace.subfolder('hub'), destination.post);
+    const hub = await startHub(workspace.subfolder(`hub ${direction}`), destination.post);
     const { url, links, stall } = await startSwitch(workspace, Number(new URL(hub.url).port));
     const client = unlimitedClient(
       { urls: [url], requestTimeoutMs: REQUEST_TIMEOUT_MS },
       systemClock,
     );
-    const folder = workspace.subfolder('agent');
+    const folder = workspace.subfolder(`agent ${direction}`);
     const agent = startAgent(folder, client, systemClock, 'silence', { maxDelayMs: 100 });
     const delivered = () => until('the sample', PATIENCE_MS, () => waiting(agent) === 0);
     const now = Date.now();
