@@ -6,6 +6,9 @@ import { good, post, startIngest } from './ingest-fixture.ts';
 
 // A message without fields takes two bytes of a body, and hundreds in memory.
 
+/** Otherwise empty ones are left out, which takes no memory. */
+const ALL_EXEMPLARS = { exemplarLabelLengthMax: 0 };
+
 const SAMPLES = 2;
 const EXEMPLARS = 3;
 const HISTOGRAMS = 4;
@@ -23,14 +26,14 @@ test.each([
   [EXEMPLARS, 250_001, 'more than 250000 native histograms and exemplars'],
   [HISTOGRAMS, 250_001, 'more than 250000 native histograms and exemplars'],
 ])('more messages of field %i than a real request has are refused', async (kind, count, why) => {
-  const { url, buffer } = await startIngest();
+  const { url, buffer } = await startIngest(ALL_EXEMPLARS);
   const reply = await post(url, emptyMessages(kind, count));
   expect(reply).toMatchObject({ status: 400, text: `nothing stored: ${why}\n` });
   expect(buffer.appends).toBe(0);
 });
 
 test('what a request takes in memory counts, and not only its bytes', async () => {
-  const { url, buffer } = await startIngest({ inFlightBytesMax: 1_000_000 });
+  const { url, buffer } = await startIngest({ ...ALL_EXEMPLARS, inFlightBytesMax: 1_000_000 });
   let store: (outcome: AppendOutcome) => void = () => {};
   buffer.answer = () => new Promise((resolve) => (store = resolve));
   // Alone it fits, though 1000 exemplars take 864 kB.

@@ -228,10 +228,12 @@ describe('compliance', () => {
           ...oneSample(),
           ...exemplar2(trace(text), { timestamp, bits }),
         ];
-        expect(await answerTo(named('a', fields))).toBe('204 1/0/1');
+        // Cortex refuses one without a timestamp, and its sample with it: it is left out.
+        const exemplars = timestamp === 0 ? 0 : 1;
+        expect(await answerTo(named('a', fields))).toBe(`204 1/0/${exemplars}`);
       }
     }
     const bare = () => [...oneSample(), ...field(4, [0x11, ...fixed64(1n)])];
-    expect(await answerTo(named('a', bare))).toBe('204 1/0/1');
+    expect(await answerTo(named('a', bare))).toBe('204 1/0/0');
   });
 });

@@ -158,8 +158,8 @@ describe('a request of version 2', () => {
     const reply = await post2(url, described);
     expect([reply.status, written(reply)]).toEqual([204, '0/0/0']);
     expect(buffer.entries).toEqual([' up']);
-    const exemplars = request2({ labels: up, fields: () => exemplar2([]) });
-    const second = await post2(url, exemplars);
+    const traced: Series2['fields'] = (text) => exemplar2([text('trace_id'), text('a')]);
+    const second = await post2(url, request2({ labels: up, fields: traced }));
     expect([second.status, written(second)]).toEqual([204, '0/0/1']);
     expect(buffer.samples).toHaveLength(1);
   });
@@ -214,20 +214,20 @@ describe('a request of version 2', () => {
     expect(buffer.samples).toEqual(bits.map((value) => ` ${series} 1 ${value}`));
   });
 
-  it.each<[string, readonly string[], bigint]>([
-    ['without labels', [], 1n],
-    ['without a trace id', ['user', 'x'], 1n],
-    ['in Unicode', ['trace_id', '測試 🚀'], 1n],
-    ['of NaN', ['trace_id', 'x'], 0x7ff8_0000_0000_0001n],
-    ['of infinity', ['trace_id', 'x'], 0x7ff0n << 48n],
-  ])('C31: takes an exemplar %s', async (_, texts, bits) => {
+  it.each<[string, readonly string[], bigint, string]>([
+    ['without labels, which it leaves out', [], 1n, '1/0/0'],
+    ['without a trace id', ['user', 'x'], 1n, '1/0/1'],
+    ['in Unicode', ['trace_id', '測試 🚀'], 1n, '1/0/1'],
+    ['of NaN', ['trace_id', 'x'], 0x7ff8_0000_0000_0001n, '1/0/1'],
+    ['of infinity', ['trace_id', 'x'], 0x7ff0n << 48n, '1/0/1'],
+  ])('C31: takes an exemplar %s', async (_, texts, bits, counts) => {
     const { url } = await startIngest();
     const fields: Series2['fields'] = (reference) => [
       ...sample(1, 1n),
       ...exemplar2(texts.map(reference), { bits }),
     ];
     const reply = await post2(url, request2({ labels: up, fields }));
-    expect([reply.status, written(reply)]).toEqual([204, '1/0/1']);
+    expect([reply.status, written(reply)]).toEqual([204, counts]);
   });
 
   it('C32: that was answered 400 is stored but for what is named, and must not come again', async () => {

@@ -49,8 +49,11 @@ export interface ReportedLoss {
 const HIGH_HALVES = [0x40000000, 0x7ff80000, 0x7ff00000, 0xfff00000, 0x80000000, 0];
 
 const HOUR_MS = 3_600_000;
-/** Samples of hours ago, of the next minutes and of next year. */
-const ODD_OFFSETS_MS = [-3 * HOUR_MS, 900_000, -5 * HOUR_MS, 8760 * HOUR_MS];
+/**
+ * Samples of hours ago, of tomorrow and of next year. None whose time comes while a simulation goes
+ * on: once it is taken, all that follows in its series is behind it.
+ */
+const ODD_OFFSETS_MS = [-3 * HOUR_MS, 24 * HOUR_MS, -5 * HOUR_MS, 8760 * HOUR_MS];
 
 /** What was sent, what was acknowledged, and what was reported as lost. */
 export class Ledger {
