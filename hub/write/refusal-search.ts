@@ -18,6 +18,8 @@ interface Tenant {
   /** Samples up to this time were refused for their age. */
   refusedUntil: number;
   refusedUntilAtMs: number;
+  /** When anything was refused last. */
+  refusedAtMs: number;
 }
 
 const MINUTE_MS = 60_000;
@@ -62,7 +64,9 @@ export class RefusalSearch {
   hasSuspects(name: string): boolean {
     const tenant = this.#tenants.get(name);
     if (tenant === undefined) return false;
-    return tenant.series.size > 0 || tenant.refusedUntil > Number.NEGATIVE_INFINITY;
+    if (this.#isRecent(tenant.refusedAtMs)) return true;
+    tenant.series.clear();
+    return false;
   }
 
   isSuspect(name: string, row: SearchedRow): boolean {
@@ -78,6 +82,7 @@ export class RefusalSearch {
   refused(name: string, row: SearchedRow, reason: RefusalReason): void {
     const tenant = this.#tenant(name);
     const nowMs = this.#clock.elapsedMs();
+    tenant.refusedAtMs = nowMs;
     if (OF_AGE.has(reason)) {
       const isOver = !this.#isRecent(tenant.refusedUntilAtMs);
       tenant.refusedUntil = isOver ? row.timestamp : Math.max(tenant.refusedUntil, row.timestamp);
@@ -112,6 +117,7 @@ export class RefusalSearch {
         series: new Map(),
         refusedUntil: Number.NEGATIVE_INFINITY,
         refusedUntilAtMs: nowMs,
+        refusedAtMs: Number.NEGATIVE_INFINITY,
       };
       this.#tenants.set(name, tenant);
     }

@@ -4,12 +4,23 @@ import type { Outcome } from '../../proto/outcome.ts';
 const FOUND_MIN = 4;
 const GUILTY_SHARE = 0.75;
 
+/** How long the search in one request may hold up the innocent samples of its lane. */
+const SEARCH_MS_MAX = 5000;
+
 /** How a search goes: halving finds one guilty sample of many quickly, and many of many slowly. */
 export class SearchTally {
   #answers = 0;
   #guilty = 0;
   /** Guilty parts of one sample. */
   #found = 0;
+
+  #sinceMs: number | undefined;
+
+  /** Whether the search has gone on for too long, by the clock that never jumps, in ms. */
+  isOver(nowMs: number): boolean {
+    this.#sinceMs ??= nowMs;
+    return nowMs - this.#sinceMs > SEARCH_MS_MAX;
+  }
 
   /** A part that was cut out of a refused one was answered. */
   note({ from, to }: { from: number; to: number }, { kind }: Outcome): void {
