@@ -203,14 +203,11 @@ export class SampleStore {
     onForgotten: (samples: number) => void = () => {},
   ): number {
     let forgotten = 0;
-    this.#unforgotten.push({
-      tenant,
-      ranges,
-      onForgotten(samples) {
-        forgotten += samples;
-        onForgotten(samples);
-      },
-    });
+    const count = (samples: number): void => {
+      forgotten += samples;
+      onForgotten(samples);
+    };
+    this.#unforgotten.push({ tenant, ranges, onForgotten: count });
     this.#forget();
     return forgotten;
   }

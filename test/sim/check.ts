@@ -120,7 +120,9 @@ function misjudged({ plan, destination, refused }: Evidence): string[] {
   // What is refused of exemplars for want of a series is taken once that is there.
   const found = claims.filter((key) => stored.has(key) && !isExemplarKey(key));
   const lies = shorten(found.map((key) => `counted as refused, and stored: ${key}`));
-  if (refused.unknown.size > 0) lies.push(`${refused.unknown.size} samples may be refused`);
+  const isSearched = plan.hub.searchesPerMinute > 0;
+  if (isSearched && refused.unknown.size > 0)
+    lies.push(`${refused.unknown.size} samples may be refused`);
   return lies;
 }
 
@@ -130,7 +132,7 @@ function isBlocked({ series }: SentSample, { blockade }: Plan): boolean {
   return blockade.how !== 'clusters' || series.cluster !== undefined;
 }
 
-/** Samples of tenants that nobody blocks, and that have not arrived. */
+/** Samples that nobody blocks, and that have not arrived; a line each. */
 export function heldUp(
   evidence: Pick<Evidence, 'plan' | 'ledger' | 'destination' | 'refused'>,
 ): string[] {
@@ -141,7 +143,7 @@ export function heldUp(
     if (refused.has(key) || ledger.isReportedLost(sample)) continue;
     found.push(`held up by its neighbour: ${describe(sample)}`);
   }
-  return shorten(found);
+  return found;
 }
 
 /**
@@ -217,7 +219,7 @@ function describe({ series, timestamp, low, machine }: SentSample): string {
 
 const LINES_MAX = 5;
 
-function shorten(lines: readonly string[]): string[] {
+export function shorten(lines: readonly string[]): string[] {
   if (lines.length <= LINES_MAX) return [...lines];
   return [...lines.slice(0, LINES_MAX), `and ${lines.length - LINES_MAX} more like the last one`];
 }
