@@ -211,7 +211,7 @@ class Delivery {
   /** Innocent samples wait meanwhile: neither the requests nor the time of a search are endless. */
   #mayGoOn(requests: number, reserve: number): boolean {
     const { clock, search } = this.#tools;
-    if (this.#tally.isOver(clock.elapsedMs())) return false;
+    if (this.#tally.durationMs(clock.elapsedMs()) > search.msMax) return false;
     return search.take(this.#request.tenant, requests, reserve);
   }
 

@@ -23,6 +23,8 @@ interface Tenant {
 }
 
 const MINUTE_MS = 60_000;
+/** The search in one request holds up the innocent samples of its lane for so long. */
+const SEARCH_MS_MAX = 5000;
 const SERIES_MAX = 10_000;
 /** Whoever was refused so long ago is innocent again. */
 const REMEMBERED_MS = 10 * MINUTE_MS;
@@ -42,9 +44,13 @@ export class RefusalSearch {
   readonly #clock: Clock;
   readonly #tenants = new Map<string, Tenant>();
 
+  /** How long the search in one request may take. */
+  readonly msMax: number;
+
   /** @param perMinute requests of each tenant; 0: nothing is ever searched */
-  constructor(perMinute: number, clock: Clock) {
+  constructor(perMinute: number, clock: Clock, msMax = SEARCH_MS_MAX) {
     this.#perMinute = perMinute;
+    this.msMax = msMax;
     this.#clock = clock;
   }
 

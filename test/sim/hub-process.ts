@@ -143,7 +143,7 @@ export class HubProcess {
       post: parts.post(post),
       bodies: new RequestBodies('v1'),
       setAside: new SetAside(SET_ASIDE_AFTER_MS, clock),
-      search: new RefusalSearch(plan.hub.searchesPerMinute, clock),
+      search: new RefusalSearch(plan.hub.searchesPerMinute, clock, Number.POSITIVE_INFINITY),
       replicas: new ReplicaCover(0, clock),
       refused: {
         keep: (requests: readonly RefusedRequest[]) => {
