@@ -67,7 +67,11 @@ export class AgentMachine {
     if (surroundings.plan.events.includes('wrong clock')) {
       setAtStart(this.clock, surroundings, this.#chance);
     }
-    this.process = this.#run(undefined);
+    try {
+      this.process = this.#run(undefined);
+    } catch (error) {
+      surroundings.violation(`${this.name} cannot start: ${error}`);
+    }
   }
 
   /** @param before the life before, in the same process */
@@ -104,7 +108,11 @@ export class AgentMachine {
     }
     this.#readLosses(process);
     this.#areFilesTaken = false;
-    this.process = this.#run(process);
+    try {
+      this.process = this.#run(process);
+    } catch (error) {
+      surroundings.violation(`${this.name} cannot go on: ${error}`);
+    }
   }
 
   /** Takes the files away, or cuts one short; the process, if there is one, goes on. */
