@@ -129,6 +129,7 @@ export class AgentMachine {
 
   /** The power fails now. */
   crash(): void {
+    this.crashAt = undefined;
     const { process } = this;
     if (process === undefined) return;
     this.#expectBalance(process);
@@ -177,6 +178,7 @@ export class AgentMachine {
   #considerCrash(process: AgentProcess, moment: Moment): void {
     const wanted = this.crashAt;
     if (wanted?.kind !== moment.kind || process.isDead) return;
+    this.crashAt = undefined;
     this.#deps.surroundings.note(`${this.name} crashes ${moment.kind}`);
     this.#die(process);
     if (moment.kind !== 'after append' || !wanted.cuts) return;

@@ -6,31 +6,17 @@ import { simulate } from './simulation.ts';
  * seconds of one processor; a longer run belongs there. Each has a time limit of its own, for a
  * machine that is busy with something else.
  */
-const SEEDS = Array.from({ length: 41 }, (_, index) => `gate-${index}`);
-/**
- * Here the record of the hub has 37 refused samples that no settlement counts. No sample is missing,
- * and the cause is not known yet: whoever finds it moves the seed back among the others.
- */
-const OPEN_SEED = 'gate-6';
+const SEEDS = Array.from({ length: 40 }, (_, index) => `gate-${index}`);
 const TEST_MS_MAX = 120_000;
 
 describe('agent, link, hub and destination, with faults of all kinds', () => {
-  test.each(SEEDS.filter((seed) => seed !== OPEN_SEED))(
+  test.each(SEEDS)(
     'lose no acknowledged sample, keep each series in order, and account for everything: %s',
     { timeout: TEST_MS_MAX },
     async (seed) => {
       const { violations } = await simulate(seed);
       expect(violations, `npm run sim -- --seed=${seed}`).toEqual([]);
     },
-  );
-
-  test(
-    'a known fault: fewer samples are counted than recorded',
-    async () => {
-      const { violations } = await simulate(OPEN_SEED);
-      expect(violations).toEqual([expect.stringContaining('samples lost, refused or parked, 0, ')]);
-    },
-    TEST_MS_MAX,
   );
 
   test('do the same again for the same seed', { timeout: TEST_MS_MAX }, async () => {

@@ -38,8 +38,11 @@ const LOOK_EVERY_MS = 1000;
 const TAKEOVERS_MAX = 2;
 /** A tenant stays blocked while senders go on for so long, and everything else is calm. */
 const BLOCKED_MS = 30_000;
-/** Then samples of the other tenants must go on arriving: within this at least one of them. */
-const NEIGHBOUR_WAIT_MS = 180_000;
+/**
+ * Then samples of the other tenants must go on arriving: within this at least one of them. For ten
+ * minutes an agent may rely on no dictionary, when hubs have taken turns before.
+ */
+const NEIGHBOUR_WAIT_MS = 700_000;
 const NEIGHBOUR_LOOK_MS = 10_000;
 /** What is parked is released within this, where it may be. */
 const PARKED_MS = 120_000;
