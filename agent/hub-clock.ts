@@ -1,5 +1,8 @@
 import type { Clock } from '../base/clock.ts';
 
+/** The year 2200: no clock is so far ahead by mistake. */
+const HUB_MS_MAX = Date.UTC(2200, 0);
+
 /** Machines that keep their clocks in step are much nearer to each other. */
 export const CLOCK_TOLERANCE_MS = 60_000;
 
@@ -31,9 +34,12 @@ export class HubClock {
     this.#onWord = onWord;
   }
 
-  /** A hub has said its time. Zero is what a hub says that says none. */
+  /**
+   * A hub has said its time. Zero is what a hub says that says none; a time beyond all calendars is
+   * no time.
+   */
   hear(hubMs: number): void {
-    if (hubMs <= 0) return;
+    if (hubMs <= 0 || hubMs > HUB_MS_MAX) return;
     this.#word = { hubMs, ownMs: this.#clock.now(), elapsedMs: this.#clock.elapsedMs() };
     this.#onWord(hubMs);
   }

@@ -75,8 +75,10 @@ export async function replay(id: number, deps: ReplayDeps): Promise<ReplayResult
     return { kind: 'unanswered', request, message, isAway };
   }
   const { settlement } = result;
-  // Redelivered is a guess, and a good one only where nothing had been refused before.
-  if (!deps.keep && settlement.redelivered === 0) {
+  // Redelivered is a guess, and a good one only where nothing had been refused before. What was
+  // turned away for another replica may be of times that nobody has written.
+  const isOver = settlement.redelivered === 0 && settlement.deduplicated === 0;
+  if (!deps.keep && isOver) {
     store.replace(
       id,
       refused.map((rest) => describeRequest(rest, request.recordedAtMs)),

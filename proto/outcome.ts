@@ -26,7 +26,7 @@ export interface WriteAnswer {
 /** What an HTTP answer says about the samples of one request, and what to do next. */
 export type Outcome =
   | { kind: 'accepted' }
-  /** The HA tracker prefers the other replica: nothing was stored, nothing is missing. */
+  /** The HA tracker prefers the other replica: nothing was stored. */
   | { kind: 'deduplicated' }
   /**
    * Not now. `halve`: send less at once. `mayBeStored`: a later refusal proves nothing. `failed`: the

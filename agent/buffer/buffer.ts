@@ -142,16 +142,18 @@ export class Buffer extends ParkingStore {
   }
 
   #commit(rows: readonly SegmentRow[]): undefined {
+    let lastId = 0;
     const committed = this.db.transaction(() => {
       for (const row of rows) {
         this.db.segments.add(row);
         this.db.setHead(row.run, row.tenant, row.sequence);
       }
+      lastId = this.db.lastSegmentId();
       return this.dictionary.write();
     });
     committed();
     this.witness.stored(rows);
-    this.noteStored(rows.length);
+    this.noteStored(lastId - rows.length + 1);
     for (const { tenant, samples } of rows) this.addBacklog(tenant, samples);
   }
 

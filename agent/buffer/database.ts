@@ -104,14 +104,33 @@ export class BufferDatabase {
 
   /** Gives up to `pages` free pages back to the file system; cheap, for idle moments. */
   shrink(pages: number): void {
-    this.#db.pragma(`incremental_vacuum(${pages})`);
-    this.#files.note();
+    try {
+      this.#db.pragma(`incremental_vacuum(${pages})`);
+    } finally {
+      // A full disk may have taken a part: that was us, and nobody else.
+      this.#files.note();
+    }
   }
 
   /** Empties the write-ahead log into the database and gives its space back. */
   truncateLog(): void {
-    this.#db.pragma('wal_checkpoint(TRUNCATE)');
-    this.#files.note();
+    try {
+      this.#db.pragma('wal_checkpoint(TRUNCATE)');
+    } finally {
+      this.#files.note();
+    }
+  }
+
+  /**
+   * To be called before a file is moved without its write-ahead log: SQLite closes a database that it
+   * could not write back without a word.
+   *
+   * @throws Error when the disk does not take what is in the log; errors of SQLite
+   */
+  emptyLog(): void {
+    const [result] = this.#db.pragma('wal_checkpoint(TRUNCATE)') as { busy: number; log: number }[];
+    if (result?.busy === 0 && result.log <= 0) return;
+    throw new Error(`the disk does not take what is in the log of ${this.#db.name}`);
   }
 
   /** The highest id that any segment has had, one that is gone or in a pack included. */

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolder } from '../../base/folders.ts';
+import { isUnknownFormat } from '../../base/sqlite/file-format.ts';
 import { DamagedBufferError, isDamageAtOpen } from './damage.ts';
 import { BufferDatabase } from './database.ts';
 import { Dictionary } from './dictionary.ts';
@@ -93,7 +94,8 @@ function tryToOpen(dataDir: string, options: SalvageOptions): OpenDatabase | str
   try {
     return open(dataDir, options);
   } catch (error) {
-    if (isDamageAtOpen(error)) return (error as Error).message;
+    const isDamage = isDamageAtOpen(error) || isUnknownFormat(error, join(dataDir, 'buffer.db'));
+    if (isDamage) return (error as Error).message;
     throw error;
   }
 }

@@ -34,9 +34,8 @@ export interface SampleStoreParts {
 }
 
 /**
- * The samples that wait in the buffer: segments and packs in the order of their ids, which is the
- * order in which the samples were appended. What waits for its answer is pinned: no limit takes it
- * away.
+ * The samples that wait in the buffer: segments and packs in the order of their ids, which is that
+ * of their arrival. What waits for its answer is pinned: no limit takes it away.
  */
 export class SampleStore {
   readonly losses: Losses;
@@ -149,16 +148,15 @@ export class SampleStore {
     });
   }
 
-  /** The lowest id of what was stored after `atMs`, by the clock that never jumps; 0: nobody knows. */
+  /** Lowest id of what was stored after `atMs` of the monotonic clock; 0: nobody knows. */
   firstStoredAfter(atMs: number): number {
     return this.disk.read(0, () =>
       Math.min(this.storingTimes.firstAfter(atMs), this.db.lastSegmentId() + 1),
     );
   }
 
-  /** The last `segments` were stored now. */
-  protected noteStored(segments: number): void {
-    const firstId = this.db.lastSegmentId() - segments + 1;
+  /** Segments from `firstId` on were stored now. The disk is not asked: they are committed. */
+  protected noteStored(firstId: number): void {
     this.storingTimes.note(firstId, this.#clock.elapsedMs());
   }
 
@@ -202,14 +200,11 @@ export class SampleStore {
     onForgotten: (samples: number) => void = () => {},
   ): number {
     let forgotten = 0;
-    this.#unforgotten.push({
-      tenant,
-      ranges,
-      onForgotten(samples) {
-        forgotten += samples;
-        onForgotten(samples);
-      },
-    });
+    const count = (samples: number): void => {
+      forgotten += samples;
+      onForgotten(samples);
+    };
+    this.#unforgotten.push({ tenant, ranges, onForgotten: count });
     this.#forget();
     return forgotten;
   }

@@ -1,9 +1,9 @@
+import { hashLabels } from '../../proto/label-hash.ts';
 import type { OutgoingRequest, Replica } from '../../proto/remote-write/encoder-1.ts';
 import { encodeRows } from '../../proto/remote-write/written-rows.ts';
 import type { SampleColumns } from '../../proto/sample-columns.ts';
 import { cutsAtRepeats } from '../../proto/series-marks.ts';
 import { type BucketOptions, Buckets } from './buckets.ts';
-import { hashBytes } from './hash-bytes.ts';
 import type { SeriesSource } from './series-source.ts';
 import { WritingOrder } from './writing-order.ts';
 
@@ -106,7 +106,7 @@ function pick(rows: Uint32Array, chosen: Uint32Array): Uint32Array {
  */
 function replicaLane(lane: number, { cluster, replica }: Replica, lanes: number): number {
   const name = Buffer.from(`${cluster.length} ${cluster}${replica}`);
-  return lanes * (1 + (hashBytes(name) % REPLICA_LANES)) + lane;
+  return lanes * (1 + (hashLabels(name) % REPLICA_LANES)) + lane;
 }
 
 function heldBytes({ ids, count, objects, startTimestamps }: SampleColumns): number {

@@ -1,6 +1,8 @@
-import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { makeDurable } from '../../base/sqlite/durable.ts';
+import { hasUnknownWriteVersion } from '../../base/sqlite/file-format.ts';
+import { readAt } from '../../base/sqlite/read-at.ts';
 import { readWalFile } from '../../base/sqlite/wal-file.ts';
 import { prepareSchema, VERSION } from './hub-schema.ts';
 import { setFilesAside } from './set-aside-files.ts';
@@ -15,6 +17,7 @@ export interface FileDamage {
   keptIn: string | undefined;
 }
 
+const HEADER_BYTES = 100;
 const PAGE_BYTES_DEFAULT = 4096;
 /** Nobody else is to use it; somebody who does must not stop all that the hub does. */
 const BUSY_MS = 200;
@@ -73,17 +76,22 @@ function open(path: string): Database.Database {
   }
 }
 
-/** What SQLite would not mind: it takes an empty file for a new one, and half a log for the end. */
+/**
+ * What SQLite would not mind: it takes an empty file for a new one, half a log for the end, and a
+ * file that a later version has written for read-only.
+ */
 function problemOfFiles(path: string): string | undefined {
   const log = `${path}-wal`;
   const bytes = statSync(path, { throwIfNoEntry: false })?.size;
   if (bytes === 0) return `${path} is empty`;
   if (bytes === undefined) return existsSync(log) ? `${path} is gone beside its log` : undefined;
+  const header = headerOf(path);
+  if (hasUnknownWriteVersion(header)) return `${path} has an unknown write version`;
   const logBytes = statSync(log, { throwIfNoEntry: false })?.size ?? 0;
   if (logBytes === 0) return undefined;
   const file = openSync(log, 'r');
   try {
-    const { condition } = readWalFile(file, logBytes, pageBytesOf(path));
+    const { condition } = readWalFile(file, logBytes, pageBytesOf(header));
     // A last commit that is not whole is what a power cut leaves.
     return condition === 'damaged' ? `frames of ${log} are damaged` : undefined;
   } finally {
@@ -91,16 +99,18 @@ function problemOfFiles(path: string): string | undefined {
   }
 }
 
-/** As the header says, which SQLite judges. */
-function pageBytesOf(path: string): number {
-  const header = Buffer.alloc(2);
+function headerOf(path: string): Buffer {
   const file = openSync(path, 'r');
   try {
-    readSync(file, header, 0, 2, 16);
+    return readAt(file, 0, HEADER_BYTES);
   } finally {
     closeSync(file);
   }
-  const bytes = header.readUInt16BE(0);
+}
+
+/** As the header says, which SQLite judges. */
+function pageBytesOf(header: Buffer): number {
+  const bytes = header.readUInt16BE(16);
   const isPowerOfTwo = bytes >= 512 && (bytes & (bytes - 1)) === 0;
   return isPowerOfTwo ? bytes : PAGE_BYTES_DEFAULT;
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import Database from 'better-sqlite3';
 import { makeDurable } from '../../base/sqlite/durable.ts';
+import { isUnknownFormat } from '../../base/sqlite/file-format.ts';
 import type { DescribedRequest, KeptRequest, RefusedTotal } from '../refused-request.ts';
 import { prepareSchema, REFUSED_VERSION } from './refused-schema.ts';
 import { rowChecksum } from './row-checksum.ts';
@@ -185,9 +186,9 @@ export function visitRefusedStore(dataDir: string, bytesMax: number): RefusedSto
  * one begins empty. Never throws: where that cannot be done, opening it fails again and says why.
  */
 export function setDamagedAside(dataDir: string, error: unknown): void {
-  if (!isDamage(error)) return;
   const path = refusedFile(dataDir);
   try {
+    if (!isDamage(error) && !isUnknownFormat(error, path)) return;
     renameSync(path, `${path}.damaged`);
     for (const rest of ['-wal', '-shm']) rmSync(path + rest, { force: true });
   } catch {

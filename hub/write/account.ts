@@ -93,23 +93,35 @@ export class Account {
     if (isEcho(part, refusal)) this.settlement.redelivered += refused;
     else this.refuse(part, refusal, refused);
     this.settlement.accepted += count - refused;
+    if (refused < count) this.newestMs = Math.max(this.newestMs, this.#newestBut(part, refused));
   }
 
   /**
-   * One sample of the part is refused, and nothing is known of the others. Where the refusal is the
-   * echo of an earlier attempt, all of the part is taken for one.
+   * One sample of the part is refused, and nothing is known of the others, also where the refusal is
+   * the echo of an earlier attempt.
    */
   settleUnsearched(part: AccountedPart, refusal: Refusal): void {
     const count = part.to - part.from;
-    if (isEcho(part, refusal)) this.settlement.redelivered += count;
-    else this.refuse(part, refusal, 1, count - 1);
+    const isOfBefore = isEcho(part, refusal);
+    if (isOfBefore) this.settlement.redelivered++;
+    this.refuse(part, refusal, isOfBefore ? 0 : 1, count - 1);
+  }
+
+  /** A timestamp that the newest stored one reaches, though nobody knows which were refused. */
+  #newestBut({ from, to }: AccountedPart, refused: number): number {
+    const times: number[] = [];
+    for (let row = from; row < to; row++) {
+      if (!this.#request.isExemplar(row)) times.push(this.#request.timestampOf(row));
+    }
+    return times.sort((one, other) => other - one)[refused] ?? Number.NEGATIVE_INFINITY;
   }
 
   /** Gives samples up for good: counted, logged and kept, with others of the part. */
   refuse(part: AccountedPart, { reason, message }: Refusal, refused: number, unknown = 0): void {
     const { settlement } = this;
     const { tenant, count: samples } = this.#request;
-    settlement.refused.set(reason, (settlement.refused.get(reason) ?? 0) + refused);
+    if (refused > 0)
+      settlement.refused.set(reason, (settlement.refused.get(reason) ?? 0) + refused);
     settlement.unknown += unknown;
     this.#tools.ages.refused(tenant, reason, message);
     const answer = cut(message);

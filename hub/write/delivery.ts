@@ -9,7 +9,7 @@ import type { RefusalReason } from '../../proto/settlement.ts';
 import { Account, cut, isEcho, type Refusal } from './account.ts';
 import { type DuplicateTools, type Held, settleDuplicates } from './duplicates.ts';
 import type { Deliver, DeliveryResult, DeliverySignals } from './lanes.ts';
-import { misconfigurationAdvice } from './misconfiguration.ts';
+import { HA_CLUSTERS_ADVICE, misconfigurationAdvice } from './misconfiguration.ts';
 import { halvesOf, isEntry, isExemplars, type Part, singlesOf } from './parts.ts';
 import { planParts, rowOf } from './plan.ts';
 import { messageOf, type Post, type PostResult } from './post.ts';
@@ -31,11 +31,6 @@ export interface DeliveryTools extends DuplicateTools {
 const BACKOFF = { minMs: 100, maxMs: 30_000 };
 const MISCONFIGURED_WAIT_MIN_MS = 30_000;
 const MISCONFIGURED_WAIT_MAX_MS = 60_000;
-
-const HA_CLUSTERS_LIMIT =
-  'the destination takes no further HA cluster of this tenant: its samples are given up into the ' +
-  'record of refused samples; raise ha_max_clusters in the limits of the tenant (Cortex, Mimir), ' +
-  'then replay them with `starferry refused replay --reason=ha_clusters_limit`';
 
 /**
  * What the search leaves of its budget where refusals may be the echo of an earlier attempt: after a
@@ -194,6 +189,8 @@ class Delivery {
     const isLone = isVersion2 && refusal.reason === 'exemplar' && isExemplars(part, request);
     if (count === 1 || isLone) {
       this.#account.settleRefused(part, refusal);
+      // An echo says nothing of the series.
+      if (isEcho(part, refusal)) return true;
       for (let row = part.from; row < part.to; row++) {
         this.#tools.search.refused(tenant, this.#row(row), refusal.reason);
       }
@@ -202,13 +199,20 @@ class Delivery {
     const joins = isVersion2;
     const pieces = this.#piecesOf(part, joins);
     const reserve = isEcho(part, refusal) ? ECHO_RESERVE : 0;
-    if (isBudgeted && !this.#tools.search.take(tenant, pieces.length, reserve)) return false;
+    if (isBudgeted && !this.#mayGoOn(pieces.length, reserve)) return false;
     if (joins && isEntry(part, request)) {
       const exemplars = { ...part, from: part.from + 1 };
       this.#account.refuse(exemplars, { ...refusal, reason: 'exemplar' }, count - 1);
     }
     for (const piece of pieces.reverse()) this.#parts.push({ ...piece, isSearched: true });
     return true;
+  }
+
+  /** Innocent samples wait meanwhile: neither the requests nor the time of a search are endless. */
+  #mayGoOn(requests: number, reserve: number): boolean {
+    const { clock, search } = this.#tools;
+    if (this.#tally.durationMs(clock.elapsedMs()) > search.msMax) return false;
+    return search.take(this.#request.tenant, requests, reserve);
   }
 
   /** What a refused part is sent in again: of a sample and its exemplars the sample alone. */
@@ -244,7 +248,7 @@ class Delivery {
     const { tenant, replica } = this.#request;
     const names = { cluster: replica?.cluster, replica: replica?.replica };
     const fields = { ...this.#fields(), ...names, answer: cut(message) };
-    this.#tools.log.error(`${reason} ${tenant} ${replica?.cluster}`, fields, HA_CLUSTERS_LIMIT);
+    this.#tools.log.error(`${reason} ${tenant} ${replica?.cluster}`, fields, HA_CLUSTERS_ADVICE);
   }
 
   /** The destination has failed on the part, as it does in an outage; or the part is the reason. */

@@ -25,3 +25,9 @@ export function misconfigurationAdvice(status: number, protocol: WriteProtocol):
       return 'destination.url: a redirect is not followed';
   }
 }
+
+/** For a cluster whose samples a destination refuses because it has as many clusters as it may. */
+export const HA_CLUSTERS_ADVICE =
+  'the destination takes no further HA cluster of this tenant: its samples are given up into the ' +
+  'record of refused samples; raise ha_max_clusters in the limits of the tenant (Cortex, Mimir), ' +
+  'then replay them with `starferry refused replay --reason=ha_clusters_limit`';

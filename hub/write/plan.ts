@@ -72,13 +72,20 @@ function setSuspectsBehind(
   let at = from;
   let isSuspect = false;
   for (let row = from; row < to; row++) {
-    const isBeside = protocol === 'v2' && request.isExemplar(row) && row > from;
-    if (!isBeside) isSuspect = search.isSuspect(request.tenant, rowOf(request, row));
-    if (isSuspect) suspects.push(row);
+    // An exemplar goes where its sample goes: destinations refuse one whose series they do not have.
+    const isBeside = row > from && request.isExemplar(row) && isSameSeries(request, row - 1, row);
+    const isOwn = !isBeside || protocol === 'v1';
+    const isNamed = isOwn && search.isSuspect(request.tenant, rowOf(request, row));
+    if (!isBeside) isSuspect = isNamed;
+    if (isSuspect || isNamed) suspects.push(row);
     else rows[at++] = row;
   }
   rows.set(suspects, at);
   return at;
+}
+
+function isSameSeries(request: OutgoingRequest, one: number, other: number): boolean {
+  return request.seriesHash(one) === request.seriesHash(other);
 }
 
 export function rowOf(request: OutgoingRequest, row: number): SearchedRow {

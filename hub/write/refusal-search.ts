@@ -18,9 +18,13 @@ interface Tenant {
   /** Samples up to this time were refused for their age. */
   refusedUntil: number;
   refusedUntilAtMs: number;
+  /** When anything was refused last. */
+  refusedAtMs: number;
 }
 
 const MINUTE_MS = 60_000;
+/** The search in one request holds up the innocent samples of its lane for so long. */
+const SEARCH_MS_MAX = 5000;
 const SERIES_MAX = 10_000;
 /** Whoever was refused so long ago is innocent again. */
 const REMEMBERED_MS = 10 * MINUTE_MS;
@@ -40,9 +44,13 @@ export class RefusalSearch {
   readonly #clock: Clock;
   readonly #tenants = new Map<string, Tenant>();
 
+  /** How long the search in one request may take. */
+  readonly msMax: number;
+
   /** @param perMinute requests of each tenant; 0: nothing is ever searched */
-  constructor(perMinute: number, clock: Clock) {
+  constructor(perMinute: number, clock: Clock, msMax = SEARCH_MS_MAX) {
     this.#perMinute = perMinute;
+    this.msMax = msMax;
     this.#clock = clock;
   }
 
@@ -62,7 +70,9 @@ export class RefusalSearch {
   hasSuspects(name: string): boolean {
     const tenant = this.#tenants.get(name);
     if (tenant === undefined) return false;
-    return tenant.series.size > 0 || tenant.refusedUntil > Number.NEGATIVE_INFINITY;
+    if (this.#isRecent(tenant.refusedAtMs)) return true;
+    tenant.series.clear();
+    return false;
   }
 
   isSuspect(name: string, row: SearchedRow): boolean {
@@ -78,6 +88,7 @@ export class RefusalSearch {
   refused(name: string, row: SearchedRow, reason: RefusalReason): void {
     const tenant = this.#tenant(name);
     const nowMs = this.#clock.elapsedMs();
+    tenant.refusedAtMs = nowMs;
     if (OF_AGE.has(reason)) {
       const isOver = !this.#isRecent(tenant.refusedUntilAtMs);
       tenant.refusedUntil = isOver ? row.timestamp : Math.max(tenant.refusedUntil, row.timestamp);
@@ -112,6 +123,7 @@ export class RefusalSearch {
         series: new Map(),
         refusedUntil: Number.NEGATIVE_INFINITY,
         refusedUntilAtMs: nowMs,
+        refusedAtMs: Number.NEGATIVE_INFINITY,
       };
       this.#tenants.set(name, tenant);
     }

@@ -11,6 +11,14 @@ export class SearchTally {
   /** Guilty parts of one sample. */
   #found = 0;
 
+  #sinceMs: number | undefined;
+
+  /** How long the search has gone on; @param nowMs by the clock that never jumps */
+  durationMs(nowMs: number): number {
+    this.#sinceMs ??= nowMs;
+    return nowMs - this.#sinceMs;
+  }
+
   /** A part that was cut out of a refused one was answered. */
   note({ from, to }: { from: number; to: number }, { kind }: Outcome): void {
     this.#answers++;

@@ -55,6 +55,14 @@ export function readExemplar(bytes: Uint8Array, from: number, to: number): Exemp
 /** Of UTF-8: each begins with a byte that continues none. */
 function codePoints(bytes: Uint8Array): number {
   let count = 0;
-  for (const byte of bytes) if ((byte & 0xc0) !== 0x80) count++;
+  // Bytes of the same code point still to come: one that nothing has announced counts, as in Go.
+  let following = 0;
+  for (const byte of bytes) {
+    if ((byte & 0xc0) === 0x80 && following > 0) following--;
+    else {
+      count++;
+      following = byte >= 0xf0 ? 3 : byte >= 0xe0 ? 2 : byte >= 0xc0 ? 1 : 0;
+    }
+  }
   return count;
 }

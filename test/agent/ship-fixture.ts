@@ -88,7 +88,8 @@ export async function startHub(
   clock?: Clock,
 ): Promise<RunningHub> {
   const { log } = memoryLog();
-  const running = startReceiver(dataDir, post, limits, seed, clock);
+  // Not one that gets a body for every sample of a series: each would take its time.
+  const running = startReceiver(dataDir, post, limits, seed, clock, {}, 'generic');
   const agents = new Agents([{ id: 'sg', token: TOKEN, tenants }]);
   const server: HttpServer = await startHttpServer({
     listen: { host: '127.0.0.1', port: 0 },

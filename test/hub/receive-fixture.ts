@@ -18,6 +18,7 @@ import { type Batch, encodeBatch, type LiveBatch, type PackBatch } from '../../p
 import { encodeEntries } from '../../proto/dictionary/part-encoder.ts';
 import { encodeSeriesEntry } from '../../proto/dictionary-entry.ts';
 import { CHAIN_START, extendChain } from '../../proto/hash-chain.ts';
+import type { DestinationKind } from '../../proto/outcome.ts';
 import { PackEncoder } from '../../proto/pack.ts';
 import type { SampleColumns } from '../../proto/sample-columns.ts';
 import { type SampleEncoder, sampleFormats } from '../../proto/sample-format.ts';
@@ -95,6 +96,7 @@ export function startReceiver(
   seed = 'hub',
   clock: Clock = new InstantClock(),
   ageOptions: Partial<AgeLimitOptions> = {},
+  kind: DestinationKind = 'cortex',
 ): RunningReceiver {
   const random = seededRandom(`${seed} ${dataDir}`);
   const events: string[] = [];
@@ -112,9 +114,9 @@ export function startReceiver(
     { sampleAgeMaxMs: 0, sampleAheadMaxMs: 0, outOfOrderTimeWindowMs: 0, ...ageOptions },
     { store, clock, log },
   );
-  const health = new DestinationHealth('cortex', clock);
+  const health = new DestinationHealth(kind, clock);
   const delivery = {
-    kind: 'cortex',
+    kind,
     post: health.watch(post),
     bodies: new RequestBodies('v1'),
     setAside: new SetAside(0, clock),

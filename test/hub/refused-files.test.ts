@@ -1,4 +1,4 @@
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type RefusedStore, refusedFile } from '../../hub/store/refused-store.ts';
@@ -97,6 +97,19 @@ describe('a disk that fails', () => {
     await record.keep([refusal()]);
     expect(look((store) => store.ids({}))).toEqual([1]);
     expect(existsSync(`${refusedFile(dataDir)}.damaged`)).toBe(true);
+  });
+
+  it('with a bit in the write version of its file: that is set aside as well', async () => {
+    const { record } = openRecord();
+    await record.keep([refusal()]);
+    await record.close();
+    const bytes = readFileSync(refusedFile(dataDir));
+    writeFileSync(refusedFile(dataDir), bytes.fill(3, 18, 19));
+    const { record: next } = openRecord();
+    await next.keep([refusal()]);
+    expect(look((store) => store.ids({}))).toEqual([1]);
+    expect(existsSync(`${refusedFile(dataDir)}.damaged`)).toBe(true);
+    await next.close();
   });
 
   it('or is closed already gives up what comes, and says so', async () => {

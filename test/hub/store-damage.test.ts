@@ -195,6 +195,7 @@ describe('a flipped bit, or some bytes of garbage, anywhere', () => {
 describe('a hub.db that cannot be used', () => {
   test.each([
     ['with garbage over its header', (good: Buffer) => Buffer.from(good).fill(0x5a, 0, 100)],
+    ['with a bit in the write version', (good: Buffer) => Buffer.from(good).fill(3, 18, 19)],
     ['with garbage over a page', (good: Buffer) => Buffer.from(good).fill(0x5a, 4096, 8192)],
     ['cut in the middle', (good: Buffer) => good.subarray(0, good.length / 2)],
     ['cut to nothing', () => Buffer.alloc(0)],

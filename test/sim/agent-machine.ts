@@ -67,7 +67,11 @@ export class AgentMachine {
     if (surroundings.plan.events.includes('wrong clock')) {
       setAtStart(this.clock, surroundings, this.#chance);
     }
-    this.process = this.#run(undefined);
+    try {
+      this.process = this.#run(undefined);
+    } catch (error) {
+      surroundings.violation(`${this.name} cannot start: ${error}`);
+    }
   }
 
   /** @param before the life before, in the same process */
@@ -104,7 +108,11 @@ export class AgentMachine {
     }
     this.#readLosses(process);
     this.#areFilesTaken = false;
-    this.process = this.#run(process);
+    try {
+      this.process = this.#run(process);
+    } catch (error) {
+      surroundings.violation(`${this.name} cannot go on: ${error}`);
+    }
   }
 
   /** Takes the files away, or cuts one short; the process, if there is one, goes on. */
@@ -121,6 +129,7 @@ export class AgentMachine {
 
   /** The power fails now. */
   crash(): void {
+    this.crashAt = undefined;
     const { process } = this;
     if (process === undefined) return;
     this.#expectBalance(process);
@@ -169,6 +178,7 @@ export class AgentMachine {
   #considerCrash(process: AgentProcess, moment: Moment): void {
     const wanted = this.crashAt;
     if (wanted?.kind !== moment.kind || process.isDead) return;
+    this.crashAt = undefined;
     this.#deps.surroundings.note(`${this.name} crashes ${moment.kind}`);
     this.#die(process);
     if (moment.kind !== 'after append' || !wanted.cuts) return;

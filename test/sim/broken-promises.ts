@@ -74,6 +74,8 @@ export const joinExemplars: Mistake = {
   plan: (drawn) => ({
     ...towards('cortex', often()(drawn)),
     odd: { clusters: false, exemplarEvery: 3, timestampEvery: 0 },
+    // A search would send the sample once more by itself.
+    hub: { ...drawn.hub, searchesPerMinute: 0 },
   }),
 };
 
@@ -103,7 +105,7 @@ export const holdUpTenant: Mistake = {
     post: (post) => async (request) => {
       const result = await post(request);
       const isCluster = result.kind === 'answer' && result.body.includes('too many HA');
-      return isCluster ? { ...result, status: 429 } : result;
+      return isCluster ? { ...result, status: 429, body: 'slow down' } : result;
     },
   },
   plan: (drawn) => ({

@@ -59,13 +59,16 @@ function strangers({ plan, ledger, destination }: Evidence): string[] {
 }
 
 function missing(evidence: Evidence): string[] {
-  const { ledger, refused, settled, parked } = evidence;
+  const { plan, ledger, refused, settled, parked } = evidence;
   const found: string[] = [];
+  // What one copy of a buffer has parked of a segment goes with the rest of it in another copy.
+  const isCopied = hasAny(plan, ['clone', 'restore']);
   let accounted = 0;
   for (const [key, sample] of unstored(evidence)) {
     if (ledger.isReportedLost(sample)) accounted++;
     else if (!mayBeRefused(sample, evidence)) found.push(`missing ${describe(sample)}`);
     else if (refused.has(key)) accounted++;
+    else if (isCopied && sample.series.kind !== 'exemplar') continue;
     else if (parked > 0 && sample.oddity !== 'exemplar') accounted++;
     else found.push(`refused, and nobody says so: ${describe(sample)}`);
   }
@@ -120,7 +123,9 @@ function misjudged({ plan, destination, refused }: Evidence): string[] {
   // What is refused of exemplars for want of a series is taken once that is there.
   const found = claims.filter((key) => stored.has(key) && !isExemplarKey(key));
   const lies = shorten(found.map((key) => `counted as refused, and stored: ${key}`));
-  if (refused.unknown.size > 0) lies.push(`${refused.unknown.size} samples may be refused`);
+  const isSearched = plan.hub.searchesPerMinute > 0;
+  if (isSearched && refused.unknown.size > 0)
+    lies.push(`${refused.unknown.size} samples may be refused`);
   return lies;
 }
 
@@ -130,7 +135,7 @@ function isBlocked({ series }: SentSample, { blockade }: Plan): boolean {
   return blockade.how !== 'clusters' || series.cluster !== undefined;
 }
 
-/** Samples of tenants that nobody blocks, and that have not arrived. */
+/** Samples that nobody blocks, and that have not arrived; a line each. */
 export function heldUp(
   evidence: Pick<Evidence, 'plan' | 'ledger' | 'destination' | 'refused'>,
 ): string[] {
@@ -141,7 +146,7 @@ export function heldUp(
     if (refused.has(key) || ledger.isReportedLost(sample)) continue;
     found.push(`held up by its neighbour: ${describe(sample)}`);
   }
-  return shorten(found);
+  return found;
 }
 
 /**
@@ -217,7 +222,7 @@ function describe({ series, timestamp, low, machine }: SentSample): string {
 
 const LINES_MAX = 5;
 
-function shorten(lines: readonly string[]): string[] {
+export function shorten(lines: readonly string[]): string[] {
   if (lines.length <= LINES_MAX) return [...lines];
   return [...lines.slice(0, LINES_MAX), `and ${lines.length - LINES_MAX} more like the last one`];
 }

@@ -106,12 +106,11 @@ export class Events {
   }
 
   async #crashAgent(machine: AgentMachine): Promise<void> {
-    const { process } = machine;
     if (this.#chance.maybe(0.3)) await this.#inTheMiddle(() => machine.crash());
     else {
       machine.crashAt = { kind: this.#chance.pick(MOMENTS), cuts: this.#chance.maybe(0.5) };
       await this.#simulation.surroundings.time.sleep(MOMENT_MS_MAX);
-      if (machine.process === process) machine.crash();
+      if (machine.crashAt !== undefined) machine.crash();
     }
     await this.#down();
     machine.start();

@@ -26,7 +26,6 @@ const SAVE_EVERY_MS = 1000;
 const SERIES_PER_AGENT_MAX = 100_000;
 /** Short beside the faults, so that an answer of 500 that is drawn again and again would show. */
 const SET_ASIDE_AFTER_MS = 20_000;
-const SEARCHES_PER_MINUTE = 600;
 const REFUSED_BYTES_MAX = 50_000;
 /** What the hub is told to be in front of, by what the destination really does. */
 const KINDS = { accepting: 'generic', cortex: 'cortex', prometheus: 'prometheus' } as const;
@@ -144,7 +143,7 @@ export class HubProcess {
       post: parts.post(post),
       bodies: new RequestBodies('v1'),
       setAside: new SetAside(SET_ASIDE_AFTER_MS, clock),
-      search: new RefusalSearch(SEARCHES_PER_MINUTE, clock),
+      search: new RefusalSearch(plan.hub.searchesPerMinute, clock, Number.POSITIVE_INFINITY),
       replicas: new ReplicaCover(0, clock),
       refused: {
         keep: (requests: readonly RefusedRequest[]) => {

@@ -86,6 +86,8 @@ export interface Plan {
     /** Samples further ahead stay with the agent; 0: none does. */
     aheadMaxMs: number;
     lanes: number;
+    /** Requests that may be spent on finding who is guilty of a partial refusal. */
+    searchesPerMinute: number;
     samplesPerRequestMax: number;
     /** Probability that its disk takes nothing, each time. */
     diskFull: number;
@@ -116,6 +118,8 @@ export interface Plan {
   events: EventName[];
 }
 
+/** More than a simulation needs: what is refused is known sample by sample. */
+const SEARCHES_PER_MINUTE = 6000;
 const PAGE_BYTES = 16_384;
 
 /** Draws a plan: every kind of fault is left out in half of the seeds, so that none hides another. */
@@ -143,6 +147,7 @@ export function drawPlan(chance: Chance): Plan {
       heldBytesMax: chance.pick([2 ** 20, 200_000]),
       aheadMaxMs: chance.pick([300_000, 0]),
       lanes: chance.whole(1, 4),
+      searchesPerMinute: chance.pick([SEARCHES_PER_MINUTE, SEARCHES_PER_MINUTE, 0]),
       samplesPerRequestMax: chance.whole(3, 60),
       diskFull: chance.maybe(0.2) ? 0.3 : 0,
     },

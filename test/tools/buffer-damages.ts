@@ -41,6 +41,7 @@ export interface BufferDamage {
 export const DAMAGES_OF_ANY_DATABASE: readonly BufferDamage[] = [
   { name: 'a bit in the magic of the header', apply: flipAt('buffer.db', () => 5) },
   { name: 'a bit in the page size of the header', apply: flipAt('buffer.db', () => 16) },
+  { name: 'a bit in the write version of the header', apply: flipAt('buffer.db', () => 18) },
   { name: 'a bit in the free list of the header', apply: flipAt('buffer.db', () => 35) },
   { name: 'zeros over the header page', apply: overwrite(() => 1, 'zeros') },
   { name: 'garbage over the header page', apply: overwrite(() => 1, 'garbage') },

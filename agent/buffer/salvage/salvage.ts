@@ -57,11 +57,13 @@ function build(
   files.clearPart();
   const target = new BufferDatabase(files.part, bytesMax);
   try {
-    return carryOver(image, target, {
+    const carried = carryOver(image, target, {
       isExpected: (position) => waitsIn(witness, position),
       hasRoom: () => freeDisk.bytes() >= freeDiskBytesMin,
       random,
     });
+    target.emptyLog();
+    return carried;
   } finally {
     target.close();
   }

@@ -2,6 +2,7 @@ import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeSync } from 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
+import { hasUnknownWriteVersion } from '../../../base/sqlite/file-format.ts';
 import type { PageFiles } from './page-files.ts';
 
 // What only SQLite can do for whoever reads a buffer without its agent, and without changing it.
@@ -55,7 +56,9 @@ export function integrityProblems(pages: PageFiles): string[] {
     try {
       const found = db.pragma(`integrity_check(${PROBLEMS_MAX})`) as { integrity_check: string }[];
       const lines = found.map((row) => row.integrity_check).filter((line) => line !== 'ok');
-      return lines.flatMap((line) => line.split('\n'));
+      const all = lines.flatMap((line) => line.split('\n'));
+      // Bytes that the copy does not have as they are.
+      return hasUnknownWriteVersion(pages.page(1)) ? ['unknown write version', ...all] : all;
     } finally {
       db.close();
     }
