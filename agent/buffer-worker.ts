@@ -5,6 +5,7 @@ import { systemClock } from '../base/clock.ts';
 import type { SampleColumns } from '../proto/sample-columns.ts';
 import { emptyLosses } from './buffer/losses.ts';
 import type { AgentConfig } from './config.ts';
+import type { Discarded, DiscardRequest } from './discard-request.ts';
 import { HubClock } from './hub-clock.ts';
 import { NO_LIMITS } from './ship/link-pacer.ts';
 import { emptyShipStats } from './ship/ship-stats.ts';
@@ -42,6 +43,7 @@ export class BufferWorker {
   readonly #worker: Worker;
   readonly #events: BufferWorkerEvents;
   readonly #appends = new Map<number, (outcome: AppendOutcome) => void>();
+  readonly #discards = new Map<number, (discarded: Discarded) => void>();
   readonly #questions = new Map<number, (stats: WorkerStats) => void>();
   #nextId = 1;
   #life = 1;
@@ -110,6 +112,18 @@ export class BufferWorker {
     return new Promise((resolve) => this.#appends.set(id, resolve));
   }
 
+  /** Discards samples of the buffer, or counts them. */
+  discard(request: DiscardRequest): Promise<Discarded> {
+    const id = this.#nextId++;
+    this.#say({ kind: 'discard', id, request });
+    return new Promise((resolve) => this.#discards.set(id, resolve));
+  }
+
+  /** From now on so many bytes may be parked. */
+  limitParked(bytesMax: number): void {
+    this.#say({ kind: 'limit parked', bytesMax });
+  }
+
   /** From now on ids are those of a new, empty dictionary log; it begins with the next append. */
   openEpoch(): void {
     this.#epochNumber++;
@@ -157,6 +171,9 @@ export class BufferWorker {
       case 'appended':
         this.#resolve(this.#appends, message.id, outcomeOf(message.unavailable));
         break;
+      case 'discarded':
+        this.#resolve(this.#discards, message.id, message.discarded);
+        break;
       case 'hub clock':
         this.hubClock.hear(message.hubMs);
         break;
@@ -192,6 +209,7 @@ function startingStats({ hub }: AgentConfig): WorkerStats {
     backlog: new Map(),
     packedSamples: 0,
     parkedSamples: 0,
+    parkedBytes: 0,
     bufferBytes: 0,
     oldestTimestamp: undefined,
     losses: emptyLosses(),

@@ -47,6 +47,8 @@ export interface AgentConfig {
   order: 'oldest_first' | 'live_first';
   buffer: {
     bytesMax: number;
+    /** Of these, for what is parked. */
+    parkedBytesMax: number;
     /** 0: no limit. */
     ageMaxMs: number;
     whenFull: 'reject' | 'drop_oldest';
@@ -137,6 +139,13 @@ const bufferSection = section({
   max_bytes: size({ min: 16 * MIB })
     .prefault('10GiB')
     .describe('What the buffer may take on disk, the dictionary of label sets included.'),
+  max_parked_bytes: size({ min: MIB })
+    .optional()
+    .describe(
+      'What samples that the destination would refuse may take of max_bytes; beyond, the oldest are ' +
+        'evicted and counted. They leave before others, too, when max_bytes is reached. By default ' +
+        'a quarter of max_bytes.',
+    ),
   max_age: duration()
     .prefault('0s')
     .describe(
@@ -253,6 +262,7 @@ function toConfig(file: AgentFile): AgentConfig {
     order: file.order,
     buffer: {
       bytesMax: buffer.max_bytes,
+      parkedBytesMax: buffer.max_parked_bytes ?? Math.floor(buffer.max_bytes / 4),
       ageMaxMs: buffer.max_age,
       whenFull: buffer.when_full,
       freeDiskBytesMin: buffer.min_free_disk,

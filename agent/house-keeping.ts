@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.ts';
 const EVERY_MS = 1000;
 
 export interface HouseKeepingDeps {
-  buffer: { housekeep(): void };
+  buffer: { housekeep(): void; tellDiscards(): void };
   pacer: { housekeep(): void };
   clock: Clock;
 }
@@ -15,6 +15,7 @@ export async function houseKeeping(
 ): Promise<void> {
   while (!signal.aborted) {
     buffer.housekeep();
+    buffer.tellDiscards();
     pacer.housekeep();
     await clock.sleep(EVERY_MS, signal);
   }

@@ -6,7 +6,7 @@ import { watchFilterFiles } from './filter/filter-files.ts';
 
 /** How often files that the configuration names are looked at. */
 const FILES_EVERY_MS = 5000;
-/** What a reload changes; the rest needs a restart. */
+/** What a reload changes, beside `parkedBytesMax` of the buffer; the rest needs a restart. */
 const LIVE_KEYS = ['filter', 'limits', 'ingest'] as const;
 
 export interface LiveConfigDeps {
@@ -52,9 +52,9 @@ export class LiveConfig {
       log.error({ errors: loaded.lines }, 'the configuration was not reloaded');
       return { kind: 'failed', lines: loaded.lines };
     }
-    const waiting = keysThatWait(this.current, loaded.value);
-    const live = Object.fromEntries(LIVE_KEYS.map((key) => [key, loaded.value[key]]));
-    this.#change({ ...this.current, ...live });
+    const changed = withLiveKeys(this.current, loaded.value);
+    const waiting = keysThatWait(changed, loaded.value);
+    this.#change(changed);
     this.reloadedAtMs = clock.now();
     // The watch before wakes up, and ends without another look.
     this.#watching.abort();
@@ -92,11 +92,15 @@ export class LiveConfig {
   }
 }
 
-/** Top-level parts that differ and cannot change while the agent runs. */
+/** `current` with what of `loaded` can change while the agent runs. */
+function withLiveKeys(current: AgentConfig, loaded: AgentConfig): AgentConfig {
+  const live = Object.fromEntries(LIVE_KEYS.map((key) => [key, loaded[key]]));
+  const { parkedBytesMax } = loaded.buffer;
+  return { ...current, ...live, buffer: { ...current.buffer, parkedBytesMax } };
+}
+
+/** Top-level parts that differ: they cannot change while the agent runs. */
 function keysThatWait(before: AgentConfig, after: AgentConfig): string[] {
   const keys = Object.keys(after) as (keyof AgentConfig)[];
-  return keys.filter((key) => {
-    if ((LIVE_KEYS as readonly string[]).includes(key)) return false;
-    return JSON.stringify(before[key]) !== JSON.stringify(after[key]);
-  });
+  return keys.filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]));
 }

@@ -8,6 +8,7 @@ import { formatLabelSet } from '../proto/label-set.ts';
 import { BufferWorker } from './buffer-worker.ts';
 import type { AgentConfig } from './config.ts';
 import { agentWarnings } from './config-warnings.ts';
+import { discardRoutes } from './discard-route.ts';
 import { changeEpochs } from './epoch-change.ts';
 import { aheadMax } from './hub-clock.ts';
 import { createIngest, type IngestMetrics } from './ingest/ingest.ts';
@@ -54,6 +55,7 @@ export async function runAgent(
     onChange(changed) {
       rules.change(changed);
       series.changeGate(rules.gate, changed.limits.series);
+      buffer.limitParked(changed.buffer.parkedBytesMax);
       for (const server of servers) server.setLimits(changed.ingest);
     },
     clock: systemClock,
@@ -82,7 +84,11 @@ export async function runAgent(
     isReady: () => buffer.unavailable === undefined,
   });
   const intake = ['/api/v1/write', '/api/v1/push'].map((path) => ({ method: '*', path, handle }));
-  const admin = [...adminRoutes(status), reloadRoute(async () => live.reload())];
+  const admin = [
+    ...adminRoutes(status),
+    reloadRoute(async () => live.reload()),
+    ...discardRoutes((request) => buffer.discard(request)),
+  ];
   servers = await serve(config, { intake, probes: probeRoutes(status), admin }, log);
   const ending = new AbortController();
   const epochs = changeEpochs({ series, buffer, clock: systemClock, log }, ending.signal);

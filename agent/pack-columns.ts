@@ -11,6 +11,11 @@ export function readPackColumns(pack: PackHead, buffer: Buffer): SampleColumns |
   const body = sampleFormats.has(pack.format) ? buffer.readPack(pack) : undefined;
   if (body === undefined) return undefined;
   buffer.unpinPack(pack);
+  return decodePackColumns(pack, body, buffer);
+}
+
+/** The samples in the body of a pack, in a format that this version knows. */
+export function decodePackColumns(pack: PackHead, body: Uint8Array, buffer: Buffer): SampleColumns {
   const columns = new SampleColumns(pack.samples);
   const idsMax = buffer.dictionaryOfEpoch(pack.epoch).length;
   decodePack(body, { ...pack, idsMax }, columns);

@@ -1,6 +1,7 @@
 import type { ColumnArrays } from '../proto/sample-columns.ts';
 import type { Losses } from './buffer/losses.ts';
 import type { AgentConfig } from './config.ts';
+import type { Discarded, DiscardRequest } from './discard-request.ts';
 import type { LinkStats } from './ship/link-pacer.ts';
 import type { ShipStats } from './ship/ship-stats.ts';
 
@@ -20,6 +21,9 @@ export type ToWorker =
       newEntries?: { firstId: number; entries: Uint8Array[] };
     }
   | { kind: 'stats'; id: number }
+  | { kind: 'discard'; id: number; request: DiscardRequest }
+  /** A reload has changed what may be parked. */
+  | { kind: 'limit parked'; bytesMax: number }
   /** Send everything there is, then close; what is left at the deadline stays on disk. */
   | { kind: 'stop'; deadlineMs: number };
 
@@ -36,6 +40,7 @@ export type FromWorker =
   /** The hub has just said its time, in ms since the Unix epoch. */
   | { kind: 'hub clock'; hubMs: number }
   | { kind: 'stats'; id: number; stats: WorkerStats }
+  | { kind: 'discarded'; id: number; discarded: Discarded }
   /** The worker cannot go on; the message says what to do. */
   | { kind: 'failed'; message: string };
 
@@ -46,6 +51,7 @@ export interface WorkerStats {
   backlog: Map<string, number>;
   packedSamples: number;
   parkedSamples: number;
+  parkedBytes: number;
   bufferBytes: number;
   oldestTimestamp: number | undefined;
   losses: Losses;

@@ -27,6 +27,7 @@ export function statsOf(
     backlog: new Map(buffer.backlog),
     packedSamples: buffer.packedSamples,
     parkedSamples: buffer.parkedSamples,
+    parkedBytes: buffer.parkedBytes,
     bufferBytes: buffer.usedBytes(),
     oldestTimestamp: buffer.oldestTimestamp(),
     losses,

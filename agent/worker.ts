@@ -10,6 +10,8 @@ import { Buffer } from './buffer/buffer.ts';
 import { GroupCommit } from './buffer/group-commit.ts';
 import { emptyLosses, type Losses } from './buffer/losses.ts';
 import type { AgentConfig } from './config.ts';
+import { discardIn } from './discard.ts';
+import { handOverDictionary } from './hand-over.ts';
 import { houseKeeping } from './house-keeping.ts';
 import { HubClock } from './hub-clock.ts';
 import { Outbound } from './outbound.ts';
@@ -31,7 +33,6 @@ import { statsOf } from './worker-stats.ts';
  * counters go on. No fault of the disk ends the process: samples may be in open files only.
  */
 
-const ENTRIES_PER_MESSAGE = 10_000;
 /** A tenant has one live batch in flight, and up to eight packs: stuck ones hold up no others. */
 const CONNECTIONS_MAX = 256;
 /** Between attempts to set a buffer aside, and between short lives: every one leaves a copy. */
@@ -204,7 +205,7 @@ async function runLife(
   const ending = new AbortController();
   let loops: Promise<void>[] = [];
   try {
-    handOverDictionary(buffer);
+    handOverDictionary(buffer.dictionary, say);
     loops = startLoops(
       running,
       number,
@@ -252,19 +253,6 @@ function createOutbound(running: Running, buffer: Buffer): Outbound {
   return new Outbound({ ship, packing: PACKING }, deps);
 }
 
-function handOverDictionary(buffer: Buffer): void {
-  let entries: Uint8Array[] = [];
-  let firstId = 0;
-  for (const entry of buffer.dictionary.entries()) {
-    entries.push(entry);
-    if (entries.length < ENTRIES_PER_MESSAGE) continue;
-    say({ kind: 'entries', firstId, entries });
-    firstId += entries.length;
-    entries = [];
-  }
-  if (entries.length > 0) say({ kind: 'entries', firstId, entries });
-}
-
 function listen(running: Running): void {
   port.on('message', (message: ToWorker) => {
     switch (message.kind) {
@@ -274,6 +262,12 @@ function listen(running: Running): void {
       case 'stats':
         say({ kind: 'stats', id: message.id, stats: statsNow(running) });
         break;
+      case 'discard':
+        void discardNow(running, message);
+        break;
+      case 'limit parked':
+        limitParked(running, message.bytesMax);
+        break;
       case 'stop':
         void stop(running, message.deadlineMs);
         break;
@@ -281,6 +275,25 @@ function listen(running: Running): void {
         unreachable(message);
     }
   });
+}
+
+async function discardNow(
+  running: Running,
+  { id, request }: Extract<ToWorker, { kind: 'discard' }>,
+): Promise<void> {
+  const { life, ending } = running;
+  const ended = (): string | undefined => {
+    if (ending.signal.aborted) return 'the agent is stopping';
+    return running.life === life && life !== undefined ? undefined : 'the buffer is being salvaged';
+  };
+  say({ kind: 'discarded', id, discarded: await discardIn(life?.buffer, request, clock, ended) });
+}
+
+/** Of this life and of those to come; house-keeping sees to it. */
+function limitParked(running: Running, parkedBytesMax: number): void {
+  const { config, life } = running;
+  running.config = { ...config, buffer: { ...config.buffer, parkedBytesMax } };
+  if (life !== undefined) life.buffer.parkedBytesMax = parkedBytesMax;
 }
 
 async function append(

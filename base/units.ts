@@ -79,3 +79,10 @@ export function formatSize(bytes: number): string {
 export function formatTime(ms: number): string {
   return Math.abs(ms) <= 8.64e15 ? new Date(ms).toISOString() : `${ms} ms`;
 }
+
+/** Milliseconds since the Unix epoch of RFC 3339 or Unix seconds; NaN for what is no time. */
+export function parseTime(text: string): number {
+  if (/^-?\d+(\.\d{1,3})?$/.test(text)) return Math.round(Number(text) * 1000);
+  const isRfc3339 = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/.test(text);
+  return isRfc3339 ? Date.parse(text) : Number.NaN;
+}

@@ -1,3 +1,4 @@
+import { parseTime } from '../base/units.ts';
 import { DEFAULT_TENANT } from './buffer-names.ts';
 
 export interface ExportOptions {
@@ -38,11 +39,4 @@ export function parseExportFlags({
   if (Number.isNaN(toMs)) return `--to=${to}: expected RFC 3339 or Unix seconds`;
   const names = tenants.map((tenant) => (tenant === DEFAULT_TENANT ? '' : tenant));
   return { format, out, tenants: names, fromMs, toMs };
-}
-
-/** Milliseconds since the Unix epoch; NaN for what is no time. */
-function parseTime(text: string): number {
-  if (/^-?\d+(\.\d{1,3})?$/.test(text)) return Math.round(Number(text) * 1000);
-  const isRfc3339 = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/.test(text);
-  return isRfc3339 ? Date.parse(text) : Number.NaN;
 }

@@ -1,7 +1,7 @@
+import { DEFAULT_TENANT } from '../agent/discard-request.ts';
 import { formatTime } from '../base/units.ts';
 
-/** The default tenant has no name; no tenant can have this one. */
-export const DEFAULT_TENANT = '@default';
+export { DEFAULT_TENANT };
 
 export function tenantName(tenant: string): string {
   return tenant === '' ? DEFAULT_TENANT : tenant;

@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs';
 import type { OfflineBuffer } from '../agent/buffer/salvage/offline-buffer.ts';
+import { parseDiscardRequest } from '../agent/discard-request.ts';
 import { type ExportOptions, parseExportFlags } from './buffer-export-flags.ts';
 import { type Command, several, single } from './command.ts';
+import type { Flags } from './flags.ts';
 
-/** Commands that read a buffer without its agent and without changing a byte. */
+/** Commands for what is in a buffer; all but `discard` change no byte. */
 export const bufferCommands: readonly Command[] = [
   {
     name: 'buffer inspect',
@@ -78,7 +80,42 @@ export const bufferCommands: readonly Command[] = [
       return runExport(folder, parsed);
     },
   },
+  {
+    name: 'buffer discard',
+    usage: 'buffer discard DIR|URL --tenant=NAME --from=TIME --to=TIME [flags]',
+    meaning:
+      'Counts the samples of a tenant and time range that wait in a buffer, and discards them with ' +
+      '--yes: of a stopped agent in its data_dir, of a running one over its admin address.',
+    flags: [
+      { name: 'tenant', value: 'NAME', meaning: 'whose samples; @default: the one without a name' },
+      { name: 'from', value: 'TIME', meaning: 'samples from then on, RFC 3339 or Unix seconds' },
+      { name: 'to', value: 'TIME', meaning: 'samples up to then' },
+      { name: 'parked', meaning: 'those that are parked, instead of those that wait to be sent' },
+      { name: 'yes', meaning: 'discard them; without it they are only counted' },
+    ],
+    operandsMax: 1,
+    run: (flags, [where = '']) => runDiscard(where, flags),
+  },
 ];
+
+async function runDiscard(where: string, flags: Flags): Promise<number> {
+  const [tenant, from, to] = ['tenant', 'from', 'to'].map((name) => single(flags, name));
+  const kind = { isParked: flags['parked'] === true, isDryRun: flags['yes'] !== true };
+  const request = parseDiscardRequest({ tenant, from, to }, kind, (name) => `--${name}`);
+  if (typeof request === 'string') return fail(request, 2);
+  const { discardAt, discardInFolder, discardLines } = await import('./buffer-discard.ts');
+  const isUrl = /^https?:\/\//i.test(where);
+  const discarded = await (isUrl ? discardAt(where, request) : discardInFolder(where, request));
+  if (typeof discarded === 'string') return fail(discarded, 1);
+  process.stdout.write(
+    discardLines(discarded, request)
+      .map((line) => `${line}\n`)
+      .join(''),
+  );
+  const { onTheirWay, unreadable, problem } = discarded;
+  const isLeft = !request.isDryRun && onTheirWay + unreadable > 0;
+  return problem !== undefined || isLeft ? 1 : 0;
+}
 
 async function runExport(folder: string, options: ExportOptions): Promise<number> {
   if (options.out !== '-' && existsSync(options.out)) {

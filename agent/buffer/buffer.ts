@@ -1,11 +1,11 @@
 import { join } from 'node:path';
-import type { Clock } from '../../base/clock.ts';
 import { makeFolder } from '../../base/folders.ts';
 import type { Random } from '../../base/random.ts';
 import type { SampleColumns } from '../../proto/sample-columns.ts';
 import type { BufferTools } from './buffer-tools.ts';
 import { DamagedBufferError } from './damage.ts';
 import { Dictionary } from './dictionary.ts';
+import { DiscardingStore } from './discarding-store.ts';
 import { isDiskFault } from './disk-fault.ts';
 import type { Unavailable } from './disk-guard.ts';
 import { FreeDisk } from './free-disk.ts';
@@ -13,7 +13,6 @@ import { hex } from './hex.ts';
 import { HIGH_WATER_FILE } from './high-water.ts';
 import { emptyLosses } from './losses.ts';
 import { openStore } from './open-store.ts';
-import { ParkingStore } from './parking-store.ts';
 import { rescueOpenFiles } from './salvage/rescue-open-files.ts';
 import { EVICTED_AT_ONCE } from './sample-store.ts';
 import { segmentRows } from './segment-rows.ts';
@@ -31,6 +30,8 @@ export interface Append {
 export interface BufferOptions {
   dataDir: string;
   bytesMax: number;
+  /** Of these, for what is parked. */
+  parkedBytesMax: number;
   /** 0: no limit. */
   ageMaxMs: number;
   whenFull: 'reject' | 'drop_oldest';
@@ -49,18 +50,17 @@ const SHRUNK_PAGES_PACKED = 256;
  * The durable sample log and dictionary log of one agent, on SQLite.
  *
  * Durability: what `append` returned from survives `kill -9` and a power cut.
- * Loss: a segment leaves only by `acknowledge`, by a limit (counted in `losses`), set aside as
- * damaged (counted likewise), or into a pack, which leaves in the same ways.
+ * Loss: a segment leaves only by `acknowledge`, by a limit (counted in `losses`), at the operator's
+ * word or set aside as damaged (counted likewise), or into a pack, which leaves in the same ways.
  * Damage: a buffer whose files turn out to be damaged or gone throws (`isDamage`), takes nothing
  * more, and is to be abandoned; the next one is opened from what can be read.
  */
-export class Buffer extends ParkingStore {
+export class Buffer extends DiscardingStore {
   /** Drawn at every start: positions of this process can never be confused with others. */
   readonly run: bigint;
   /** Highest segment id that earlier runs left; 0 for a new buffer. */
   readonly storedBefore: number;
   readonly #options: BufferOptions;
-  readonly #clock: Clock;
   readonly #dates: StorageDates;
   readonly #random: Random;
   /** Of the epochs that are still referred to, oldest first; the last one takes new entries. */
@@ -83,7 +83,7 @@ export class Buffer extends ParkingStore {
     super({ ...store, witness, losses, log, unforgotten: tools.unforgotten ?? [], clock });
     this.run = run;
     this.#options = options;
-    this.#clock = clock;
+    this.parkedBytesMax = options.parkedBytesMax;
     this.#dates = new StorageDates(hubClock);
     this.#random = random;
     this.#freeDisk = new FreeDisk(dataDir, clock);
@@ -157,12 +157,15 @@ export class Buffer extends ParkingStore {
     for (const { tenant, samples } of rows) this.addBacklog(tenant, samples);
   }
 
-  /** Says why `rows` do not fit, after dropping the oldest samples where that is wanted. */
+  /** Says why `rows` do not fit, once what is parked was dropped, and the oldest if wanted. */
   #makeRoom(rows: readonly SegmentRow[]): Unavailable | undefined {
     const { bytesMax, whenFull, freeDiskBytesMin } = this.#options;
     const rowBytes = rows.reduce((sum, row) => sum + row.body.length + ROW_BYTES, 0);
     const usedMax = bytesMax - rowBytes - this.dictionary.takenBytes;
-    while (this.db.usedBytes() > usedMax) {
+    for (;;) {
+      const missing = this.db.usedBytes() - usedMax;
+      if (missing <= 0) break;
+      if (this.evictParked(missing) > 0) continue;
       if (whenFull === 'reject') return 'buffer_full';
       const evicted = this.evict('bytes', (_stored, weight) => weight < EVICTED_AT_ONCE);
       if (evicted === 0) return 'buffer_full';
@@ -180,6 +183,7 @@ export class Buffer extends ParkingStore {
     this.witness.write();
     this.disk.run(() => {
       this.#evictOld();
+      this.keepParkedLimit();
       // In this order: the database is never without an epoch.
       this.#storeNames();
       this.#dropDeadEpoch();
@@ -259,7 +263,7 @@ export class Buffer extends ParkingStore {
     this.witness.write();
     rescueOpenFiles(dataDir, this.db, this.#dictionaries, this.witness.state, {
       damage: damage ?? 'a page of buffer.db is damaged',
-      clock: this.#clock,
+      clock: this.clock,
       log: this.log,
       losses: this.losses,
     });

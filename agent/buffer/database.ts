@@ -2,6 +2,7 @@ import type Database from 'better-sqlite3';
 import { OpenFiles } from '../../base/sqlite/open-files.ts';
 import { DamagedBufferError } from './damage.ts';
 import { DictionaryTable } from './dictionary-table.ts';
+import { DiscardTable } from './discard-table.ts';
 import { PackTable } from './pack-table.ts';
 import { openSqlite, PAGE_BYTES, setSchemaVersion } from './schema.ts';
 import { SegmentTable } from './segment-table.ts';
@@ -21,6 +22,7 @@ export class BufferDatabase {
   readonly packs: PackTable;
   /** What is not to be shipped for the time being. */
   readonly parked: PackTable;
+  readonly discarded: DiscardTable;
   readonly #db: Database.Database;
   readonly #files: OpenFiles;
   readonly #statements;
@@ -37,6 +39,7 @@ export class BufferDatabase {
       this.segments = new SegmentTable(this.#db);
       this.packs = new PackTable(this.#db, 'packs');
       this.parked = new PackTable(this.#db, 'parked_packs');
+      this.discarded = new DiscardTable(this.#db);
       this.#statements = prepare(this.#db);
       this.#files = new OpenFiles(path);
     } catch (error) {

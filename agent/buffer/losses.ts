@@ -1,8 +1,7 @@
-import type { Log } from '../../base/log.ts';
 import { formatTime } from '../../base/units.ts';
 
 /** Why samples left the buffer without an answer of the destination. */
-export type LossReason = 'age' | 'bytes' | 'damaged' | 'vanished';
+export type LossReason = 'age' | 'bytes' | 'parked' | 'discarded' | 'damaged' | 'vanished';
 
 export interface Losses {
   /** Samples by reason, since the start of the process. */
@@ -17,7 +16,7 @@ export interface Losses {
 
 export function emptyLosses(): Losses {
   return {
-    samples: { age: 0, bytes: 0, damaged: 0, vanished: 0 },
+    samples: { age: 0, bytes: 0, parked: 0, discarded: 0, damaged: 0, vanished: 0 },
     vanishedSegments: 0,
     salvages: 0,
     salvagedSamples: 0,
@@ -49,13 +48,18 @@ export interface LostPositions {
   last: number;
 }
 
+/** Where losses are said. */
+export interface LossLog {
+  warn(fields: object, message: string): void;
+}
+
 /** A line names no more ranges of sequences than this. */
 const RANGES_NAMED_MAX = 20;
 
 /** The one place all losses go through: counted, and logged with their time range by tenant. */
 export function recordLosses(
   losses: Losses,
-  log: Log,
+  log: LossLog,
   reason: LossReason,
   segments: readonly LostSegment[],
   advice = ADVICE[reason],
@@ -85,6 +89,10 @@ export function recordLosses(
 const ADVICE: Record<LossReason, string> = {
   age: 'evicted samples older than buffer.max_age',
   bytes: 'evicted the oldest samples: buffer.max_bytes is reached and when_full is drop_oldest',
+  parked:
+    'evicted the oldest parked samples, which the destination would refuse: ' +
+    'buffer.max_parked_bytes or buffer.max_bytes is reached',
+  discarded: 'samples were discarded by `starferry buffer discard`',
   damaged: 'set damaged rows aside in damaged_segments and damaged_packs: check the disk',
   vanished:
     'committed samples have vanished from buffer.db: its files were damaged, deleted, or replaced ' +

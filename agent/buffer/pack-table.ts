@@ -40,6 +40,14 @@ export interface PackHead {
   bytes: number;
 }
 
+/** What a pack takes beside its body, about: its row in the file, and its head in memory. */
+const PACK_ROW_BYTES = 512;
+
+/** What a pack takes, about. */
+export function packBytes({ bytes }: Pick<PackHead, 'bytes'>): number {
+  return bytes + PACK_ROW_BYTES;
+}
+
 export type PackRow = Omit<PackHead, 'key' | 'bytes'> & { body: Uint8Array };
 
 /** What differs between the packs that one pack is split into. */

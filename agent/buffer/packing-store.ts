@@ -88,9 +88,9 @@ export class PackingStore extends SampleStore {
     return unavailable === undefined;
   }
 
-  /** Whether a segment is there, as far as anybody can tell. */
-  protected hasSegment({ id }: Pick<SegmentHead, 'id'>): boolean {
-    return this.disk.read(false, () => this.db.segments.has(id));
+  /** Whether a segment is there, and no sample has left it, as far as anybody can tell. */
+  protected hasSegment({ id, samples }: Pick<SegmentHead, 'id' | 'samples'>): boolean {
+    return this.disk.read(false, () => this.db.segments.has(id, samples));
   }
 
   /** Packs with positions of their own, in the order of these, were committed. */

@@ -1,8 +1,13 @@
+import { boundedLog } from '../../base/log.ts';
 import type { PackHead, PackPart, PackRow } from './pack-table.ts';
 import { PackingStore } from './packing-store.ts';
-import { partRows } from './packs.ts';
+import { lostPack, partRows } from './packs.ts';
 import type { SegmentHead, SegmentRow } from './segment-table.ts';
 import { type Removal, removalOf, removalsOfPack } from './witness.ts';
+
+/** Evictions take at least this share of what may be parked: one by one each would have a sync. */
+const EVICTED_SHARE = 1 / 16;
+const LINES_PER_MINUTE = 100;
 
 /** What is left of a segment or pack once some of its samples are parked. */
 export interface Parted<Rest> {
@@ -14,9 +19,18 @@ export interface Parted<Rest> {
 /**
  * Samples that the destination would refuse, too old or from the future, are parked: they stay in
  * the buffer as packs, out of the way of the others, until they are released. What is parked counts
- * as waiting, and the limits evict it first.
+ * as waiting, has a limit of its own, and leaves first when room is needed for others.
  */
 export class ParkingStore extends PackingStore {
+  /** What may be parked; `housekeep` sees to it. */
+  parkedBytesMax = Number.POSITIVE_INFINITY;
+  readonly #bounded = boundedLog(this.log, { perMinute: LINES_PER_MINUTE }, this.clock);
+
+  /** What is parked takes so much, about. */
+  get parkedBytes(): number {
+    return this.parked.bytes;
+  }
+
   /** Samples that are parked, over all tenants. */
   get parkedSamples(): number {
     return this.parked.all().reduce((sum, { samples }) => sum + samples, 0);
@@ -35,11 +49,13 @@ export class ParkingStore extends PackingStore {
     if (!this.hasSegment(segment)) return false;
     const samples = segment.samples - (inside?.samples ?? 0);
     const removal = { ...removalOf(segment), samples, stays: inside !== undefined };
-    return this.#park(segment, outside, [removal], () => {
+    const isParked = this.#park(segment, outside, [removal], () => {
       this.db.segments.remove(segment.id);
       if (inside !== undefined) this.db.segments.put({ ...segment, ...inside });
       return [];
     });
+    if (isParked) this.#makeLimitHold();
+    return isParked;
   }
 
   /** Parks a part of a pack, or all of it; what is left of it keeps its place. */
@@ -50,20 +66,27 @@ export class ParkingStore extends PackingStore {
       const rest = inside === undefined ? [] : [inside];
       return partRows(pack, rest, { run: this.witness.run, after });
     });
-    if (isParked) this.shelf.remove(pack);
-    return isParked;
+    if (!isParked) return false;
+    this.shelf.remove(pack);
+    this.#makeLimitHold();
+    return true;
+  }
+
+  /**
+   * The body of a parked pack; undefined when it is gone, or as long as the disk cannot be read. A
+   * damaged one is set aside and accounted.
+   */
+  readParked(pack: PackHead): Uint8Array | undefined {
+    if (!this.parked.has(pack)) return undefined;
+    const stored = this.disk.read(undefined, () => ({ body: this.db.parked.body(pack.key) }));
+    if (stored !== undefined && stored.body === undefined) this.setPackAside(pack, 'parked');
+    return stored?.body;
   }
 
   /** Puts a parked pack back, behind all that waits. A damaged one is set aside and accounted. */
   release(pack: PackHead): boolean {
-    if (!this.parked.has(pack)) return false;
-    const stored = this.disk.read(undefined, () => ({ body: this.db.parked.body(pack.key) }));
-    if (stored === undefined) return false;
-    const { body } = stored;
-    if (body === undefined) {
-      this.setPackAside(pack, 'parked');
-      return false;
-    }
+    const body = this.readParked(pack);
+    if (body === undefined) return false;
     const unavailable = this.disk.run(() => {
       const head = this.db.transaction(() => {
         const id = this.db.takeId();
@@ -75,6 +98,37 @@ export class ParkingStore extends PackingStore {
       return undefined;
     });
     return unavailable === undefined;
+  }
+
+  /** What the disk does not take now `housekeep` does later. */
+  #makeLimitHold(): void {
+    this.disk.run(() => {
+      this.keepParkedLimit();
+      return undefined;
+    });
+  }
+
+  /** Evicts the oldest of what is parked beyond `parkedBytesMax`. */
+  protected keepParkedLimit(): void {
+    this.evictParked(this.parked.bytes - this.parkedBytesMax);
+  }
+
+  /** Evicts the oldest that is parked, at least `bytes` of it; returns how many packs. */
+  protected evictParked(bytes: number): number {
+    // What was answered for makes room at no loss.
+    if (bytes <= 0 || !this.isUpToDate()) return 0;
+    const atLeast = Math.min(this.parkedBytesMax * EVICTED_SHARE, this.parked.bytes);
+    const packs = this.parked.oldest(Math.max(bytes, atLeast));
+    if (packs.length === 0) return 0;
+    this.remove(packs.flatMap(removalsOfPack), () => {
+      for (const { key } of packs) this.db.parked.remove(key);
+    });
+    this.parked.removeAll(packs);
+    const log = {
+      warn: (fields: object, text: string) => this.#bounded.warn('evicted', fields, text),
+    };
+    this.lose('parked', packs.map(lostPack), log);
+    return packs.length;
   }
 
   /**

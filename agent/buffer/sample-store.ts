@@ -6,7 +6,13 @@ import type { Answered } from './buffer-tools.ts';
 import { DamagedBufferError } from './damage.ts';
 import type { BufferDatabase } from './database.ts';
 import type { DiskGuard } from './disk-guard.ts';
-import { type Losses, type LostSegment, recordLosses } from './losses.ts';
+import {
+  type Losses,
+  type LossLog,
+  type LossReason,
+  type LostSegment,
+  recordLosses,
+} from './losses.ts';
 import { asLost } from './missing.ts';
 import { PackShelf } from './pack-shelf.ts';
 import type { PackHead, PackTable } from './pack-table.ts';
@@ -49,7 +55,7 @@ export class SampleStore {
   protected readonly parked: PackShelf;
   protected readonly pins = new Pins();
   readonly #unforgotten: Answered[];
-  readonly #clock: Clock;
+  protected readonly clock: Clock;
   protected readonly storingTimes: StoringTimes;
 
   constructor({ db, disk, witness, losses, log, clock, stock, unforgotten }: SampleStoreParts) {
@@ -59,7 +65,7 @@ export class SampleStore {
     this.losses = losses;
     this.log = log;
     this.#unforgotten = [...unforgotten];
-    this.#clock = clock;
+    this.clock = clock;
     this.storingTimes = new StoringTimes(clock.elapsedMs());
     const { segments, parked } = stock;
     const { intact, damaged } = stock.packs;
@@ -157,7 +163,7 @@ export class SampleStore {
 
   /** Segments from `firstId` on were stored now. The disk is not asked: they are committed. */
   protected noteStored(firstId: number): void {
-    this.storingTimes.note(firstId, this.#clock.elapsedMs());
+    this.storingTimes.note(firstId, this.clock.elapsedMs());
   }
 
   unpin(tenant: string): void {
@@ -252,7 +258,7 @@ export class SampleStore {
       for (const pack of packs) this.tableOf(pack).remove(pack.key);
     });
     for (const pack of packs) (this.parked.has(pack) ? this.parked : this.shelf).remove(pack);
-    this.#lose(reason, [...segments, ...packs.map(lostPack)]);
+    this.lose(reason, [...segments, ...packs.map(lostPack)]);
     return segments.length + packs.length;
   }
 
@@ -306,7 +312,7 @@ export class SampleStore {
       const lost = this.witness.lostWith(lostPack(pack));
       this.remove(removalsOfPack(pack), () => this.db[where].setAside(pack.key));
       (where === 'packs' ? this.shelf : this.parked).remove(pack);
-      this.#lose('damaged', [lost]);
+      this.lose('damaged', [lost]);
       return undefined;
     });
   }
@@ -322,7 +328,7 @@ export class SampleStore {
     this.disk.run(() => {
       const lost = this.witness.lostWith(asLost(segment));
       this.remove([removalOf(segment)], () => this.db.segments.setAside(segment.id));
-      this.#lose('damaged', [lost]);
+      this.lose('damaged', [lost]);
       return undefined;
     });
   }
@@ -337,8 +343,8 @@ export class SampleStore {
     );
   }
 
-  #lose(reason: keyof Losses['samples'], lost: readonly LostSegment[]): void {
+  protected lose(reason: LossReason, lost: readonly LostSegment[], log: LossLog = this.log): void {
     for (const { tenant, samples } of lost) this.addBacklog(tenant, -samples);
-    recordLosses(this.losses, this.log, reason, lost);
+    recordLosses(this.losses, log, reason, lost);
   }
 }

@@ -42,6 +42,9 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS heads (
     run TEXT NOT NULL, tenant TEXT NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (run, tenant)
   ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS discarded (
+    tenant TEXT PRIMARY KEY, samples INTEGER NOT NULL, oldest REAL NOT NULL, newest REAL NOT NULL
+  ) WITHOUT ROWID;
 `;
 
 /** Whoever finds some of these and not the others does not look at a database of the buffer. */

@@ -67,8 +67,8 @@ export class SegmentTable {
     return row && { ...row, isIntact: rowChecksum(row) === row.crc };
   }
 
-  has(id: number): boolean {
-    return this.#statements.has.get(id) !== undefined;
+  has(id: number, samples: number): boolean {
+    return this.#statements.has.get(id, samples) !== undefined;
   }
 
   /** Those whose row and checksum do not agree, without their bodies. */
@@ -159,7 +159,7 @@ function prepare(db: Database.Database) {
     headsUp: sql(`SELECT ${HEAD} FROM segments WHERE tenant = ? AND id >= ? ORDER BY id`),
     headsDown: sql(`SELECT ${HEAD} FROM segments WHERE tenant = ? AND id >= ? ORDER BY id DESC`),
     get: sql(`SELECT ${HEAD}, crc, body FROM segments WHERE id = ?`),
-    has: sql('SELECT id FROM segments WHERE id = ?'),
+    has: sql('SELECT id FROM segments WHERE id = ? AND samples = ?'),
     oldest: sql(`SELECT ${HEAD} FROM segments ORDER BY id`),
     waiting: sql(
       'SELECT id, tenant, run, sequence AS first, sequence AS last, samples, oldest, newest ' +

@@ -189,7 +189,7 @@ const WORKER_METRICS: WorkerMetric[] = [
   {
     name: 'evicted_samples_total',
     type: 'counter',
-    help: 'Samples that left the buffer undelivered, by reason: age, bytes, damaged, vanished.',
+    help: 'Samples that left the buffer undelivered, by reason, see docs/operations.md.',
     labelNames: ['reason'],
     read: ({ losses }) =>
       Object.entries(losses.samples).map(([reason, count]): Reading => [{ reason }, count]),
@@ -229,6 +229,12 @@ const WORKER_METRICS: WorkerMetric[] = [
     type: 'gauge',
     help: 'Those that are not sent: the destination would refuse them, or their time has not come.',
     read: ({ parkedSamples }) => [[{}, parkedSamples]],
+  },
+  {
+    name: 'buffer_parked_bytes',
+    type: 'gauge',
+    help: 'What these take of the buffer, about; the limit is buffer.max_parked_bytes.',
+    read: ({ parkedBytes }) => [[{}, parkedBytes]],
   },
   {
     name: 'buffer_bytes',

@@ -10,6 +10,7 @@ export interface AgentStats {
   backlog: ReadonlyMap<string, number>;
   packedSamples: number;
   parkedSamples: number;
+  parkedBytes: number;
   bufferBytes: number;
   /** Milliseconds since the Unix epoch. */
   oldestTimestamp: number | undefined;

@@ -29,7 +29,12 @@ afterEach(() => workspace.close());
 function start(offsetMs = 0) {
   const clock = new SettableClock(rightMs + offsetMs);
   const hubClock = new HubClock(clock);
-  const limits = { bytesMax: 2 ** 26, whenFull: 'reject', freeDiskBytesMin: 0 } as const;
+  const limits = {
+    bytesMax: 2 ** 26,
+    parkedBytesMax: 2 ** 24,
+    whenFull: 'reject',
+    freeDiskBytesMin: 0,
+  } as const;
   const buffer = new SampleBuffer(
     { dataDir, ageMaxMs: AGE_MAX_MS, ...limits },
     { clock, hubClock, random: seededRandom(`age ${++starts}`), log: memoryLog().log },

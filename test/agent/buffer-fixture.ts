@@ -58,6 +58,7 @@ export function openBuffer(
     {
       dataDir,
       bytesMax: 64 * 2 ** 20,
+      parkedBytesMax: 16 * 2 ** 20,
       ageMaxMs: 0,
       whenFull: 'reject',
       freeDiskBytesMin: 0,

@@ -40,6 +40,7 @@ function sourceOf(some: AgentStats['link']) {
     backlog: new Map(),
     packedSamples: 0,
     parkedSamples: 0,
+    parkedBytes: 0,
     bufferBytes: 0,
     oldestTimestamp: undefined,
     losses: { samples: {}, vanishedSegments: 0, salvages: 0, salvagedSamples: 0 },

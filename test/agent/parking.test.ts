@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { emptyLosses } from '../../agent/buffer/losses.ts';
 import { HubClock } from '../../agent/hub-clock.ts';
 import { Parking } from '../../agent/parking.ts';
 import type { TimeWindow } from '../../agent/ship/contracts.ts';
@@ -98,7 +99,7 @@ describe('samples that the destination would refuse', () => {
     buffer.close();
     const opened = openBuffer(dataDir, 'two');
     buffer = opened.buffer;
-    expect(buffer.losses.samples).toEqual({ age: 0, bytes: 0, damaged: 0, vanished: 0 });
+    expect(buffer.losses.samples).toEqual(emptyLosses().samples);
     expect([buffer.parkedSamples, buffer.backlog.get('')]).toEqual([2, 3]);
     expect(secondsOf(buffer.read('', 10))).toEqual([10]);
   });

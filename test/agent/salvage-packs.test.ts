@@ -1,5 +1,6 @@
 import { cpSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { emptyLosses } from '../../agent/buffer/losses.ts';
 import { OfflineBuffer } from '../../agent/buffer/salvage/offline-buffer.ts';
 import { SampleColumns } from '../../proto/sample-columns.ts';
 import { DAMAGES_OF_DATABASE } from '../tools/buffer-damages.ts';
@@ -90,7 +91,7 @@ describe('a damaged buffer with packs', () => {
     database.close();
     wreck();
     const { buffer, lines } = openBuffer(dataDir, 'two');
-    expect(buffer.losses.samples).toEqual({ age: 0, bytes: 0, damaged: 4, vanished: 0 });
+    expect(buffer.losses.samples).toEqual({ ...emptyLosses().samples, damaged: 4 });
     const times = { oldest: new Date(T0).toISOString(), newest: expect.any(String) };
     expect(lines).toContainEqual(expect.objectContaining({ samples: 4, ...times }));
     expect(waitingIn(buffer)).toEqual([

@@ -220,6 +220,7 @@ export function startAgent(
   const random = seededRandom(seed);
   const limits = {
     bytesMax: 2 ** 26,
+    parkedBytesMax: 2 ** 24,
     ageMaxMs: 0,
     whenFull: 'reject',
     freeDiskBytesMin: 0,

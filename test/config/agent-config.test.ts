@@ -47,6 +47,7 @@ test('a hub on this machine is all an agent needs to be told', () => {
     order: 'oldest_first',
     buffer: {
       bytesMax: 10 * 1024 ** 3,
+      parkedBytesMax: 2.5 * 1024 ** 3,
       ageMaxMs: 0,
       whenFull: 'reject',
       freeDiskBytesMin: 256 * 1024 ** 2,
@@ -112,7 +113,7 @@ hub: {urls: ["https://hub.example:9202"], token_file: token, request_timeout: 10
   connect_timeout: 3s}
 batch: {max_delay: 500ms, max_samples: 10}
 order: live_first
-buffer: {max_bytes: 1GiB, max_age: 2d, when_full: drop_oldest, min_free_disk: 0, max_series: 7}
+buffer: {max_bytes: 1GiB, max_parked_bytes: 100MiB, max_age: 2d, when_full: drop_oldest, min_free_disk: 0, max_series: 7}
 link: {max_bytes_per_second: 20kB, schedule: [{backlog: false}], time_zone: Asia/Hong_Kong,
   daily_quota: 10MB, monthly_quota: 200MB, live_reserve: 25%}
 ingest: {default_tenant: overseas, max_body: 1MiB, max_decoded: 2MiB, request_timeout: 1s,
@@ -152,6 +153,7 @@ drop_labels: [id*]`;
     order: 'live_first',
     buffer: {
       bytesMax: 1024 ** 3,
+      parkedBytesMax: 100 * 1024 ** 2,
       ageMaxMs: 172_800_000,
       whenFull: 'drop_oldest',
       freeDiskBytesMin: 0,

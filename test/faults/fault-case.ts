@@ -105,7 +105,7 @@ function compare({ destination, writer }: Journey): { missing: number; strange: 
 /** Samples that the running process of the agent says it has lost. */
 async function lossesOf({ agent }: Journey): Promise<number> {
   let samples = 0;
-  for (const reason of ['age', 'bytes', 'damaged', 'vanished']) {
+  for (const reason of ['age', 'bytes', 'parked', 'damaged', 'vanished']) {
     const name = `starferry_agent_evicted_samples_total{reason="${reason}"}`;
     samples += await readMetric(agent.url, name);
   }

@@ -75,7 +75,7 @@ export class AgentProcess {
     this.lines = lines;
     this.#receivedSamples = before === undefined ? 0 : before.#receivedSamples;
     this.buffer = parts.openBuffer(
-      { dataDir, ...plan.buffer, freeDiskBytesMin: 0 },
+      { dataDir, ...plan.buffer, parkedBytesMax: plan.buffer.bytesMax / 4, freeDiskBytesMin: 0 },
       {
         clock,
         hubClock: this.#hubClock,
@@ -254,14 +254,14 @@ export class AgentProcess {
     // Answered for and still there; or gone without a row that would say how many they were.
     if (unforgotten.length > 0 || losses.vanishedSegments > 0) return undefined;
     const { settled, resumed } = this.#shipper.stats;
-    const { age, bytes } = losses.samples;
+    const { age, bytes, parked } = losses.samples;
     const lost = this.#lost - this.#found.lost;
     const came = this.#found.samples + this.#receivedSamples;
-    const left = settledCount(settled) + resumed + age + bytes + lost;
+    const left = settledCount(settled) + resumed + age + bytes + parked + lost;
     if (came === left + this.waiting()) return undefined;
     return (
       `found ${this.#found.samples} + received ${this.#receivedSamples} = ${came}, but answered ` +
-      `${settledCount(settled)} + resumed ${resumed} + aged ${age} + evicted ${bytes} + ` +
+      `${settledCount(settled)} + resumed ${resumed} + aged ${age} + evicted ${bytes} and ${parked} + ` +
       `lost ${lost} + waiting ${this.waiting()} = ${left + this.waiting()}`
     );
   }

@@ -188,11 +188,11 @@ function drawBlockade(
   return isSense && chance.maybe(0.5) ? { tenant, how } : undefined;
 }
 
-/** An empty buffer has 15 pages, the series of a run take up to two more. */
+/** An empty buffer has 16 pages, the series of a run take up to two more. */
 function drawBufferLimits(chance: Chance): Plan['buffer'] {
   const isSmall = chance.maybe(0.3);
   return {
-    bytesMax: (isSmall ? chance.whole(16, 19) : 1000) * PAGE_BYTES,
+    bytesMax: (isSmall ? chance.whole(17, 20) : 1000) * PAGE_BYTES,
     ageMaxMs: chance.maybe(0.3) ? chance.between(15_000, chance.pick([60_000, 180_000])) : 0,
     whenFull: chance.pick(['reject', 'drop_oldest']),
   };
