@@ -162,10 +162,11 @@ export class Buffer extends DiscardingStore {
     const { bytesMax, whenFull, freeDiskBytesMin } = this.#options;
     const rowBytes = rows.reduce((sum, row) => sum + row.body.length + ROW_BYTES, 0);
     const usedMax = bytesMax - rowBytes - this.dictionary.takenBytes;
-    for (;;) {
-      const missing = this.db.usedBytes() - usedMax;
-      if (missing <= 0) break;
-      if (this.evictParked(missing) > 0) continue;
+    const missing = (): number => this.db.usedBytes() - usedMax;
+    // What was answered for makes room at no loss.
+    if (missing() > 0 && !this.isUpToDate()) return 'buffer_full';
+    while (missing() > 0) {
+      if (this.evictParked(missing()) > 0) continue;
       if (whenFull === 'reject') return 'buffer_full';
       const evicted = this.evict('bytes', (_stored, weight) => weight < EVICTED_AT_ONCE);
       if (evicted === 0) return 'buffer_full';

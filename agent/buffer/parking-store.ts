@@ -22,7 +22,7 @@ export interface Parted<Rest> {
  * as waiting, has a limit of its own, and leaves first when room is needed for others.
  */
 export class ParkingStore extends PackingStore {
-  /** What may be parked; `housekeep` sees to it. */
+  /** What may be parked; `housekeep` sees to it, so that a second's worth may be beyond it. */
   parkedBytesMax = Number.POSITIVE_INFINITY;
   readonly #bounded = boundedLog(this.log, { perMinute: LINES_PER_MINUTE }, this.clock);
 
@@ -49,13 +49,11 @@ export class ParkingStore extends PackingStore {
     if (!this.hasSegment(segment)) return false;
     const samples = segment.samples - (inside?.samples ?? 0);
     const removal = { ...removalOf(segment), samples, stays: inside !== undefined };
-    const isParked = this.#park(segment, outside, [removal], () => {
+    return this.#park(segment, outside, [removal], () => {
       this.db.segments.remove(segment.id);
       if (inside !== undefined) this.db.segments.put({ ...segment, ...inside });
       return [];
     });
-    if (isParked) this.#makeLimitHold();
-    return isParked;
   }
 
   /** Parks a part of a pack, or all of it; what is left of it keeps its place. */
@@ -66,10 +64,8 @@ export class ParkingStore extends PackingStore {
       const rest = inside === undefined ? [] : [inside];
       return partRows(pack, rest, { run: this.witness.run, after });
     });
-    if (!isParked) return false;
-    this.shelf.remove(pack);
-    this.#makeLimitHold();
-    return true;
+    if (isParked) this.shelf.remove(pack);
+    return isParked;
   }
 
   /**
@@ -100,14 +96,6 @@ export class ParkingStore extends PackingStore {
     return unavailable === undefined;
   }
 
-  /** What the disk does not take now `housekeep` does later. */
-  #makeLimitHold(): void {
-    this.disk.run(() => {
-      this.keepParkedLimit();
-      return undefined;
-    });
-  }
-
   /** Evicts the oldest of what is parked beyond `parkedBytesMax`. */
   protected keepParkedLimit(): void {
     this.evictParked(this.parked.bytes - this.parkedBytesMax);
@@ -115,8 +103,7 @@ export class ParkingStore extends PackingStore {
 
   /** Evicts the oldest that is parked, at least `bytes` of it; returns how many packs. */
   protected evictParked(bytes: number): number {
-    // What was answered for makes room at no loss.
-    if (bytes <= 0 || !this.isUpToDate()) return 0;
+    if (bytes <= 0) return 0;
     const atLeast = Math.min(this.parkedBytesMax * EVICTED_SHARE, this.parked.bytes);
     const packs = this.parked.oldest(Math.max(bytes, atLeast));
     if (packs.length === 0) return 0;

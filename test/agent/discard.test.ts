@@ -195,6 +195,27 @@ describe('samples of a time range', () => {
     expect(await discardSeconds(0, 1000, {}, clock)).toMatchObject({ samples: 43 });
     expect(buffer.backlog.get('')).toBe(0);
   });
+
+  test('that become a pack meanwhile are not counted twice', async () => {
+    append(buffer, 40, 30);
+    let turns = 0;
+    const clock = new TurnsClock(() => {
+      if (turns++ === 0) pack(buffer, 1000);
+    });
+    const { samples } = await discardSeconds(0, 1000, { isDryRun: true }, clock);
+    expect(samples).toBeGreaterThan(0);
+    expect(samples).toBeLessThanOrEqual(43);
+  });
+
+  test('that arrive meanwhile stay', async () => {
+    append(buffer, 40, 30);
+    let turns = 0;
+    const clock = new TurnsClock(() => {
+      if (turns++ === 0) append(buffer, 1, 100);
+    });
+    expect(await discardSeconds(0, 1000, {}, clock)).toMatchObject({ samples: 43 });
+    expect(inSegments()).toEqual([100]);
+  });
 });
 
 describe('what was discarded', () => {
@@ -225,6 +246,21 @@ describe('what was discarded', () => {
     reopen('two');
     expect(buffer.losses.samples).toMatchObject({ vanished: 0, damaged: 0 });
     expect([inPacks(), inSegments(), buffer.backlog.get('')]).toEqual([[[0]], [34], 2]);
+  });
+});
+
+describe('what is left', () => {
+  test.each(['segments', 'packs'] as const)('in %s is missed when it vanishes', async (table) => {
+    append(buffer, 2, 30);
+    if (table === 'packs') pack(buffer, 5);
+    await discardSeconds(5, 15);
+    buffer.close();
+    const database = openDatabase(dataDir);
+    database.exec(`DELETE FROM ${table}`);
+    database.close();
+    opened = openBuffer(dataDir, 'two');
+    buffer = opened.buffer;
+    expect(buffer.losses.samples.vanished).toBe(4);
   });
 });
 

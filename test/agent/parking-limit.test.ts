@@ -59,7 +59,10 @@ describe('what is parked, beyond its limit', () => {
 
   test('is evicted, the oldest first, counted and logged with its time range', () => {
     const { buffer, lines } = open('limit', { parkedBytesMax });
-    for (let at = 0; at < 40; at++) park(`of ${at}`, 'bad', 40 - at);
+    for (let at = 0; at < 40; at++) {
+      park(`of ${at}`, 'bad', 40 - at);
+      if (at % 10 === 9) buffer.housekeep();
+    }
     const kept = buffer.parkedPacks.map(({ oldest }) => oldest - T0);
     expect(kept.length).toBeGreaterThan(5);
     expect(kept).toEqual(kept.map((_, index) => index - kept.length));
@@ -105,10 +108,27 @@ describe('what is parked, beyond its limit', () => {
 
   test('is said in a hundred lines a minute, however often it is evicted', () => {
     const { buffer, lines } = open('often', { parkedBytesMax: 1 });
-    for (let at = 0; at < 120; at++) park('same');
-    expect(buffer.losses.samples.parked).toBe(120 * SAMPLES);
+    for (let at = 0; at < 110; at++) {
+      park('same');
+      buffer.housekeep();
+    }
+    expect(buffer.losses.samples.parked).toBe(110 * SAMPLES);
     expect(lines.filter(({ reason }) => reason === 'parked')).toHaveLength(100);
   });
+});
+
+test('nothing leaves for want of room that what was answered for can make', () => {
+  const { buffer } = open('answered', { bytesMax: 2 * 2 ** 20, parkedBytesMax: 2 ** 20 });
+  for (let at = 0; at < 20; at++) park(`of ${at}`);
+  let stored = 0;
+  while (buffer.usedBytes() < 1.7 * 2 ** 20) append(`live ${stored++}`);
+  failingDisk();
+  const all = { run: buffer.run, first: 1, last: stored };
+  expect(buffer.acknowledge('good', [all])).toBe(0);
+  vi.restoreAllMocks();
+  for (let at = 0; at < 5; at++) expect(append(`more ${at}`)).toBeUndefined();
+  expect(buffer.losses.samples.parked).toBe(0);
+  expect(buffer.backlog.get('good')).toBe(5 * 10 * SAMPLES + 1);
 });
 
 describe.each(['reject', 'drop_oldest'] as const)('where room is needed (%s)', (whenFull) => {
