@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { parseDiscardRequest } from '../../agent/discard-request.ts';
+import { discardOffline, inUse } from '../../agent/offline-discard.ts';
 import { Parking } from '../../agent/parking.ts';
 import { TargetKeys } from '../../agent/target-keys.ts';
+import { lockDataDir } from '../../base/sqlite/data-dir-lock.ts';
 import {
   noise,
   openBuffer,
@@ -156,6 +158,27 @@ describe('in the folder of a stopped agent', () => {
     const left = openDatabase(dataDir);
     expect(left.prepare('SELECT count(*) AS n FROM parked_packs').get()).toEqual({ n: 40 });
     left.close();
+  });
+
+  test('that somebody uses nothing is looked at, be it damaged or not', async () => {
+    const dataDir = filled();
+    const database = openDatabase(dataDir);
+    database.exec("UPDATE parked_packs SET body = x'00' WHERE key = 3");
+    database.close();
+    const lock = lockDataDir(dataDir, 'agent');
+    const { code, stderr } = await starferryBuffer('discard', dataDir, ...flags('0', '1'));
+    lock.release();
+    expect([code, stderr]).toEqual([1, `${inUse(dataDir)}\n`]);
+  });
+
+  test('it is free for others afterwards', async () => {
+    const dataDir = filled();
+    const request = { tenant: 'a', fromMs: T0, toMs: T0, isParked: false, isDryRun: false };
+    expect(await discardOffline(dataDir, request)).toMatchObject({ samples: 1 });
+    expect(await discardOffline(dataDir, request)).toMatchObject({ samples: 0 });
+    const lock = lockDataDir(dataDir, 'agent');
+    expect(await discardOffline(dataDir, request)).toBe(inUse(dataDir));
+    lock.release();
   });
 
   test('there has to be a buffer', async () => {
