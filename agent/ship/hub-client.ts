@@ -51,6 +51,8 @@ export interface HubLink {
   askPositions(signal: AbortSignal): Promise<HubReply>;
   /** What a body may have so that it lasts about ten seconds on the link as it is now. */
   bodyBytes(traffic: Traffic): number;
+  /** How many packs of a tenant may share the link whatever their size. */
+  packsMax(): number;
 }
 
 export interface HubClientOptions {
@@ -113,6 +115,10 @@ export class HubClient implements HubLink {
 
   bodyBytes(traffic: Traffic): number {
     return this.#hubs[this.#urls.index]!.gauge.bodyBytes(traffic);
+  }
+
+  packsMax(): number {
+    return this.#hubs[this.#urls.index]!.gauge.packsMax;
   }
 
   async postBatch(

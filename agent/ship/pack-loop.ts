@@ -159,7 +159,7 @@ export class PackLoop {
     if (this.#deps.tools.session.hub === undefined) return false;
     // While hubs take turns no row can live: each pack is the first of its own.
     if (this.#deps.tools.session.isFlapping) return underWay.size === 0;
-    return window.hasRoom(nextSequence, pack);
+    return window.hasRoom(nextSequence, pack, this.#deps.tools.link.packsMax());
   }
 
   async #start(row: Row, pack: ShippablePack, signal: AbortSignal): Promise<void> {

@@ -1,10 +1,11 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { HubLink, HubReply } from '../../agent/ship/hub-client.ts';
+import type { HubReply } from '../../agent/ship/hub-client.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { HubState } from '../../proto/answer.ts';
 import { decodeBatch } from '../../proto/batch.ts';
 import { emptySettlement } from '../../proto/settlement.ts';
 import { decompressFrame } from '../../proto/zstd.ts';
+import { UnmeasuredLink } from '../tools/unmeasured-link.ts';
 import { until } from '../tools/until.ts';
 import { Workspace } from '../tools/workspace.ts';
 import { type RunningAgent, startAgent } from './ship-fixture.ts';
@@ -33,7 +34,7 @@ class SettableHastyClock implements Clock {
 }
 
 /** A hub that says its time and takes nothing else; where it is away it says nothing. */
-class TellingLink implements HubLink {
+class TellingLink extends UnmeasuredLink {
   isAway = false;
   /** Which requests bring the time. */
   telling: 'questions' | 'heartbeats' | 'all' = 'all';
@@ -45,6 +46,7 @@ class TellingLink implements HubLink {
   readonly #clock: SettableHastyClock;
 
   constructor(clock: SettableHastyClock) {
+    super();
     this.#clock = clock;
   }
 
@@ -69,10 +71,6 @@ class TellingLink implements HubLink {
     await Promise.resolve();
     if (this.isAway || this.telling === 'heartbeats') return away;
     return { kind: 'state', state: this.state };
-  }
-
-  bodyBytes(): number {
-    return Number.POSITIVE_INFINITY;
   }
 
   get nowMs(): number {

@@ -167,6 +167,10 @@ export class FickleLink implements HubLink {
     return this.bytesMax;
   }
 
+  packsMax(): number {
+    return 1;
+  }
+
   askPositions(signal: AbortSignal): Promise<HubReply> {
     this.questions++;
     return this.#exchange(() => this.client.askPositions(signal));

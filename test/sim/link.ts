@@ -1,6 +1,7 @@
-import { type HubLink, type HubReply, readReply } from '../../agent/ship/hub-client.ts';
+import { type HubReply, readReply } from '../../agent/ship/hub-client.ts';
 import { decodeBatch, encodeBatch } from '../../proto/batch.ts';
 import { compressFrame, decompressFrame } from '../../proto/zstd.ts';
+import { UnmeasuredLink } from '../tools/unmeasured-link.ts';
 import type { Chance } from './chance.ts';
 import type { HubMachine } from './hub-machine.ts';
 import type { LinkFaults } from './plan.ts';
@@ -26,10 +27,11 @@ export interface LinkDeps {
 }
 
 /** The border as one process of the agent sees it: requests take time, and all that can happen. */
-export class FaultyLink implements HubLink {
+export class FaultyLink extends UnmeasuredLink {
   readonly #deps: LinkDeps;
 
   constructor(deps: LinkDeps) {
+    super();
     this.#deps = deps;
   }
 
@@ -128,10 +130,6 @@ export class FaultyLink implements HubLink {
 
   #latencyMs(): number {
     return this.#deps.chance.between(1, LATENCY_MS_MAX);
-  }
-
-  bodyBytes(): number {
-    return Number.POSITIVE_INFINITY;
   }
 }
 
