@@ -1,9 +1,14 @@
 import type { Log } from '../base/log.ts';
+import { decodeEntry } from '../proto/dictionary-entry.ts';
+import { formatLabelSetStart } from '../proto/label-set.ts';
 import { SampleColumns } from '../proto/sample-columns.ts';
 import type { Buffer } from './buffer/buffer.ts';
 import type { PackHead } from './buffer/pack-table.ts';
 import { encodePackPart, readPackColumns } from './pack-columns.ts';
 import type { TargetKeys } from './target-keys.ts';
+
+/** A line of a log should have no more of a label set. */
+const NAME_CHARS_MAX = 500;
 
 export interface SplitDeps {
   buffer: Buffer;
@@ -12,8 +17,8 @@ export interface SplitDeps {
 }
 
 /**
- * Splits a pack that is too large, for the hub or for the link, into two. The samples of a series keep their order:
- * the first half of the rows goes first.
+ * Splits a pack that is too large, for the hub or for the link, into two. The samples of a series
+ * keep their order: the first half of the rows goes first.
  */
 export function splitPack(pack: PackHead, deps: SplitDeps): boolean {
   const { tenant, samples } = pack;
@@ -27,6 +32,16 @@ export function splitPack(pack: PackHead, deps: SplitDeps): boolean {
   if (!deps.buffer.replacePack(pack, parts)) return false;
   deps.log.info({ tenant, samples }, 'split a pack that is too large for the hub or for the link');
   return true;
+}
+
+/** The label set of a pack's first sample, to be read by people; undefined where it is gone. */
+export function nameSeries(pack: PackHead, buffer: Buffer): string | undefined {
+  const id = readPackColumns(pack, buffer)?.ids[0];
+  if (id === undefined) return undefined;
+  const [entry] = buffer.dictionaryOfEpoch(pack.epoch).entries(id);
+  const decoded = entry && decodeEntry(entry);
+  if (decoded?.kind !== 'series') return undefined;
+  return formatLabelSetStart(decoded.labels, 0, decoded.labels.length, NAME_CHARS_MAX);
 }
 
 /** Writes a pack anew in a samples format that the hub reads: it was packed for a newer one. */

@@ -138,6 +138,8 @@ export interface ShipTools {
   samples: SampleLog;
   /** Puts two packs in the place of one; false when there is no way. */
   splitPack(tenant: string, key: number): boolean;
+  /** The label set of a pack's first sample, to be read by people; undefined where it is gone. */
+  nameSeries(tenant: string, key: number): string | undefined;
   /** Puts a pack in the place of one segment that is not pinned; false when there is no way. */
   packSegment(tenant: string, id: number): boolean;
   /** Writes a pack anew in another samples format; false when there is no way. */
@@ -145,6 +147,8 @@ export interface ShipTools {
   /** Parks what lies outside of `window`; false when that is nothing, or does not work. */
   parkSegments(segments: readonly ShippableSegment[], window: TimeWindow): boolean;
   parkPack(tenant: string, key: number, window: TimeWindow): boolean;
+  /** Parks a pack that is refused for its size alone; false when that does not work. */
+  parkTooLarge(tenant: string, key: number): boolean;
   session: HubSession;
   encoding: BatchEncoding;
   link: HubLink;

@@ -1,5 +1,5 @@
 import type { Clock } from '../../base/clock.ts';
-import { createConnector } from '../../base/connector.ts';
+import { createConnector, NeverConnectedError } from '../../base/connector.ts';
 import type { Log } from '../../base/log.ts';
 import { parseRetryAfter } from '../../base/retry-after.ts';
 import { type Answer, decodeAnswer, decodeHubState, type HubState } from '../../proto/answer.ts';
@@ -11,7 +11,7 @@ import type { LinkBytes } from './link-bytes.ts';
 import { LinkGauge } from './link-gauge.ts';
 import type { LinkPacer } from './link-pacer.ts';
 import type { Traffic } from './link-turns.ts';
-import { OverError } from './peer-limit.ts';
+import { OverError, SilenceError } from './peer-limit.ts';
 
 /** What a hub, or whatever stands in front of it, made of a request. */
 export type HubReply =
@@ -27,9 +27,15 @@ export type HubReply =
   /**
    * No answer came: the hub may or may not have received the request. `isOver`: it was given up
    * because of what was found elsewhere. `isSilent`: the link looks dead, and another attempt costs
-   * next to nothing.
+   * next to nothing. `isCutOff`: the connection stood and ended.
    */
-  | { kind: 'unreachable'; message: string; isOver?: boolean; isSilent?: boolean }
+  | {
+      kind: 'unreachable';
+      message: string;
+      isOver?: boolean;
+      isSilent?: boolean;
+      isCutOff?: boolean;
+    }
   /** The agent may not write into the tenant; into others it may. */
   | { kind: 'forbidden'; message: string }
   /** Repeating it will not help until somebody changes a configuration. */
@@ -215,12 +221,18 @@ export class HubClient implements HubLink {
       const isSilent = exchange.failed(error);
       // Not because the agent has given a request up itself.
       if (!signal.aborted && !isOver) this.#urls.failed(index, exchange, error);
-      return { kind: 'unreachable', message: describe(error), isOver, isSilent };
+      const isCutOff = !signal.aborted && !isOver && !isSilent && isEnd(error);
+      return { kind: 'unreachable', message: describe(error), isOver, isSilent, isCutOff };
     } finally {
       exchange.end();
       connections.release(connection);
     }
   }
+}
+
+/** Whether a connection that stood has ended. */
+function isEnd(error: unknown): boolean {
+  return !(error instanceof NeverConnectedError || error instanceof SilenceError);
 }
 
 /** Pure: the table of protocol answers. */

@@ -12,14 +12,13 @@ import type {
 import { Groundwork } from './groundwork.ts';
 import type { HubReply } from './hub-client.ts';
 import type { DictionaryLog } from './hub-session.ts';
+import { PackSizes } from './pack-sizes.ts';
 import { PackWindow } from './pack-window.ts';
 import { Replies } from './replies.ts';
 import type { SentSegments } from './sent-segments.ts';
 import { countOne, recordAnswer } from './ship-stats.ts';
 import { type Find, findPack } from './whereabouts.ts';
 
-/** A pack may last so many times as long as it should before it is worth splitting. */
-const PATIENCE = 2;
 /** How often to look for packs that nobody has told of. */
 const LOOK_EVERY_MS = 1000;
 
@@ -73,8 +72,7 @@ export class PackLoop {
   readonly #groundwork: Groundwork;
   readonly #wakeup = new Wakeup();
   #row: Row | undefined;
-  /** Keys of packs that were split from others and not sent since. */
-  readonly #unsentParts = new Set<number>();
+  readonly #sizes: PackSizes;
   /** Rows are numbered: a hub that hears of a lower one knows that it comes late. */
   #rowNumber: bigint;
 
@@ -84,6 +82,7 @@ export class PackLoop {
     this.#rowNumber = tools.random.id64() >> 1n;
     this.#replies = new Replies(tools, tenant);
     this.#groundwork = new Groundwork(tools, this.#replies);
+    this.#sizes = new PackSizes(deps);
   }
 
   /** Positions of the packs on their way: what became of their samples is counted then. */
@@ -170,7 +169,7 @@ export class PackLoop {
     const missing = await this.#groundwork.dictionary(log, from, end);
     // Others may have changed both while a part of the dictionary was sent.
     if (missing === undefined || end.aborted || this.#next() !== pack) return;
-    if (this.#cut(pack)) return;
+    if (this.#sizes.cut(pack)) return;
     const window = session.windows.of(this.#deps.tenant);
     if (window !== undefined && parkPack(this.#deps.tenant, pack.key, window)) return;
     const body = samples.readPack(pack);
@@ -180,7 +179,7 @@ export class PackLoop {
     const batch = this.#build(row, pack, log, { body, dictionary: missing.part });
     const { sequence } = batch;
     const carriedEntries = missing.part.entries.length > 0;
-    this.#unsentParts.delete(pack.key);
+    this.#sizes.sent(pack);
     const givingUp = new AbortController();
     const giveUp = AbortSignal.any([signal, givingUp.signal]);
     row.window.add(sequence, pack);
@@ -192,16 +191,6 @@ export class PackLoop {
       },
     );
     row.underWay.set(pack, { sequence, shipping, givingUp });
-  }
-
-  /** Whether the pack was split because it is larger than the hub takes or the link should have. */
-  #cut(pack: ShippablePack): boolean {
-    const { tools, sent } = this.#deps;
-    const bytesMax = Math.min(tools.sizes.bytesMax, PATIENCE * tools.link.bodyBytes('backlog'));
-    if (pack.bytes <= bytesMax || pack.samples < 2) return false;
-    // What may have been sent stays as it is: the hub knows it by its positions.
-    const isUnsent = this.#unsentParts.has(pack.key) || !sent.mayHold(pack.id, pack.lastId);
-    return isUnsent && this.#split(pack, bytesMax);
   }
 
   /** The next batch of the row. */
@@ -238,7 +227,8 @@ export class PackLoop {
     // Replies of its own: packs that fail together would drive up a backoff that they share.
     const replies = new Replies(tools, tenant);
     const find: Find = (state, sent) => findPack(state, sent, row.window.first ?? sent.sequence);
-    const how = { tenant, traffic: 'backlog', find, tools, replies } as const;
+    const isDeadly = () => this.#sizes.isDeadly(pack);
+    const how = { tenant, traffic: 'backlog', find, tools, replies, isDeadly } as const;
     const delivered = await new BatchDelivery(how).deliver(batch, signal);
     if (delivered.kind === 'answered') {
       row.window.answered(pack);
@@ -262,45 +252,18 @@ export class PackLoop {
   }
 
   async #settle({ pack, reply, carriedEntries }: Misfit, signal: AbortSignal): Promise<void> {
-    const { tools } = this.#deps;
     if (reply.kind === 'too_large') {
       if (carriedEntries) this.#groundwork.shrink();
-      else tools.sizes.refused(pack.bytes);
-      const isSplit = this.#split(pack, tools.sizes.bytesMax);
-      if (!isSplit && !carriedEntries) {
-        tools.log.error(
-          'pack too large',
-          { samples: pack.samples, bytes: pack.bytes, answer: reply.message },
-          'the hub refuses a pack as too large that cannot be split: raise limits.max_batch or ' +
-            'limits.max_decoded_batch of the hub; samples are kept here',
-        );
-      }
+      this.#sizes.refused(pack, reply.message, { carriedEntries });
     }
     await this.#replies.settle(reply, signal);
     if (reply.kind === 'unreadable_format') this.#recode(pack);
   }
 
   /** The segment `id` was refused as too large, and has become a pack. */
-  splitRefused(id: number): void {
-    const { samples, sizes } = this.#deps.tools;
-    const pack = samples.packs(this.#deps.tenant).find((one) => one.id === id);
-    if (pack !== undefined && pack.bytes > sizes.bytesMax) this.#split(pack, sizes.bytesMax);
+  splitSegment(id: number): void {
+    this.#sizes.splitSegment(id);
     this.wake();
-  }
-
-  /** Splits a pack that is not at the hub, and its parts again as long as they are too large. */
-  #split({ key }: ShippablePack, bytesMax: number): boolean {
-    const { tools, tenant } = this.#deps;
-    const before = new Set(tools.samples.packs(tenant).map((pack) => pack.key));
-    if (!tools.splitPack(tenant, key)) return false;
-    for (;;) {
-      const parts = tools.samples.packs(tenant).filter((pack) => !before.has(pack.key));
-      const large = parts.find((part) => part.bytes > bytesMax && part.samples > 1);
-      if (large === undefined || !tools.splitPack(tenant, large.key)) {
-        for (const part of parts) this.#unsentParts.add(part.key);
-        return true;
-      }
-    }
   }
 
   /** The hub has said which formats it reads. */

@@ -10,6 +10,7 @@ import type {
   ShipTools,
   Stream,
 } from './contracts.ts';
+import { CutOffs } from './cut-offs.ts';
 import { Groundwork } from './groundwork.ts';
 import type { DictionaryLog } from './hub-session.ts';
 import type { PackLoop } from './pack-loop.ts';
@@ -28,6 +29,10 @@ export interface TenantLoopDeps {
   /** Segments up to this one were left by an earlier run. */
   storedBefore: number;
 }
+
+/** Of a batch without its samples: a few of these must not look like large samples. */
+const HEAD_BYTES = 64;
+const BYTES_PER_SAMPLE_MIN = 0.1;
 
 /**
  * Ships the segments of one tenant, one batch in flight.
@@ -48,6 +53,7 @@ export class TenantLoop {
   readonly #groundwork: Groundwork;
   readonly #delivery: BatchDelivery;
   readonly #wakeup = new Wakeup();
+  readonly #cutOffs = new CutOffs();
   #stream: OpenStream | undefined;
   /** On the link, of late. */
   #bytesPerSample = 0;
@@ -67,7 +73,9 @@ export class TenantLoop {
     this.#replies = new Replies(tools, tenant);
     this.#groundwork = new Groundwork(tools, this.#replies);
     const replies = this.#replies;
-    this.#delivery = new BatchDelivery({ tenant, traffic: 'live', find: findLive, tools, replies });
+    const isDeadly = () => this.#cutOffs.add();
+    const how = { tenant, traffic: 'live', find: findLive, tools, replies, isDeadly } as const;
+    this.#delivery = new BatchDelivery(how);
     this.#from = options.order === 'live_first' ? storedBefore + 1 : 0;
   }
 
@@ -166,7 +174,8 @@ export class TenantLoop {
       mayBeRedelivered: sent.mayHold(first.id, last.id),
     });
     stream.dictionaryEnd = end;
-    this.#bytesPerSample = batch.frame.length / batch.samples;
+    const sampleBytes = batch.frame.length - part.entries.length - HEAD_BYTES;
+    this.#bytesPerSample = Math.max(BYTES_PER_SAMPLE_MIN, sampleBytes / batch.samples);
     sent.add(first.id, last.id);
     this.#sentAtMs = tools.clock.elapsedMs();
     return batch;
@@ -246,6 +255,7 @@ export class TenantLoop {
   #accept(log: DictionaryLog, batch: EncodedBatch, answer: Answer): void {
     const { samples, session, stats, clock } = this.#deps.tools;
     this.#replies.succeeded();
+    this.#cutOffs.reset();
     samples.acknowledge(this.#deps.tenant, batch.positions);
     session.advance(log, answer.dictionaryOffset, answer.hub);
     session.windows.hear(this.#deps.tenant, answer);
@@ -283,10 +293,10 @@ export class TenantLoop {
   #packTooLarge(): boolean {
     const segment = this.#tooLarge;
     this.#tooLarge = undefined;
-    if (segment === undefined || segment.samples < 2) return false;
+    if (segment === undefined) return false;
     const { tools, tenant, packs } = this.#deps;
     if (!tools.packSegment(tenant, segment.id)) return false;
-    packs.splitRefused(segment.id);
+    packs.splitSegment(segment.id);
     return true;
   }
 }

@@ -98,7 +98,7 @@ export class FaultyLink implements HubLink {
     const { time } = surroundings;
     const hub = route();
     const fate = this.#drawFate();
-    const reset = (): void => answer(unreachable('connection reset'));
+    const reset = (): void => answer({ ...unreachable('connection reset'), isCutOff: true });
     if (fate !== 'carried') surroundings.note(`link ${fate}`);
     await time.sleep(fate === 'cut' ? chance.between(0, drainMs) : drainMs);
     if (isDown() || fate === 'lost' || fate === 'cut') {
