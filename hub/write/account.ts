@@ -107,6 +107,17 @@ export class Account {
     this.refuse(part, refusal, isOfBefore ? 0 : 1, count - 1);
   }
 
+  /**
+   * A sample goes on without its exemplars. They were refused if one of them is the reason; else
+   * nobody knows, since an exemplar may be stored without its sample.
+   */
+  leaveExemplars(entry: AccountedPart, refusal: Refusal): void {
+    const exemplars = { ...entry, from: entry.from + 1 };
+    const count = exemplars.to - exemplars.from;
+    const refused = refusal.reason === 'exemplar' ? count : 0;
+    this.refuse(exemplars, { ...refusal, reason: 'exemplar' }, refused, count - refused);
+  }
+
   /** A timestamp that the newest stored one reaches, though nobody knows which were refused. */
   #newestBut({ from, to }: AccountedPart, refused: number): number {
     const times: number[] = [];

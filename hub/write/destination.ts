@@ -1,5 +1,5 @@
 import { type Dispatcher, Pool } from 'undici';
-import { limitedPost } from './permits.ts';
+import { limitedPost, permitLimits } from './permits.ts';
 import type { AnswerHeaders, Post, PostRequest, PostResult } from './post.ts';
 
 export interface DestinationOptions {
@@ -15,9 +15,6 @@ export interface DestinationOptions {
   /** Version of this program, for User-Agent. */
   version: string;
 }
-
-/** Of the requests in flight: a tenant that the destination does not answer must leave some. */
-const TENANT_SHARE = 0.75;
 
 const ANSWER_BYTES_MAX = 64 * 1024;
 
@@ -56,9 +53,8 @@ export class Destination {
     const { origin, pathname, search } = new URL(options.url);
     this.#options = options;
     this.#path = pathname + search;
-    const all = options.inFlightMax;
-    const perTenant = Math.ceil(all * TENANT_SHARE);
-    this.post = limitedPost((request) => this.#attempt(request), { all, perTenant });
+    const limits = permitLimits(options.inFlightMax);
+    this.post = limitedPost((request) => this.#attempt(request), limits);
     this.#pool = new Pool(origin, {
       connections: options.inFlightMax,
       // Half the limit, so that an address where nobody answers is told from a lost answer.
