@@ -64,13 +64,16 @@ export class Account {
   }
 
   /**
-   * All of the part but `others` samples is there from another replica.
+   * Rows of the request are there from another replica.
    *
    * @param nowMs nobody has looked at the timestamps: none counts that is beyond the present
    */
-  deduplicate({ from, to }: AccountedPart, others: number, nowMs: number): void {
-    this.settlement.deduplicated += to - from - others;
-    this.newestMs = Math.max(this.newestMs, Math.min(newestOf(this.#request, from, to), nowMs));
+  deduplicate(rows: readonly number[], nowMs: number): void {
+    this.settlement.deduplicated += rows.length;
+    for (const row of rows) {
+      const newestMs = Math.min(newestOf(this.#request, row, row + 1), nowMs);
+      this.newestMs = Math.max(this.newestMs, newestMs);
+    }
   }
 
   /** Samples of this request were written as another one. */
