@@ -4,7 +4,7 @@ import { Backoff } from '../base/backoff.ts';
 import { systemClock } from '../base/clock.ts';
 import { AGENT_LOG_NAME, createLog, type Log } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
-import { type DataDirLock, lockDataDir } from '../base/sqlite/data-dir-lock.ts';
+import { DataDirInUse, type DataDirLock, lockDataDir } from '../base/sqlite/data-dir-lock.ts';
 import { SampleColumns } from '../proto/sample-columns.ts';
 import { Buffer } from './buffer/buffer.ts';
 import { GroupCommit } from './buffer/group-commit.ts';
@@ -188,7 +188,9 @@ async function insist<T>(
     try {
       return work();
     } catch (error) {
-      log.error({ err: error }, `cannot ${what}, trying again: check the disk of data_dir`);
+      // A folder that another process has locked says itself what to do.
+      const check = error instanceof DataDirInUse ? '' : ': check the disk of data_dir';
+      log.error({ err: error }, `cannot ${what}, trying again${check}`);
     }
     if (ending.signal.aborted) return undefined;
     await clock.sleep(backoff.next(), ending.signal);

@@ -259,7 +259,7 @@ export class TenantLoop {
     samples.acknowledge(this.#deps.tenant, batch.positions);
     session.advance(log, answer.dictionaryOffset, answer.hub);
     session.windows.hear(this.#deps.tenant, answer);
-    recordAnswer(stats, answer.settlement, clock.now());
+    recordAnswer(stats, answer.settlement, clock);
     countOne(stats.replies, 'answer');
   }
 

@@ -24,7 +24,7 @@ export interface AgentStats {
     resumed: number;
     replies: ReadonlyMap<string, number>;
     events: ReadonlyMap<string, number>;
-    lastAnswerAtMs: number | undefined;
+    lastAnswer: { atMs: number } | undefined;
     lastTrouble: { atMs: number; message: string } | undefined;
     destination: DestinationState | undefined;
   };

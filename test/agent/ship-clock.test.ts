@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { HubReply } from '../../agent/ship/hub-client.ts';
+import { momentOf } from '../../agent/ship/ship-stats.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { HubState } from '../../proto/answer.ts';
 import { decodeBatch } from '../../proto/batch.ts';
@@ -27,7 +28,7 @@ class SettableHastyClock implements Clock {
     return this.#elapsedMs;
   }
 
-  async sleep(ms: number): Promise<void> {
+  async sleep(ms: number, _signal?: AbortSignal): Promise<void> {
     this.#elapsedMs += ms;
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
@@ -168,6 +169,34 @@ test('a heartbeat brings the time as well, and a wrong clock is said once', asyn
   );
 });
 
+test('heartbeats go on while the machine’s clock is set back again and again', async () => {
+  const { stats } = start().shipper;
+  await until('an answer', PATIENCE_MS, () => stats.lastAnswer !== undefined);
+  clock.now = () => T0 - YEAR_MS;
+  const before = link.heartbeats;
+  await until('a heartbeat', PATIENCE_MS, () => link.heartbeats > before + 1);
+});
+
+test('where samples wait, their own question for the time is not doubled', async () => {
+  link.telling = 'questions';
+  // No time passes but what the event loop takes: as on a link whose round trip is long.
+  const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1));
+  clock.sleep = (ms, signal) =>
+    ms === 0
+      ? turn()
+      : new Promise((resolve) => signal?.addEventListener('abort', () => resolve()));
+  const { askPositions } = link;
+  link.askPositions = async () => {
+    const reply = await askPositions.call(link);
+    for (let turns = 0; turns < 10; turns++) await turn();
+    return reply;
+  };
+  const { append, hubClock } = start();
+  append('', [['up', T0, 1]]);
+  await until('the time', PATIENCE_MS, () => hubClock.isKnown);
+  expect(link.questions).toBe(1);
+});
+
 test.each([
   ['409', (state: HubState): HubReply => ({ kind: 'state', state })],
   ['415', (state: HubState): HubReply => ({ kind: 'unreadable_format', state })],
@@ -232,7 +261,7 @@ test('a destination in trouble is asked for although other batches are answered'
   const { stats } = start().shipper;
   await until('the state', PATIENCE_MS, () => stats.destination === 'timeout');
   // As when other tenants are served all the time.
-  Object.defineProperty(stats, 'lastAnswerAtMs', { get: () => clock.now(), set: () => {} });
+  Object.defineProperty(stats, 'lastAnswer', { get: () => momentOf(clock), set: () => {} });
   link.destination = 'taking';
   await until('the end', PATIENCE_MS, () => stats.destination === 'taking');
 });
