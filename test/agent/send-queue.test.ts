@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { expect, test } from 'vitest';
+import { test } from 'vitest';
 import { unacknowledgedBytes } from '../../agent/ship/send-queue.ts';
 import { until } from '../tools/until.ts';
 
@@ -10,6 +10,7 @@ const PATIENCE_MS = 5000;
 
 test('all that was written and not acknowledged counts, wherever it waits', async () => {
   const server = createServer({ pauseOnConnect: true }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
   const accepting = once(server, 'connection') as Promise<[Socket]>;
   const { port } = server.address() as AddressInfo;
   const socket = connect(port, '127.0.0.1');
