@@ -12,8 +12,8 @@ export interface SplitDeps {
 }
 
 /**
- * Splits a pack that is too large, for the hub or for the link, into two. The samples of a series keep their order:
- * the first half of the rows goes first.
+ * Splits a pack that is too large, for the hub or for the link, into two. The samples of a series
+ * keep their order: the first half of the rows goes first.
  */
 export function splitPack(pack: PackHead, deps: SplitDeps): boolean {
   const { tenant, samples } = pack;

@@ -33,19 +33,21 @@ export interface PackLoopDeps {
 interface Misfit {
   pack: ShippablePack;
   reply: HubReply;
-  /** Whether the batch carried entries of the dictionary as well. */
-  carriedEntries: boolean;
+  /** Of the dictionary in the batch, packed. */
+  entryBytes: number;
 }
 
 interface Sent {
   pack: ShippablePack;
   log: DictionaryLog;
   batch: EncodedBatch;
-  carriedEntries: boolean;
+  entryBytes: number;
 }
 
 interface UnderWay {
   sequence: number;
+  /** Whether the hub cannot have it from an earlier row. */
+  isNew: boolean;
   /** Resolves when it is answered, does not fit, or is given up. */
   shipping: Promise<void>;
   givingUp: AbortController;
@@ -73,8 +75,8 @@ export class PackLoop {
   readonly #groundwork: Groundwork;
   readonly #wakeup = new Wakeup();
   #row: Row | undefined;
-  /** Keys of packs that were split from others and not sent since. */
-  readonly #unsentParts = new Set<number>();
+  /** Keys of packs that the hub cannot have, although batches with their segments were sent. */
+  readonly #notAtHub = new Set<number>();
   /** Rows are numbered: a hub that hears of a lower one knows that it comes late. */
   #rowNumber: bigint;
 
@@ -138,11 +140,16 @@ export class PackLoop {
     return row.misfit;
   }
 
-  /** Nothing behind `sequence` will be taken in; what is before it may still be answered for. */
-  #end(row: Row, sequence: number): void {
+  /**
+   * Nothing behind `sequence` will be taken in; what is before it may still be answered for. Where
+   * that one was refused, the hub has neither that one nor what is behind it.
+   */
+  #end(row: Row, sequence: number, { isRefused }: { isRefused: boolean }): void {
     row.ending.abort();
-    for (const one of row.underWay.values()) {
+    for (const [pack, one] of row.underWay) {
+      if (one.sequence < sequence) continue;
       if (one.sequence > sequence) one.givingUp.abort();
+      if (isRefused && one.isNew) this.#notAtHub.add(pack.key);
     }
   }
 
@@ -177,31 +184,34 @@ export class PackLoop {
     // Damaged, or a failing disk: where it is still there, it comes again.
     if (body === undefined) return await this.#replies.pause(end);
     // No await until it is known to be under way: nobody may find it answered for in between.
+    const isNew = this.#isNew(pack);
     const batch = this.#build(row, pack, log, { body, dictionary: missing.part });
     const { sequence } = batch;
-    const carriedEntries = missing.part.entries.length > 0;
-    this.#unsentParts.delete(pack.key);
+    const entryBytes = missing.part.entries.length;
+    this.#notAtHub.delete(pack.key);
     const givingUp = new AbortController();
     const giveUp = AbortSignal.any([signal, givingUp.signal]);
     row.window.add(sequence, pack);
-    const shipping = this.#deliver(row, { batch, pack, log, carriedEntries }, giveUp).finally(
-      () => {
-        row.underWay.delete(pack);
-        row.window.remove(sequence);
-        samples.unpinPack(pack);
-      },
-    );
-    row.underWay.set(pack, { sequence, shipping, givingUp });
+    const shipping = this.#deliver(row, { batch, pack, log, entryBytes }, giveUp).finally(() => {
+      row.underWay.delete(pack);
+      row.window.remove(sequence);
+      samples.unpinPack(pack);
+    });
+    row.underWay.set(pack, { sequence, isNew, shipping, givingUp });
   }
 
   /** Whether the pack was split because it is larger than the hub takes or the link should have. */
   #cut(pack: ShippablePack): boolean {
-    const { tools, sent } = this.#deps;
+    const { tools } = this.#deps;
     const bytesMax = Math.min(tools.sizes.bytesMax, PATIENCE * tools.link.bodyBytes('backlog'));
     if (pack.bytes <= bytesMax || pack.samples < 2) return false;
-    // What may have been sent stays as it is: the hub knows it by its positions.
-    const isUnsent = this.#unsentParts.has(pack.key) || !sent.mayHold(pack.id, pack.lastId);
-    return isUnsent && this.#split(pack, bytesMax);
+    // What the hub may have stays as it is: the hub knows it by its positions.
+    return this.#isNew(pack) && this.#split(pack, bytesMax);
+  }
+
+  /** Whether the hub cannot have it. */
+  #isNew({ key, id, lastId }: ShippablePack): boolean {
+    return this.#notAtHub.has(key) || !this.#deps.sent.mayHold(id, lastId);
   }
 
   /** The next batch of the row. */
@@ -231,7 +241,7 @@ export class PackLoop {
 
   async #deliver(
     row: Row,
-    { batch, pack, log, carriedEntries }: Sent,
+    { batch, pack, log, entryBytes }: Sent,
     signal: AbortSignal,
   ): Promise<void> {
     const { tools, tenant } = this.#deps;
@@ -245,10 +255,11 @@ export class PackLoop {
       this.#accept(log, batch, delivered.answer);
     }
     if (delivered.kind === 'misfit') {
-      row.misfit ??= { pack, reply: delivered.reply, carriedEntries };
+      row.misfit ??= { pack, reply: delivered.reply, entryBytes };
     }
     const goesOn = delivered.kind === 'answered' && !tools.session.isFlapping;
-    if (!goesOn) this.#end(row, batch.sequence);
+    const isRefused = delivered.kind === 'misfit' && delivered.reply.kind === 'too_large';
+    if (!goesOn) this.#end(row, batch.sequence, { isRefused });
   }
 
   #accept(log: DictionaryLog, batch: EncodedBatch, answer: Answer): void {
@@ -261,13 +272,14 @@ export class PackLoop {
     countOne(stats.replies, 'answer');
   }
 
-  async #settle({ pack, reply, carriedEntries }: Misfit, signal: AbortSignal): Promise<void> {
+  async #settle({ pack, reply, entryBytes }: Misfit, signal: AbortSignal): Promise<void> {
     const { tools } = this.#deps;
     if (reply.kind === 'too_large') {
-      if (carriedEntries) this.#groundwork.shrink();
+      const isMostlyEntries = entryBytes > pack.bytes;
+      if (isMostlyEntries) this.#groundwork.shrink();
       else tools.sizes.refused(pack.bytes);
       const isSplit = this.#split(pack, tools.sizes.bytesMax);
-      if (!isSplit && !carriedEntries) {
+      if (!isSplit && !isMostlyEntries) {
         tools.log.error(
           'pack too large',
           { samples: pack.samples, bytes: pack.bytes, answer: reply.message },
@@ -297,7 +309,8 @@ export class PackLoop {
       const parts = tools.samples.packs(tenant).filter((pack) => !before.has(pack.key));
       const large = parts.find((part) => part.bytes > bytesMax && part.samples > 1);
       if (large === undefined || !tools.splitPack(tenant, large.key)) {
-        for (const part of parts) this.#unsentParts.add(part.key);
+        this.#notAtHub.delete(key);
+        for (const part of parts) this.#notAtHub.add(part.key);
         return true;
       }
     }
