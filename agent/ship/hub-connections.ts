@@ -74,9 +74,13 @@ export class HubConnection {
     return this.#client.request(options);
   }
 
-  /** Changes whenever bytes cross the link, as far as the kernel tells. */
+  /**
+   * Changes whenever bytes cross the link, as far as the kernel tells. What it holds may stay the
+   * same in the middle of a body: Node fills up what has left.
+   */
   movement(): string {
-    return `${this.#tcp?.bytesRead} ${this.#tcp && unacknowledgedBytes(this.#tcp)}`;
+    const { bytesRead, bytesWritten } = this.#tcp ?? {};
+    return `${bytesRead} ${bytesWritten} ${this.#tcp && unacknowledgedBytes(this.#tcp)}`;
   }
 
   /** Whether everything that was written has arrived; undefined where the kernel does not tell. */
@@ -135,7 +139,7 @@ export class HubConnections {
     this.#idle = options.idle;
   }
 
-  /** A connection that nobody else uses until `release`; undefined when that is not wanted any more. */
+  /** A connection that nobody else uses until `release`; undefined when nobody wants one any more. */
   async take(signal: AbortSignal): Promise<HubConnection | undefined> {
     const isOver = (): boolean => signal.aborted || this.#isClosed;
     while (this.#busy.size >= this.#options.connectionsMax && !isOver()) await this.#turn(signal);

@@ -32,19 +32,21 @@ export interface PackLoopDeps {
 interface Misfit {
   pack: ShippablePack;
   reply: HubReply;
-  /** Whether the batch carried entries of the dictionary as well. */
-  carriedEntries: boolean;
+  /** Of the dictionary in the batch, packed. */
+  entryBytes: number;
 }
 
 interface Sent {
   pack: ShippablePack;
   log: DictionaryLog;
   batch: EncodedBatch;
-  carriedEntries: boolean;
+  entryBytes: number;
 }
 
 interface UnderWay {
   sequence: number;
+  /** Whether the hub cannot have it from an earlier row. */
+  isNew: boolean;
   /** Resolves when it is answered, does not fit, or is given up. */
   shipping: Promise<void>;
   givingUp: AbortController;
@@ -137,11 +139,16 @@ export class PackLoop {
     return row.misfit;
   }
 
-  /** Nothing behind `sequence` will be taken in; what is before it may still be answered for. */
-  #end(row: Row, sequence: number): void {
+  /**
+   * Nothing behind `sequence` will be taken in; what is before it may still be answered for. Where
+   * that one was refused, the hub has neither that one nor what is behind it.
+   */
+  #end(row: Row, sequence: number, { isRefused }: { isRefused: boolean }): void {
     row.ending.abort();
-    for (const one of row.underWay.values()) {
+    for (const [pack, one] of row.underWay) {
+      if (one.sequence < sequence) continue;
       if (one.sequence > sequence) one.givingUp.abort();
+      if (isRefused && one.isNew) this.#sizes.noteNotAtHub(pack);
     }
   }
 
@@ -176,21 +183,20 @@ export class PackLoop {
     // Damaged, or a failing disk: where it is still there, it comes again.
     if (body === undefined) return await this.#replies.pause(end);
     // No await until it is known to be under way: nobody may find it answered for in between.
+    const isNew = this.#sizes.isNew(pack);
     const batch = this.#build(row, pack, log, { body, dictionary: missing.part });
     const { sequence } = batch;
-    const carriedEntries = missing.part.entries.length > 0;
+    const entryBytes = missing.part.entries.length;
     this.#sizes.sent(pack);
     const givingUp = new AbortController();
     const giveUp = AbortSignal.any([signal, givingUp.signal]);
     row.window.add(sequence, pack);
-    const shipping = this.#deliver(row, { batch, pack, log, carriedEntries }, giveUp).finally(
-      () => {
-        row.underWay.delete(pack);
-        row.window.remove(sequence);
-        samples.unpinPack(pack);
-      },
-    );
-    row.underWay.set(pack, { sequence, shipping, givingUp });
+    const shipping = this.#deliver(row, { batch, pack, log, entryBytes }, giveUp).finally(() => {
+      row.underWay.delete(pack);
+      row.window.remove(sequence);
+      samples.unpinPack(pack);
+    });
+    row.underWay.set(pack, { sequence, isNew, shipping, givingUp });
   }
 
   /** The next batch of the row. */
@@ -220,7 +226,7 @@ export class PackLoop {
 
   async #deliver(
     row: Row,
-    { batch, pack, log, carriedEntries }: Sent,
+    { batch, pack, log, entryBytes }: Sent,
     signal: AbortSignal,
   ): Promise<void> {
     const { tools, tenant } = this.#deps;
@@ -235,10 +241,11 @@ export class PackLoop {
       this.#accept(log, batch, delivered.answer);
     }
     if (delivered.kind === 'misfit') {
-      row.misfit ??= { pack, reply: delivered.reply, carriedEntries };
+      row.misfit ??= { pack, reply: delivered.reply, entryBytes };
     }
     const goesOn = delivered.kind === 'answered' && !tools.session.isFlapping;
-    if (!goesOn) this.#end(row, batch.sequence);
+    const isRefused = delivered.kind === 'misfit' && delivered.reply.kind === 'too_large';
+    if (!goesOn) this.#end(row, batch.sequence, { isRefused });
   }
 
   #accept(log: DictionaryLog, batch: EncodedBatch, answer: Answer): void {
@@ -251,10 +258,10 @@ export class PackLoop {
     countOne(stats.replies, 'answer');
   }
 
-  async #settle({ pack, reply, carriedEntries }: Misfit, signal: AbortSignal): Promise<void> {
+  async #settle({ pack, reply, entryBytes }: Misfit, signal: AbortSignal): Promise<void> {
     if (reply.kind === 'too_large') {
-      if (carriedEntries) this.#groundwork.shrink();
-      this.#sizes.refused(pack, reply.message, { carriedEntries });
+      if (entryBytes > pack.bytes) this.#groundwork.shrink();
+      this.#sizes.refused(pack, reply.message, { entryBytes });
     }
     await this.#replies.settle(reply, signal);
     if (reply.kind === 'unreadable_format') this.#recode(pack);

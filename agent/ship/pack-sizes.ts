@@ -14,13 +14,9 @@ export interface PackSizesDeps {
 
 /** What is remembered of a pack while it is there. */
 interface Note {
-  /** The pack was split from another one, and not sent since. */
-  isUnsent: boolean;
+  /** The hub cannot have the pack, although batches with its segments were sent. */
+  isNotAtHub: boolean;
   cutOffs: CutOffs;
-}
-
-interface Carried {
-  carriedEntries: boolean;
 }
 
 /** Splits the packs of a tenant that are too large, and parks single samples that still are. */
@@ -36,7 +32,7 @@ export class PackSizes {
   /** The pack is being sent. */
   sent({ key }: ShippablePack): void {
     const note = this.#notes.get(key);
-    if (note !== undefined) note.isUnsent = false;
+    if (note !== undefined) note.isNotAtHub = false;
   }
 
   /** The hub was cut off in the pack and does not have it; whether it may die of such packs. */
@@ -46,26 +42,35 @@ export class PackSizes {
 
   /** Whether the pack was split because it is larger than the hub takes or the link should have. */
   cut(pack: ShippablePack): boolean {
-    const { tools, sent } = this.#deps;
+    const { tools } = this.#deps;
     const bytesMax = Math.min(tools.sizes.bytesMax, PATIENCE * tools.link.bodyBytes('backlog'));
     if (pack.bytes <= bytesMax || pack.samples < 2) return false;
-    // What may have been sent stays as it is: the hub knows it by its positions.
-    const isUnsent =
-      this.#notes.get(pack.key)?.isUnsent === true || !sent.mayHold(pack.id, pack.lastId);
-    return isUnsent && this.#split(pack, bytesMax);
+    // What the hub may have stays as it is: the hub knows it by its positions.
+    return this.isNew(pack) && this.#split(pack, bytesMax);
+  }
+
+  /** Whether the hub cannot have the pack. */
+  isNew({ key, id, lastId }: ShippablePack): boolean {
+    return this.#notes.get(key)?.isNotAtHub === true || !this.#deps.sent.mayHold(id, lastId);
+  }
+
+  /** The hub has refused the row before it came to the pack, and cannot have it from elsewhere. */
+  noteNotAtHub({ key }: ShippablePack): void {
+    this.#note(key).isNotAtHub = true;
   }
 
   /**
    * The pack was refused as too large; what cannot be split is not in the way of the others.
    *
-   * @param carriedEntries it may also be the dictionary beside it that is large
+   * @param entryBytes of the dictionary beside it, which may be what is too large
    */
-  refused(pack: ShippablePack, answer: string, { carriedEntries }: Carried): void {
+  refused(pack: ShippablePack, answer: string, { entryBytes }: { entryBytes: number }): void {
     const { tenant, tools } = this.#deps;
     const { sizes, log, stats } = tools;
     const { samples, bytes } = pack;
-    if (samples > 1 && !carriedEntries) sizes.refused(bytes);
-    if (this.#split(pack, sizes.bytesMax) || carriedEntries) return;
+    const isMostlyEntries = entryBytes > bytes;
+    if (samples > 1 && !isMostlyEntries) sizes.refused(bytes);
+    if (this.#split(pack, sizes.bytesMax) || isMostlyEntries) return;
     const series = tools.nameSeries(tenant, pack.key);
     if (!tools.parkTooLarge(tenant, pack.key)) return;
     countOne(stats.events, 'too large alone');
@@ -91,7 +96,7 @@ export class PackSizes {
     const { tools, tenant } = this.#deps;
     const keys = new Set(tools.samples.packs(tenant).map((pack) => pack.key));
     for (const known of this.#notes.keys()) if (!keys.has(known)) this.#notes.delete(known);
-    note = { isUnsent: false, cutOffs: new CutOffs() };
+    note = { isNotAtHub: false, cutOffs: new CutOffs() };
     this.#notes.set(key, note);
     return note;
   }
@@ -105,7 +110,7 @@ export class PackSizes {
       const parts = tools.samples.packs(tenant).filter((pack) => !before.has(pack.key));
       const large = parts.find((part) => part.bytes > bytesMax && part.samples > 1);
       if (large === undefined || !tools.splitPack(tenant, large.key)) {
-        for (const part of parts) this.#note(part.key).isUnsent = true;
+        for (const part of parts) this.#note(part.key).isNotAtHub = true;
         return true;
       }
     }

@@ -5,7 +5,7 @@ import type { HubReply } from './hub-client.ts';
 import { countOne, momentOf } from './ship-stats.ts';
 
 const BACKOFF = { minMs: 250, maxMs: 10_000 };
-/** Nobody hears attempts on a dead link: they may be frequent, and samples are fresh when it is back. */
+/** Attempts on a dead link cost nobody anything; frequent ones find soon that it is back. */
 const SILENT_MS = 500;
 /** A wrong token or URL does not mend by itself; asking again is only for the day it is mended. */
 const MISCONFIGURED_RETRY_MS = 30_000;

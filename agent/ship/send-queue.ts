@@ -8,25 +8,16 @@ const TABLES = ['/proc/self/net/tcp', '/proc/self/net/tcp6'];
 let table = '';
 let readAtMs = Number.NEGATIVE_INFINITY;
 
-/** Node counts a write as a whole when it is through; libuv knows how much of it is left. */
-interface HandleOwner {
-  _handle?: { writeQueueSize?: number } | null;
-}
-
 /**
- * Bytes that were written to a connection and that the other end has not acknowledged: in the
- * kernel, and before it while the kernel has no room, when its own part hardly changes; undefined
- * where the kernel does not tell. Linux: `tx_queue` in proc_net_tcp(5).
+ * Bytes of a connection that its kernel holds because the other end has not acknowledged them;
+ * undefined where the kernel does not tell. Linux: `tx_queue` in proc_net_tcp(5).
  */
-export function unacknowledgedBytes(socket: Socket): number | undefined {
-  const { localPort, remotePort } = socket;
+export function unacknowledgedBytes({ localPort, remotePort }: Socket): number | undefined {
   if (localPort === undefined || remotePort === undefined) return undefined;
   // "sl: local:port remote:port st tx_queue:rx_queue ...", all in hexadecimal.
   const [local, remote] = [localPort, remotePort].map((port) => hex(port));
   const line = new RegExp(`:${local} [0-9A-F]+:${remote} 0[1-9A-F] ([0-9A-F]{8}):`).exec(read());
-  if (line === null) return undefined;
-  const before = (socket as unknown as HandleOwner)._handle?.writeQueueSize ?? 0;
-  return before + Number.parseInt(line[1]!, 16);
+  return line === null ? undefined : Number.parseInt(line[1]!, 16);
 }
 
 /** Whether the kernel tells. */

@@ -267,8 +267,8 @@ export class TenantLoop {
   #shrink({ batch, segments, entryBytes }: SentBatch, message: string): void {
     const { sizes, log } = this.#deps.tools;
     const { frame, samples } = batch;
-    if (entryBytes > 0) this.#groundwork.shrink();
-    if (entryBytes <= frame.length / 2) {
+    if (entryBytes > frame.length / 2) this.#groundwork.shrink();
+    else {
       sizes.refused(frame.length);
       if (segments.length === 1) this.#tooLarge = segments[0];
     }

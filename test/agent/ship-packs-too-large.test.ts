@@ -47,6 +47,27 @@ describe('a pack that is refused as too large', () => {
     expect(rig.agent.shipper.stats.settled.redelivered).toBe(0);
   });
 
+  test('nor are those behind it sent whole again, which the hub has not taken in either', async () => {
+    rig.start();
+    rig.append();
+    await rig.delivered();
+    await rig.gather(6);
+    rig.link.meddle = async (batch, ask) => {
+      // The first of a row goes alone.
+      const isFirst = batch.sequence === 0;
+      if (batch.lane === 'live' || isFirst || batch.samplesCount <= 50) return await ask();
+      await until('another pack under way', PATIENCE_MS, () => rig.link.underWayMax > 1);
+      return { kind: 'too_large', message: '413' };
+    };
+    rig.link.isDown = false;
+    await rig.delivered();
+    expect(rig.timestamps()).toEqual(rig.all());
+    const whole = rig.link.packs.filter(({ samplesCount }) => samplesCount > 50);
+    const positions = whole.map((pack) => pack.positions[0]!.first);
+    expect(positions.length).toBeGreaterThan(1);
+    expect(new Set(positions).size).toBe(positions.length);
+  });
+
   test('does not make the parts of the dictionary smaller when it carried none', async () => {
     await rig.restartHub({ decodedBytesMax: 20 * 300 });
     rig.start({ samplesMax: 100, packing: { samplesMax: 1000 }, order: 'live_first' });
