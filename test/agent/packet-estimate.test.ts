@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server, Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LinkBytes } from '../../agent/ship/link-bytes.ts';
 import { PacketEstimate } from '../../agent/ship/packet-estimate.ts';
@@ -54,6 +54,8 @@ describe('the estimate of a connection', () => {
     estimate.look(200, 0, 200_000);
     estimate.look(200, 0, 259_000);
     expect(bytes(estimate)).toEqual([up! + 3 * 52 + 100, down! + 3 * 52]);
+    estimate.look(200, 0, 261_000);
+    expect(bytes(estimate)).toEqual([up! + 4 * 52 + 100, down! + 4 * 52]);
   });
 
   test('is nothing while nobody answers', () => {
@@ -119,10 +121,10 @@ describe('the link', () => {
     refused.on('error', () => {});
     await until('the refusal', PATIENCE_MS, () => refused.closed);
     expect([link.ip.up, link.ip.down]).toEqual([60, 40]);
-    // Of a network for examples.
-    const unheard = connect({ port, host: '192.0.2.1' });
+    const unheard = new Socket();
     link.count(unheard);
-    unheard.on('error', () => {});
+    const timeout = Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' });
+    unheard.emit('connectionAttemptFailed', '127.0.0.1', port, 4, timeout);
     elapsedMs += 600_000;
     unheard.destroy();
     await until('its end', PATIENCE_MS, () => unheard.closed);
