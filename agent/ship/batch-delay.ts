@@ -1,5 +1,7 @@
 /** Of a request and its answer, until the first is measured: HTTP heads, packet headers, the answer. */
 const EXCHANGE_BYTES_FIRST = 450;
+/** Of a frame, what is neither samples nor dictionary: stream, positions, checksum and the like. */
+const FRAME_BYTES = 50;
 
 export interface DelayLimits {
   /** Absent: a batch is due this long after the one before. */
@@ -8,13 +10,11 @@ export interface DelayLimits {
   maxDelayMs: number;
 }
 
-/** What a batch was made of, in bytes on the link. */
-export interface BatchCost {
+/** A batch, as far as its samples go. */
+export interface SentSamples {
   samples: number;
-  /** Of the samples alone. */
+  /** What they took on the link, and nothing else. */
   sampleBytes: number;
-  /** Of what is neither samples nor dictionary in the frame. */
-  frameBytes: number;
 }
 
 /**
@@ -28,7 +28,7 @@ export class BatchDelay {
   #sentAtMs = Number.NEGATIVE_INFINITY;
   /** Since when something waits that is not under way; undefined: nothing does. */
   #waitingSinceMs: number | undefined;
-  #last: BatchCost | undefined;
+  #last: SentSamples | undefined;
   #exchangeBytes = EXCHANGE_BYTES_FIRST;
 
   constructor(limits: DelayLimits) {
@@ -45,10 +45,10 @@ export class BatchDelay {
     this.#waitingSinceMs ??= nowMs;
   }
 
-  sent(nowMs: number, cost: BatchCost): void {
+  sent(nowMs: number, last: SentSamples): void {
     this.#sentAtMs = nowMs;
     this.#waitingSinceMs = undefined;
-    this.#last = cost;
+    this.#last = last;
   }
 
   /** @param exchangeBytes what request and answer have cost beside the frame; undefined: unknown */
@@ -80,7 +80,7 @@ export class BatchDelay {
   /** Whether samples are at least what goes with them. */
   #isWorthSending(waiting: number): boolean {
     if (this.#last === undefined) return true;
-    const { samples, sampleBytes, frameBytes } = this.#last;
-    return (waiting * sampleBytes) / samples >= frameBytes + this.#exchangeBytes;
+    const { samples, sampleBytes } = this.#last;
+    return (waiting * sampleBytes) / samples >= FRAME_BYTES + this.#exchangeBytes;
   }
 }

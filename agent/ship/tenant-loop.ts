@@ -167,11 +167,7 @@ export class TenantLoop {
     stream.dictionaryEnd = end;
     this.#bytesPerSample = batch.frame.length / batch.samples;
     sent.add(first.id, last.id);
-    this.#delay.sent(tools.clock.elapsedMs(), {
-      samples: batch.samples,
-      sampleBytes: batch.sampleBytes,
-      frameBytes: Math.max(0, batch.frame.length - batch.sampleBytes - part.entries.length),
-    });
+    this.#delay.sent(tools.clock.elapsedMs(), batch);
     return batch;
   }
 
