@@ -197,6 +197,7 @@ function startingStats({ hub }: AgentConfig): WorkerStats {
     losses: emptyLosses(),
     ship: emptyShipStats(),
     linkBytes: { up: 0, down: 0 },
+    linkIpBytes: { up: 0, down: 0 },
     link: NO_LIMITS,
     hubUrl: hub.urls[0] ?? '',
     clock: { aheadMs: undefined, isConfirmed: false },

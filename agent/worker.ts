@@ -79,12 +79,17 @@ interface Life {
 }
 
 function start(config: AgentConfig, log: Log): void {
-  const linkBytes = new LinkBytes();
+  const linkBytes = new LinkBytes(config.link.overhead);
   const { dataDir } = config;
   const hubClock = new HubClock(clock, (hubMs) => say({ kind: 'hub clock', hubMs }));
   // Days, months and hours of the schedule are those of the hub's clock.
   const linkClock = { ...clock, now: () => hubClock.likelyNow() };
-  const pacer = new LinkPacer(config.link, { linkBytes, dataDir, clock: linkClock, log });
+  const pacer = new LinkPacer(config.link, {
+    linkBytes: linkBytes.ip,
+    dataDir,
+    clock: linkClock,
+    log,
+  });
   const running: Running = {
     config,
     log,

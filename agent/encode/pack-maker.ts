@@ -102,5 +102,6 @@ export function encodePackBatch(
     samples: body,
   });
   const { stream, sequence, positions } = pack;
-  return { frame: compressFrame(message, ZSTD_LEVEL), stream, sequence, positions, samples };
+  const frame = compressFrame(message, ZSTD_LEVEL);
+  return { frame, stream, sequence, positions, samples, sampleBytes: body.length };
 }

@@ -9,8 +9,15 @@ import type { Find } from './whereabouts.ts';
 /** Asking what became of a batch is cheaper than sending more than this again. */
 const LARGE_FRAME_BYTES = 4096;
 
+export interface Answered {
+  kind: 'answered';
+  answer: Answer;
+  /** See HubReply. */
+  exchangeBytes: number | undefined;
+}
+
 export type Delivered =
-  | { kind: 'answered'; answer: Answer }
+  | Answered
   /** It does not fit what the hub holds; `reply` says why and is yet to be settled. */
   | { kind: 'misfit'; reply: HubReply }
   | { kind: 'given up' };
@@ -57,7 +64,7 @@ export class BatchDelivery {
         continue;
       }
       if (reply.kind === 'answer' && settledCount(reply.answer.settlement) === batch.samples) {
-        return { kind: 'answered', answer: reply.answer };
+        return { kind: 'answered', answer: reply.answer, exchangeBytes: reply.exchangeBytes };
       }
       if (isMisfit(reply)) return { kind: 'misfit', reply };
       isCutOff ||= reply.kind === 'unreachable' && reply.isCutOff === true;

@@ -90,6 +90,8 @@ export interface EncodedBatch {
   sequence: number;
   positions: PositionRange[];
   samples: number;
+  /** What the samples take of the frame. */
+  sampleBytes: number;
 }
 
 /** The codec state of one stream. */
@@ -125,7 +127,8 @@ export interface BatchEncoding {
 }
 
 export interface ShipOptions {
-  /** Samples wait at most this long for company. */
+  /** How long samples wait for company: see BatchDelay. */
+  minDelayMs?: number | undefined;
   maxDelayMs: number;
   /** Samples of one batch. */
   samplesMax: number;

@@ -5,6 +5,7 @@ import type { HubConnection } from './hub-connections.ts';
 import type { LinkGauge } from './link-gauge.ts';
 import type { LinkPass } from './link-pass.ts';
 import type { Traffic } from './link-turns.ts';
+import { EXCHANGE_HEADER_BYTES } from './packet-estimate.ts';
 import { PeerLimit, type PeerWatch, SilenceError } from './peer-limit.ts';
 import { isAcknowledgementKnown } from './send-queue.ts';
 
@@ -110,6 +111,11 @@ export class Exchange {
     if (kind === 'prompt') this.#gauge.answeredAtOnce(ms);
     else this.#gauge.answered(kind, ms);
     this.#crossed(true);
+  }
+
+  /** Of the request and its answer: HTTP, TLS, the answer itself, and headers of packets. */
+  bytesBesideFrame(): number {
+    return this.#connection.exchangedBytes() - this.#bytes + EXCHANGE_HEADER_BYTES;
   }
 
   /** Whether it failed because of silence where the other end answers at once. */

@@ -15,7 +15,8 @@ import { OverError, SilenceError } from './peer-limit.ts';
 
 /** What a hub, or whatever stands in front of it, made of a request. */
 export type HubReply =
-  | { kind: 'answer'; answer: Answer }
+  /** `exchangeBytes`: what crossed the link beside the frame, headers of packets included. */
+  | { kind: 'answer'; answer: Answer; exchangeBytes?: number }
   /** The answer to a question, or 409: the batch does not fit what the hub holds. */
   | { kind: 'state'; state: HubState }
   | { kind: 'too_large'; message: string }
@@ -207,15 +208,17 @@ export class HubClient implements HubLink {
       const response = await exchange.send(hub.path, headers, signal);
       const bytes = new Uint8Array(await response.body.arrayBuffer());
       exchange.answered();
+      const exchangeBytes = exchange.bytesBesideFrame();
       this.#urls.reached();
       const retryAfter = response.headers['retry-after'];
-      return readReply(response.statusCode, bytes, {
+      const reply = readReply(response.statusCode, bytes, {
         question: request.method === 'GET',
         retryAfterMs: parseRetryAfter(
           Array.isArray(retryAfter) ? retryAfter[0] : retryAfter,
           this.#tools.clock.now(),
         ),
       });
+      return reply.kind === 'answer' ? { ...reply, exchangeBytes } : reply;
     } catch (error) {
       const isOver = error instanceof OverError;
       const isSilent = exchange.failed(error);

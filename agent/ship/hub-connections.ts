@@ -35,6 +35,7 @@ export class HubConnection {
   #socket: Socket | undefined;
   #openedAtMs = Number.POSITIVE_INFINITY;
   #opening = Promise.withResolvers<void>();
+  #bytesBefore = 0;
 
   constructor({ origin, connector, linkBytes, gauge }: HubConnectionsOptions) {
     this.#gauge = gauge;
@@ -69,9 +70,24 @@ export class HubConnection {
 
   /** @param began called when the connection stands, just before the request is written */
   request(options: Dispatcher.RequestOptions, began: () => void): Promise<Dispatcher.ResponseData> {
-    if (this.isOpen) began();
-    else void this.#opening.promise.then(began);
+    const begin = (): void => {
+      this.#linkBytes.look();
+      this.#bytesBefore = this.#bytes;
+      began();
+    };
+    if (this.isOpen) begin();
+    else void this.#opening.promise.then(begin);
     return this.#client.request(options);
+  }
+
+  /** Bytes of the TCP connection in both directions since the last request began. */
+  exchangedBytes(): number {
+    this.#linkBytes.look();
+    return this.#bytes - this.#bytesBefore;
+  }
+
+  get #bytes(): number {
+    return this.#tcp === undefined ? 0 : this.#tcp.bytesWritten + this.#tcp.bytesRead;
   }
 
   /**

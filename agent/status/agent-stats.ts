@@ -28,7 +28,10 @@ export interface AgentStats {
     lastTrouble: { atMs: number; message: string } | undefined;
     destination: DestinationState | undefined;
   };
+  /** Of the TCP connections to the hub, HTTP and TLS included. */
   linkBytes: { up: number; down: number };
+  /** Estimated; what the limits of the link go by. */
+  linkIpBytes: { up: number; down: number };
   link: {
     /** Whether anything is limited at all. */
     isLimited: boolean;

@@ -141,8 +141,8 @@ export function unlimitedClient(
     connectionsMax: 4,
     ...some,
   };
-  const linkBytes = new LinkBytes();
-  const limits = { bytesPerSecondMax: 0, timeZone: 'UTC', schedule: [], quotas: [] };
+  const linkBytes = new LinkBytes(1);
+  const limits = { bytesPerSecondMax: 0, timeZone: 'UTC', overhead: 1, schedule: [], quotas: [] };
   const pacer = new LinkPacer(limits, { linkBytes, dataDir: '', clock, log });
   return new HubClient(options, { clock, linkBytes, pacer, log });
 }
