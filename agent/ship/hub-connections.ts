@@ -155,7 +155,7 @@ export class HubConnections {
     this.#idle = options.idle;
   }
 
-  /** A connection that nobody else uses until `release`; undefined when nobody wants one any more. */
+  /** A connection that nobody else uses until `release`; undefined when that is over. */
   async take(signal: AbortSignal): Promise<HubConnection | undefined> {
     const isOver = (): boolean => signal.aborted || this.#isClosed;
     while (this.#busy.size >= this.#options.connectionsMax && !isOver()) await this.#turn(signal);
