@@ -20,3 +20,9 @@ export function isDiskFault(error: unknown): error is DiskFault {
 export function isDiskFull(error: unknown): error is DiskFault {
   return isDiskFault(error) && /^(SQLITE_FULL|ENOSPC|EDQUOT)$/.test(error.code);
 }
+
+/** Whether a page could not be read. That counts as damage, and may pass all the same. */
+export function isReadError(error: unknown): boolean {
+  if (!(error instanceof Error) || !('code' in error)) return false;
+  return /^SQLITE_IOERR_(READ|SHORT_READ|CORRUPTFS|DATA)$/.test(String(error.code));
+}

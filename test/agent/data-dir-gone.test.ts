@@ -88,8 +88,17 @@ describe('what was acknowledged is there in the next life, whatever happens firs
     expect(timesOfNextLife(dataDir, buffer)).toEqual([0, 1]);
   });
 
-  test.each(['SQLITE_FULL', 'SQLITE_CANTOPEN', 'SQLITE_IOERR_WRITE', 'SQLITE_READONLY'])(
-    'the folder is deleted, and the disk does not take the copy (%s)',
+  test.each([
+    'SQLITE_FULL',
+    'SQLITE_CANTOPEN',
+    'SQLITE_IOERR_WRITE',
+    'SQLITE_READONLY',
+    'SQLITE_IOERR_READ',
+    'SQLITE_IOERR_SHORT_READ',
+    'SQLITE_IOERR_CORRUPTFS',
+    'SQLITE_IOERR_DATA',
+  ])(
+    'the folder is deleted, and the disk does not take the copy, or does not read it (%s)',
     (code) => {
       const { buffer, append } = openLooking(dataDir);
       append(1);
@@ -101,6 +110,23 @@ describe('what was acknowledged is there in the next life, whatever happens firs
       expect(timesOfNextLife(dataDir, buffer)).toEqual([0, 1]);
     },
   );
+
+  test('only what cannot be read for ten minutes is given up, and said to be lost', () => {
+    const { buffer, append, clock } = openLooking(dataDir);
+    append(1);
+    rmSync(dataDir, { recursive: true });
+    expect(append(2)).toBe('recovering');
+    const unreadable = sqliteError('SQLITE_IOERR_READ');
+    whileThrowing(BufferDatabase.prototype, 'copyInto', unreadable, () => {
+      expect(() => buffer.abandon()).toThrow('SQLITE_IOERR_READ');
+      clock.ms += 600_000;
+      buffer.abandon();
+    });
+    const { buffer: next } = openBuffer(dataDir, 'next', {}, buffer.losses);
+    expect(timesIn(next)).toEqual([]);
+    expect(next.losses.samples).toMatchObject({ damaged: 2, vanished: 0 });
+    next.close();
+  });
 
   test('files that stay in the folder are set aside at once where a copy has no room', () => {
     const { buffer, append } = openLooking(dataDir);
