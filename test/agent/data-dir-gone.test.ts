@@ -1,7 +1,17 @@
-import { copyFileSync, cpSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { BufferDatabase } from '../../agent/buffer/database.ts';
+import { SegmentTable } from '../../agent/buffer/segment-table.ts';
 import { lockDataDir } from '../../base/sqlite/data-dir-lock.ts';
 import { Workspace } from '../tools/workspace.ts';
 import { openBuffer, powerCut } from './buffer-fixture.ts';
@@ -110,6 +120,33 @@ describe('what was acknowledged is there in the next life, whatever happens firs
       expect(timesOfNextLife(dataDir, buffer)).toEqual([0, 1]);
     },
   );
+
+  test('a copy that failed takes no room while the next attempt is waited for', () => {
+    const { buffer, append } = openLooking(dataDir);
+    append(1);
+    rmSync(dataDir, { recursive: true });
+    expect(append(2)).toBe('recovering');
+    const copyInto = vi.spyOn(BufferDatabase.prototype, 'copyInto').mockImplementation((path) => {
+      writeFileSync(path, 'what fitted');
+      throw sqliteError('SQLITE_FULL');
+    });
+    expect(() => buffer.abandon()).toThrow('SQLITE_FULL');
+    copyInto.mockRestore();
+    const parts = readdirSync(dataDir).filter((name) => name.endsWith('.part'));
+    expect(parts.map((name) => statSync(join(dataDir, name)).size)).toEqual([0]);
+    expect(timesOfNextLife(dataDir, buffer)).toEqual([0, 1]);
+  });
+
+  test('a fault while reading is damage where somebody has changed the files', () => {
+    const { buffer } = openLooking(dataDir);
+    rmSync(dataDir, { recursive: true });
+    const fault = sqliteError('SQLITE_IOERR_FSTAT');
+    whileThrowing(SegmentTable.prototype, 'heads', fault, () => {
+      expect(() => buffer.hasSegmentBefore('a', 9)).toThrow(fault.message);
+    });
+    expect(buffer.isDamaged).toBe(true);
+    expect(timesOfNextLife(dataDir, buffer)).toEqual([0]);
+  });
 
   test('only what cannot be read for ten minutes is given up, and said to be lost', () => {
     const { buffer, append, clock } = openLooking(dataDir);
