@@ -72,13 +72,15 @@ export class Buffer extends ParkingStore {
   /**
    * Opens or creates the buffer in `dataDir`; salvages what is there when it is damaged.
    *
-   * @throws errors of SQLite and the file system when the disk cannot be read or written
+   * @throws NoRoomError; errors of SQLite and the file system when the disk cannot be read or written
    */
   constructor(options: BufferOptions, tools: BufferTools) {
     const { clock, hubClock, random, log, losses = emptyLosses(), onDelay = () => {} } = tools;
+    const { triedSinceMs } = tools;
     const { dataDir } = options;
     const run = random.id64();
-    const store = openStore(dataDir, options, { clock, random, log, losses, onDelay });
+    const salvageTools = { clock, random, log, losses, triedSinceMs };
+    const store = openStore(dataDir, options, { ...salvageTools, onDelay });
     const witness = new Witness(join(dataDir, HIGH_WATER_FILE), hex(run), clock);
     super({ ...store, witness, losses, log, unforgotten: tools.unforgotten ?? [], clock });
     this.run = run;

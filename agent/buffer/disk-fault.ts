@@ -16,6 +16,11 @@ export function isDiskFault(error: unknown): error is DiskFault {
   );
 }
 
+/** The disk has no room for what is salvaged; it is worth another attempt. */
+export class NoRoomError extends Error {
+  override readonly name = 'NoRoomError';
+}
+
 /** Whether there is no room, for whatever else is written as well. */
 export function isDiskFull(error: unknown): error is DiskFault {
   return isDiskFault(error) && /^(SQLITE_FULL|ENOSPC|EDQUOT)$/.test(error.code);
