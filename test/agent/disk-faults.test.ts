@@ -340,7 +340,7 @@ describe('on a disk that is full', () => {
     database.exec('UPDATE segments SET crc = crc + 1 WHERE id = 1');
     database.close();
     const open = () => openBuffer(dataDir, 'two').buffer;
-    whileThrowing(BufferDatabase.prototype, 'transaction', new TypeError('a bug'), () => {
+    whileThrowing(SegmentTable.prototype, 'setAside', new TypeError('a bug'), () => {
       expect(open).toThrow('a bug');
     });
     whileFull(() => {
