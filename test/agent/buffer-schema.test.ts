@@ -7,7 +7,6 @@ import { openSqlite, SCHEMA_VERSION } from '../../agent/buffer/schema.ts';
 import { starferryBuffer } from '../cli/buffer-fixture.ts';
 import { Workspace } from '../tools/workspace.ts';
 import { openBuffer, openDatabase, powerCut, samplesOf, T0 } from './buffer-fixture.ts';
-import { sqliteError } from './disk-faults-fixture.ts';
 
 let workspace: Workspace;
 let dataDir: string;
@@ -94,35 +93,6 @@ test('a buffer from before there were versions is taken over', () => {
   expect(buffer.backlog.get('a')).toBe(1);
   buffer.close();
   expect(versionIn(dataDir)).toBe(SCHEMA_VERSION);
-});
-
-describe('a disk that does not take the version', () => {
-  /** Opens a buffer of before there were versions while writing its version throws. */
-  function open(error: Error) {
-    fill(0);
-    const { pragma } = Database.prototype;
-    const spy = vi.spyOn(Database.prototype, 'pragma');
-    spy.mockImplementation(function (this: Database.Database, source, options) {
-      if (source.startsWith('user_version =')) throw error;
-      return pragma.call(this, source, options);
-    });
-    try {
-      return openBuffer(dataDir, 'two').buffer;
-    } finally {
-      spy.mockRestore();
-    }
-  }
-
-  test('does not keep what waits from being delivered', () => {
-    const buffer = open(sqliteError('SQLITE_FULL'));
-    expect(buffer.backlog.get('a')).toBe(1);
-    buffer.close();
-    expect(versionIn(dataDir)).toBe(0);
-  });
-
-  test('is not what a bug is', () => {
-    expect(() => open(new TypeError('a bug'))).toThrow('a bug');
-  });
 });
 
 test('a version that no program has is put right', () => {

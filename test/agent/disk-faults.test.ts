@@ -1,5 +1,3 @@
-import { appendFileSync, readlinkSync, rmSync } from 'node:fs';
-import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Buffer as SampleBuffer } from '../../agent/buffer/buffer.ts';
 import { BufferDatabase } from '../../agent/buffer/database.ts';
@@ -9,7 +7,7 @@ import { SegmentTable } from '../../agent/buffer/segment-table.ts';
 import { systemError, whileFaulty } from '../tools/faulty-file-system.ts';
 import { seededRandom } from '../tools/seeded-random.ts';
 import { Workspace } from '../tools/workspace.ts';
-import { openBuffer, openDatabase, samplesOf, seriesEntries, T0 } from './buffer-fixture.ts';
+import { openBuffer, samplesOf, seriesEntries, T0 } from './buffer-fixture.ts';
 import {
   openLooking,
   sqliteError,
@@ -215,56 +213,6 @@ describe('reading', () => {
   });
 });
 
-describe('in files that somebody else has changed', () => {
-  /** Whatever SQLite says then. */
-  const error = sqliteError('SQLITE_ERROR');
-
-  test('any error of SQLite is damage, one that would pass included', () => {
-    const { buffer } = openLooking(dataDir);
-    expect(buffer.isEndedBy(error)).toBe(false);
-    appendFileSync(join(dataDir, 'buffer.db'), 'x');
-    whileThrowing(SegmentTable.prototype, 'heads', sqliteError('SQLITE_BUSY'), () => {
-      expect(() => buffer.hasSegmentBefore('a', 1)).toThrow('SQLITE_BUSY');
-    });
-    expect(timesOfNextLife(dataDir, buffer)).toEqual([0]);
-  });
-
-  test('the life ends, and not the process', () => {
-    const { buffer } = openLooking(dataDir);
-    appendFileSync(join(dataDir, 'buffer.db'), 'x');
-    expect(buffer.isEndedBy(new TypeError('a bug'))).toBe(false);
-    const fail = () => {
-      throw systemError('EACCES', 'stat');
-    };
-    whileFaulty('statSync', fail, () => expect(buffer.isEndedBy(error)).toBe(false));
-    expect(buffer.isEndedBy(error)).toBe(true);
-    expect(timesOfNextLife(dataDir, buffer)).toEqual([0]);
-  });
-
-  test('the copy is synced before it takes the place of the database', () => {
-    const { buffer } = openLooking(dataDir);
-    rmSync(join(dataDir, 'buffer.db'));
-    expect(() => buffer.housekeep()).toThrow('was deleted');
-    const synced: string[] = [];
-    const sync = (file: number) => {
-      const name = basename(readlinkSync(`/proc/self/fd/${file}`));
-      synced.push(name.replace(/-.*Z/, ''));
-    };
-    const failing = (file: number) => {
-      sync(file);
-      throw systemError('EIO', 'fsync');
-    };
-    whileFaulty('fsyncSync', failing, () => expect(() => buffer.abandon()).toThrow('EIO'));
-    expect(synced).toEqual(['salvaged.db.part']);
-    whileFaulty('fsyncSync', sync, () => buffer.abandon());
-    expect(synced.slice(1)).toEqual(['salvaged.db.part', basename(dataDir)]);
-    const { buffer: next } = whileFaulty('fsyncSync', sync, () => openBuffer(dataDir, 'next'));
-    expect(synced.slice(3)).toEqual([basename(dataDir)]);
-    expect(timesIn(next)).toEqual([0]);
-    next.close();
-  });
-});
-
 describe('on a disk that is full', () => {
   const full = sqliteError('SQLITE_FULL');
   const whileFull = (work: () => void) =>
@@ -330,44 +278,5 @@ describe('on a disk that is full', () => {
     buffer.housekeep();
     expect(buffer.dictionaries).toEqual([buffer.dictionary]);
     buffer.close();
-  });
-
-  test('a damaged row is left to whoever reads it, and counted once', () => {
-    const { buffer, append } = openLooking(dataDir);
-    append(1);
-    buffer.close();
-    const database = openDatabase(dataDir);
-    database.exec('UPDATE segments SET crc = crc + 1 WHERE id = 1');
-    database.close();
-    const open = () => openBuffer(dataDir, 'two').buffer;
-    whileThrowing(SegmentTable.prototype, 'setAside', new TypeError('a bug'), () => {
-      expect(open).toThrow('a bug');
-    });
-    whileFull(() => {
-      const later = open();
-      expect(later.losses.samples.damaged).toBe(0);
-      expect(timesIn(later)).toEqual([1]);
-      later.close();
-    });
-    const last = open();
-    expect(timesIn(last)).toEqual([1]);
-    expect(last.losses.samples.damaged).toBe(1);
-    last.close();
-  });
-
-  test('last sequences of former runs stay, and do no harm', () => {
-    openLooking(dataDir).buffer.close();
-    const open = () => openBuffer(dataDir, 'two').buffer;
-    whileThrowing(BufferDatabase.prototype, 'forgetHeads', new TypeError('a bug'), () => {
-      expect(open).toThrow('a bug');
-    });
-    whileThrowing(BufferDatabase.prototype, 'forgetHeads', full, () => {
-      const later = open();
-      expect(timesIn(later)).toEqual([0]);
-      later.close();
-    });
-    const last = open();
-    expect([timesIn(last), last.losses.samples.vanished]).toEqual([[0], 0]);
-    last.close();
   });
 });
