@@ -29,6 +29,15 @@ beforeEach(() => {
 });
 afterEach(() => workspace.close());
 
+function messageOf(work: () => void): string {
+  try {
+    work();
+  } catch (error) {
+    return (error as Error).message;
+  }
+  throw new Error('it was to throw');
+}
+
 describe('the end of a life', () => {
   test('is what any error of SQLite means in files that somebody else has changed', () => {
     const error = sqliteError('SQLITE_ERROR');
@@ -102,6 +111,23 @@ describe('the beginning of one', () => {
     expect(timesIn(last)).toEqual([1]);
     expect(last.losses.samples.damaged).toBe(1);
     last.close();
+  });
+
+  test('is possible again by what the error says where a bit of the version has flipped', () => {
+    openLooking(dataDir).buffer.close();
+    const query = (sql: string) => {
+      const database = openDatabase(dataDir);
+      database.exec(sql);
+      database.close();
+    };
+    query('PRAGMA user_version = 257');
+    const [, advice] = /sqlite3 buffer\.db "(.*)"/.exec(
+      messageOf(() => openBuffer(dataDir, 'two')),
+    )!;
+    query(advice!);
+    const { buffer } = openBuffer(dataDir, 'three');
+    expect(timesIn(buffer)).toEqual([0]);
+    buffer.close();
   });
 
   test('is refused for a bug in what a full disk may keep from being written', () => {
