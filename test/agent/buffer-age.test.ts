@@ -126,6 +126,30 @@ describe('nothing is evicted for its age', () => {
     later.buffer.close();
   });
 
+  test.each([
+    ['before there was this program', -DAY_MS],
+    ['that lies in the future', -(T0 + YEAR_MS)],
+    ['that an earlier version has stored, by whatever clock', T0 - YEAR_MS],
+  ])('by a date %s, of what is the first in the buffer', (_, storedAt) => {
+    const first = start();
+    first.hear();
+    first.append();
+    append(first.buffer, 2, 0, 'packed');
+    pack(first.buffer, 2, 'packed');
+    first.buffer.close();
+    const database = openDatabase(dataDir);
+    for (const table of ['segments', 'packs']) {
+      database.exec(`UPDATE ${table} SET stored_at = ${storedAt}`);
+    }
+    database.close();
+    const later = start();
+    later.hear();
+    expect(later.evicted()).toBe(0);
+    later.pass(AGE_MAX_MS + 1);
+    expect(later.evicted()).toBe(3);
+    later.buffer.close();
+  });
+
   test('sooner than allowed after the clock was in doubt for a while', () => {
     const agent = start();
     agent.hear();
