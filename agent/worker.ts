@@ -7,6 +7,7 @@ import { systemRandom } from '../base/random.ts';
 import { DataDirInUse, type DataDirLock, lockDataDir } from '../base/sqlite/data-dir-lock.ts';
 import { SampleColumns } from '../proto/sample-columns.ts';
 import { Buffer } from './buffer/buffer.ts';
+import { NoRoomError } from './buffer/disk-fault.ts';
 import { GroupCommit } from './buffer/group-commit.ts';
 import { emptyLosses, type Losses } from './buffer/losses.ts';
 import type { AgentConfig } from './config.ts';
@@ -157,24 +158,25 @@ async function open(
 ): Promise<Buffer | undefined> {
   const { config, log, losses, ending, hubClock } = running;
   const onDelay = (): void => say({ kind: 'preparing', life });
-  const openNow = (): Buffer =>
-    new Buffer(
-      { dataDir: config.dataDir, ...config.buffer },
-      { clock, hubClock, random, log, losses, unforgotten, onDelay },
-    );
+  const triedSinceMs = clock.elapsedMs();
   const openLocked = (): Buffer => {
     keepLocked(running);
-    return openNow();
+    return new Buffer(
+      { dataDir: config.dataDir, ...config.buffer },
+      { clock, hubClock, random, log, losses, unforgotten, onDelay, triedSinceMs },
+    );
   };
-  if (life > 1) return insist('open the buffer', openLocked, { log, ending, backoff });
   try {
-    return openLocked();
+    if (life === 1) return openLocked();
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    say({ kind: 'failed', message: `cannot open ${config.dataDir}: ${error.message}` });
-    port.close();
-    return undefined;
+    if (!(error instanceof NoRoomError)) {
+      say({ kind: 'failed', message: `cannot open ${config.dataDir}: ${error.message}` });
+      port.close();
+      return undefined;
+    }
   }
+  return insist('open the buffer', openLocked, { log, ending, backoff });
 }
 
 /** Another folder may have the name of the data_dir that this process has locked before. */

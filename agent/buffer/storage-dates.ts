@@ -2,6 +2,11 @@
 const UNDATED = 0;
 /** No sample was stored before the first version of this program: an earlier date is none. */
 const EARLIEST_MS = Date.UTC(2025, 0);
+/**
+ * Dates are stored as negative numbers. Before there were versions of the buffer, the time of the
+ * machine alone was stored in their place: a positive number, which counts as no date.
+ */
+const DATED = -1;
 
 /** The time on which the machine's clock and the hub's agree. */
 export interface ConfirmedClock {
@@ -22,9 +27,10 @@ export class StorageDates {
     this.#clock = clock;
   }
 
-  /** For what is stored now. */
+  /** For what is stored now, in milliseconds since the Unix epoch; see DATED. */
   date(): number {
-    return this.#now() ?? UNDATED;
+    const nowMs = this.#now();
+    return nowMs === undefined ? UNDATED : DATED * nowMs;
   }
 
   /** Whether something was stored more than `ageMaxMs` ago; undefined: nobody can tell at present. */
@@ -33,8 +39,9 @@ export class StorageDates {
     if (nowMs === undefined) return undefined;
     const sinceMs = this.#confirmedSinceMs!;
     return ({ storedAt }) => {
-      const isDated = storedAt >= EARLIEST_MS && storedAt <= nowMs;
-      return nowMs - (isDated ? storedAt : sinceMs) > ageMaxMs;
+      const dateMs = DATED * storedAt;
+      const isDated = dateMs >= EARLIEST_MS && dateMs <= nowMs;
+      return nowMs - (isDated ? dateMs : sinceMs) > ageMaxMs;
     };
   }
 
