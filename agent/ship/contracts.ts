@@ -39,6 +39,8 @@ export interface ShippablePack {
   /** Ids of its first and last segment. */
   id: number;
   lastId: number;
+  /** Its place among packs of the same segments: samples in those before it. */
+  firstSample: number;
   /** As the buffer names it. */
   epoch: number;
   positions: PositionRange[];
@@ -136,8 +138,8 @@ export interface ShipOptions {
 /** What the loops of all tenants share. */
 export interface ShipTools {
   samples: SampleLog;
-  /** Puts two packs in the place of one; false when there is no way. */
-  splitPack(tenant: string, key: number): boolean;
+  /** Puts packs of about `bytesMax` in the place of one; false when there is no way. */
+  splitPack(tenant: string, key: number, bytesMax: number): boolean;
   /** Puts a pack in the place of one segment that is not pinned; false when there is no way. */
   packSegment(tenant: string, id: number): boolean;
   /** Writes a pack anew in another samples format; false when there is no way. */

@@ -200,7 +200,7 @@ export class PackLoop {
     const bytesMax = Math.min(tools.sizes.bytesMax, PATIENCE * tools.link.bodyBytes('backlog'));
     if (pack.bytes <= bytesMax || pack.samples < 2) return false;
     // What may have been sent stays as it is: the hub knows it by its positions.
-    const isUnsent = this.#unsentParts.has(pack.key) || !sent.mayHold(pack.id, pack.lastId);
+    const isUnsent = this.#unsentParts.has(pack.key) || !sent.mayKnow(pack);
     return isUnsent && this.#split(pack, bytesMax);
   }
 
@@ -222,10 +222,10 @@ export class PackLoop {
       keyframe: { tenant, samplesFormat: pack.format, epoch, epochsInUse },
       positions: pack.positions,
       samples: pack.samples,
-      mayBeRedelivered: sent.mayHold(pack.id, pack.lastId),
+      mayBeRedelivered: sent.mayHoldPack(pack),
       unordered: options.order === 'live_first',
     });
-    sent.add(pack.id, pack.lastId);
+    sent.addPack(pack);
     return batch;
   }
 
@@ -292,11 +292,11 @@ export class PackLoop {
   #split({ key }: ShippablePack, bytesMax: number): boolean {
     const { tools, tenant } = this.#deps;
     const before = new Set(tools.samples.packs(tenant).map((pack) => pack.key));
-    if (!tools.splitPack(tenant, key)) return false;
+    if (!tools.splitPack(tenant, key, bytesMax)) return false;
     for (;;) {
       const parts = tools.samples.packs(tenant).filter((pack) => !before.has(pack.key));
       const large = parts.find((part) => part.bytes > bytesMax && part.samples > 1);
-      if (large === undefined || !tools.splitPack(tenant, large.key)) {
+      if (large === undefined || !tools.splitPack(tenant, large.key, bytesMax)) {
         for (const part of parts) this.#unsentParts.add(part.key);
         return true;
       }
