@@ -118,17 +118,29 @@ test('a backlog of few series is packed as it comes, under the positions of its 
 });
 
 test('a pack that is full early is followed by another of the same series', async () => {
-  for (let round = 0; round < ROUNDS; round++) scrape(round);
-  await packAll({ bytesMax: 1, samplesMax: 50, severalSamplesMax: 300 });
+  const BUSY = 7;
+  const busy: number[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    scrape(round);
+    const columns = new SampleColumns();
+    for (let second = 1; second < 15; second++) {
+      columns.push(BUSY, T0 + (round * 15 + second) * 1000, second, round);
+    }
+    buffer.append([{ tenant: '', columns }]);
+    for (let second = 0; second < 15; second++) busy.push(round * 15 + second);
+  }
+  await packAll({ samplesMax: 50 });
   const seen = new Map<number, number[]>();
+  let sharers = 0;
   for (const pack of buffer.packs('')) {
     expect(pack.samples).toBeLessThanOrEqual(50);
-    for (const [id, seconds] of content(pack)) {
-      seen.set(id, [...(seen.get(id) ?? []), ...seconds]);
-    }
+    const series = content(pack);
+    if (series.has(BUSY)) sharers++;
+    for (const [id, seconds] of series) seen.set(id, [...(seen.get(id) ?? []), ...seconds]);
   }
+  expect(sharers).toBeGreaterThan(2);
   expect(seen.size).toBe(SERIES);
-  for (const seconds of seen.values()) expect(seconds).toEqual(allOf(ROUNDS));
+  for (const [id, seconds] of seen) expect(seconds).toEqual(id === BUSY ? busy : allOf(ROUNDS));
 });
 
 test('no more goes into one transaction than the limits say', async () => {

@@ -28,6 +28,8 @@ export class LanedLink implements HubLink {
   /** Of packs. */
   readonly frames: Uint8Array[] = [];
   client: HubClient;
+  /** What the link carries in some seconds. */
+  bytesMax = Number.POSITIVE_INFINITY;
   /** Instead of the hub's reply to a batch of samples, or after it. */
   meddle: (batch: SampleBatch, ask: () => Promise<HubReply>) => Promise<HubReply> = (_, ask) =>
     ask();
@@ -69,7 +71,7 @@ export class LanedLink implements HubLink {
   }
 
   bodyBytes(): number {
-    return Number.POSITIVE_INFINITY;
+    return this.bytesMax;
   }
 }
 
