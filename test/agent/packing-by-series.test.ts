@@ -151,18 +151,25 @@ test('no more goes into one transaction than the limits say', async () => {
   expect(buffer.unpackedSamples('')).toBe(0);
 });
 
-test('others have their turn after each section, whose bytes bound a pack as well', async () => {
-  const perRound = 4000;
-  for (let round = 0; round < 24; round++) {
+const NOISE_ROUNDS = 24;
+const NOISE_SAMPLES = 4000;
+
+/** Segments of many samples whose values do not compress. */
+function appendNoise(): void {
+  for (let round = 0; round < NOISE_ROUNDS; round++) {
     const columns = new SampleColumns();
-    for (let at = 0; at < perRound; at++) {
-      const low = Math.imul(round * perRound + at + 1, 0x9e3779b1) >>> 0;
-      columns.push(at % SERIES, T0 + round * perRound + at, low, (low >>> 1) | 0x40000000);
+    for (let at = round * NOISE_SAMPLES; at < (round + 1) * NOISE_SAMPLES; at++) {
+      const low = Math.imul(at + 1, 0x9e3779b1) >>> 0;
+      columns.push(at % SERIES, T0 + at, low, (low >>> 1) | 0x40000000);
     }
     const names = Array.from({ length: SERIES }, (_, id) => `series_${id}`);
     const newEntries = { firstId: 0, entries: seriesEntries(...names) };
     buffer.append([{ tenant: '', columns, ...(round === 0 ? { newEntries } : {}) }]);
   }
+}
+
+test('others have their turn after each section, whose bytes bound a pack as well', async () => {
+  appendNoise();
   let turns = 0;
   const bytesMax = 100_000;
   const options = { bytesMax, samplesMax: 80_000, samplesPerSeriesMin: 1e6 };
@@ -170,8 +177,21 @@ test('others have their turn after each section, whose bytes bound a pack as wel
   const packs = buffer.packs('');
   expect(packs.length).toBeGreaterThan(2);
   for (const { bytes } of packs) expect(bytes).toBeLessThan(3 * bytesMax);
-  expect(packs.reduce((sum, { samples }) => sum + samples, 0)).toBe(24 * perRound);
+  expect(packs.reduce((sum, { samples }) => sum + samples, 0)).toBe(NOISE_ROUNDS * NOISE_SAMPLES);
   expect(turns).toBeGreaterThan(6);
+});
+
+test('work on segments of which the first is about to be sent ends at once', async () => {
+  appendNoise();
+  const storePacks = vi.spyOn(buffer, 'storePacks');
+  let pinned = 0;
+  const options = { samplesMax: 80_000, samplesPerSeriesMin: 1e6 };
+  await packAll(options, () => {
+    if (pinned === 0) pinned = buffer.read('', 1)[0]!.id;
+  });
+  expect(pinned).toBe(1);
+  expect(storePacks.mock.calls.map(([heads]) => heads[0]!.id)).toEqual([2]);
+  expect(buffer.unpackedSamples('')).toBe(NOISE_SAMPLES);
 });
 
 test('segments or packs are there after a crash, whenever that comes', async () => {
@@ -201,6 +221,26 @@ test('segments or packs are there after a crash, whenever that comes', async () 
   expect(buffer.packs('')).toEqual(packs);
   expect(buffer.unpackedSamples('')).toBe(0);
   expect(buffer.losses.vanishedSegments).toBe(0);
+});
+
+test('the packs of one time are evicted by the age of the newest segment, all of them', async () => {
+  buffer.close();
+  const opened = openBuffer(workspace.subfolder('aged'), 'aged', { ageMaxMs: 60_000 });
+  ({ buffer } = opened);
+  const { clock } = opened;
+  for (let round = 0; round < ROUNDS; round++) {
+    if (round > 0) clock.ms += 5000;
+    scrape(round);
+  }
+  await packAll();
+  expect(buffer.packs('')).toHaveLength(4);
+  clock.ms += 60_000;
+  buffer.housekeep();
+  expect(buffer.packs('')).toHaveLength(4);
+  clock.ms += 1;
+  buffer.housekeep();
+  expect(buffer.losses.samples.age).toBe(SERIES * ROUNDS);
+  expect(buffer.backlog.get('')).toBe(0);
 });
 
 test.each<[string, () => unknown]>([
