@@ -3,6 +3,7 @@ import { SampleColumns } from '../proto/sample-columns.ts';
 import type { Buffer } from './buffer/buffer.ts';
 import type { PackHead } from './buffer/pack-table.ts';
 import { SeriesCensus } from './encode/series-census.ts';
+import { runsOf, SeriesParts } from './encode/series-parts.ts';
 import { encodePackPart, readPackColumns } from './pack-columns.ts';
 import type { TargetKeys } from './target-keys.ts';
 
@@ -36,15 +37,17 @@ export function splitPack(pack: PackHead, bytesMax: number, deps: SplitDeps): bo
   return true;
 }
 
-/** Up to `count` parts of about as many samples, each with other series. */
+/** Up to `count` parts with about as many series each. */
 function partBySeries(columns: SampleColumns, count: number): SampleColumns[] {
   const census = new SeriesCensus();
   census.count(columns);
-  const ranges = census.ranges(count);
-  const parts = Array.from({ length: ranges.count }, () => new SampleColumns());
-  for (const { range, from, to } of ranges.runs(columns))
-    parts[range]!.appendRows(columns, from, to);
-  return parts.filter((part) => part.count > 0);
+  const numberOf = census.numbers();
+  const split = new SeriesParts(Math.min(count, census.series), census.series);
+  const parts = Array.from({ length: split.count }, () => new SampleColumns());
+  for (const { part, from, to } of runsOf(columns, (id) => split.partOf(numberOf(id)))) {
+    parts[part]!.appendRows(columns, from, to);
+  }
+  return parts;
 }
 
 function inHalves(columns: SampleColumns): SampleColumns[] {

@@ -3,16 +3,15 @@ import type { Log } from '../base/log.ts';
 import type { Buffer } from './buffer/buffer.ts';
 import { placeOf } from './buffer/packs.ts';
 import type { SegmentHead, StoredSegment } from './buffer/segment-table.ts';
-import { type PackSize, RangePacks } from './encode/range-packs.ts';
 import { SeriesCensus } from './encode/series-census.ts';
+import { type PackSize, SeriesPacks } from './encode/series-packs.ts';
+import { SeriesParts } from './encode/series-parts.ts';
 import type { TargetKeys } from './target-keys.ts';
 
-/** A quarter of the segments tells whether series are many, but no fewer than these. */
+/** A quarter of the segments tells how many series there are, but no fewer than these. */
 const GLANCE_SHARE = 0.25;
 const GLANCE_SEGMENTS_MIN = 8;
-/** So many tell where to cut them. */
-const CENSUS_SEGMENTS = 512;
-/** Of a pack in samples: ranges differ, and what is over would become a small pack of its own. */
+/** Of a pack in samples: parts differ, and what is over would become a small pack of its own. */
 const FILLING = 0.8;
 /** In steps of this share of the whole: targets are scraped periodically, and the steps are not. */
 const GOLDEN_RATIO = 0.618_033_988_75;
@@ -30,19 +29,27 @@ export interface SeriesPackingDeps {
  */
 export type Packed = 'stored' | 'failed' | 'given up';
 
-/** What several packs are made of: all of the backlog of one tenant, or the oldest of it. */
+/**
+ * Makes packs of all that is in `heads`, each with a part of the series: so a pack has many samples
+ * of each, and its loss is that of some series for ten minutes.
+ *
+ * @param series about how many there are
+ */
 export async function packBySeries(
   heads: readonly SegmentHead[],
+  series: number,
   size: PackSize,
   deps: SeriesPackingDeps,
   signal: AbortSignal,
 ): Promise<Packed> {
-  const { buffer, log } = deps;
-  const census = await takeCensus(heads, CENSUS_SEGMENTS, deps, signal);
-  if (census === undefined) return 'given up';
+  const { buffer, targets, log } = deps;
+  // Only a row that was read is known to be what was written, its epoch included.
+  const first = buffer.readSegment(heads[0]!);
+  if (first === undefined) return 'given up';
+  const keyOf = targets.keysOf(buffer.dictionaryOfEpoch(first.epoch).epoch);
   const samples = heads.reduce((sum, head) => sum + head.samples, 0);
-  const ranges = census.ranges(Math.ceil(samples / (FILLING * size.samplesMax)));
-  const packs = new RangePacks(ranges, size, keysOf(heads[0]!, deps));
+  const count = Math.ceil(samples / (FILLING * size.samplesMax));
+  const packs = new SeriesPacks(new SeriesParts(count, series), size, keyOf);
   const isRead = await readAll(heads, deps, signal, (segment) => packs.add(segment));
   if (!isRead) return 'given up';
   const parts = packs.finish();
@@ -59,29 +66,17 @@ export async function packBySeries(
   return 'stored';
 }
 
-/** Whether one pack of `heads` would have few samples of each series; undefined: one is gone. */
-export async function hasManySeries(
+/** About how many series there are in segments; undefined: one of these is gone. */
+export async function countSeries(
   heads: readonly SegmentHead[],
-  { samplesMax, samplesPerSeriesMin }: { samplesMax: number; samplesPerSeriesMin: number },
   deps: SeriesPackingDeps,
   signal: AbortSignal,
-): Promise<boolean | undefined> {
-  const segmentsMax = Math.max(GLANCE_SEGMENTS_MIN, Math.ceil(GLANCE_SHARE * heads.length));
-  const census = await takeCensus(heads, segmentsMax, deps, signal);
-  return census && census.series * samplesPerSeriesMin > samplesMax;
-}
-
-/** Counts samples by series in up to `segmentsMax` of the segments; undefined: one is gone. */
-async function takeCensus(
-  heads: readonly SegmentHead[],
-  segmentsMax: number,
-  deps: SeriesPackingDeps,
-  signal: AbortSignal,
-): Promise<SeriesCensus | undefined> {
+): Promise<number | undefined> {
+  const count = Math.max(GLANCE_SEGMENTS_MIN, Math.ceil(GLANCE_SHARE * heads.length));
+  const some = heads.length <= count ? heads : spreadOver(heads, count);
   const census = new SeriesCensus();
-  const some = heads.length <= segmentsMax ? heads : spreadOver(heads, segmentsMax);
   const isRead = await readAll(some, deps, signal, (segment) => census.add(segment));
-  return isRead ? census : undefined;
+  return isRead ? census.series : undefined;
 }
 
 /** The first one and others from all over. */
@@ -110,12 +105,4 @@ async function readAll(
     if (signal.aborted || !buffer.isPackable(heads[0]!)) return false;
   }
   return true;
-}
-
-/** Only a row that was read is known to be what was written, its epoch included. */
-function keysOf(
-  { epoch }: SegmentHead,
-  { buffer, targets }: SeriesPackingDeps,
-): (id: number) => number {
-  return targets.keysOf(buffer.dictionaryOfEpoch(epoch).epoch);
 }

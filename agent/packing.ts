@@ -3,9 +3,9 @@ import type { PackLimits } from './buffer/pack-selection.ts';
 import { placeOf } from './buffer/packs.ts';
 import type { SegmentHead } from './buffer/segment-table.ts';
 import { PackMaker } from './encode/pack-maker.ts';
-import type { PackSize } from './encode/range-packs.ts';
+import type { PackSize } from './encode/series-packs.ts';
 import {
-  hasManySeries,
+  countSeries,
   type Packed,
   packBySeries,
   type SeriesPackingDeps,
@@ -91,18 +91,18 @@ async function packTenant(
   deps: PackingDeps,
   signal: AbortSignal,
 ): Promise<Packed | 'nothing'> {
-  const { samplesMax, severalSamplesMax, severalSegmentsMax } = options;
+  const { samplesMax, samplesPerSeriesMin, severalSamplesMax, severalSegmentsMax } = options;
   const heads = packable(tenant, { samplesMax }, options, deps);
   if (heads.length === 0) return 'nothing';
-  const isWide = await hasManySeries(heads, options, deps, signal);
-  if (isWide === undefined) return 'given up';
-  if (!isWide) return pack(tenant, heads, options, deps, signal);
+  const series = await countSeries(heads, deps, signal);
+  if (series === undefined) return 'given up';
+  if (series * samplesPerSeriesMin <= samplesMax) return pack(tenant, heads, options, deps, signal);
   const limits = { samplesMax: severalSamplesMax, segmentsMax: severalSegmentsMax };
   const more = packable(tenant, limits, options, deps);
   if (more.length === 0) return 'nothing';
   const samples = more.reduce((sum, head) => sum + head.samples, 0);
   if (samples <= samplesMax) return pack(tenant, more, options, deps, signal);
-  return packBySeries(more, options, deps, signal);
+  return packBySeries(more, series, options, deps, signal);
 }
 
 function packable(

@@ -1,18 +1,16 @@
 import { SampleColumns } from '../../proto/sample-columns.ts';
 import { decodeSegment } from '../../proto/segment.ts';
-import { SeriesRanges } from './series-ranges.ts';
 
 /** Counting them takes a few milliseconds. */
 const PAUSE_SAMPLES = 50_000;
 
-/** Counts the samples of each series in some segments of one epoch. */
+/** Counts the series in samples of one epoch. */
 export class SeriesCensus {
   /** Of different series. */
   series = 0;
-  #samples = 0;
   #samplesSincePause = 0;
-  /** By id. */
-  #counts = new Uint32Array(1024);
+  /** By id: 1 if it was counted. */
+  #counted = new Uint8Array(1024);
   readonly #segment = new SampleColumns();
 
   /** Adds an intact segment; says whether that took so long that others should have their turn. */
@@ -30,27 +28,27 @@ export class SeriesCensus {
   count({ ids, count }: SampleColumns): void {
     for (let row = 0; row < count; row++) {
       const id = ids[row]!;
-      if (id >= this.#counts.length) this.#grow(id);
-      if (this.#counts[id]!++ === 0) this.series++;
+      if (id >= this.#counted.length) this.#grow(id);
+      if (this.#counted[id] === 1) continue;
+      this.#counted[id] = 1;
+      this.series++;
     }
-    this.#samples += count;
   }
 
-  /** Up to `parts` ranges of series that have about as many samples each. */
-  ranges(parts: number): SeriesRanges {
-    const firstIds = [0];
-    let samples = 0;
-    for (let id = 0; id < this.#counts.length && firstIds.length < parts; id++) {
-      const isFull = samples * parts >= this.#samples * firstIds.length;
-      if (isFull && samples > 0) firstIds.push(id);
-      samples += this.#counts[id]!;
+  /** Numbers the series that were counted in the order of their ids: 0, 1, 2, … */
+  numbers(): (id: number) => number {
+    const numbers = new Uint32Array(this.#counted.length);
+    let series = 0;
+    for (let id = 0; id < numbers.length; id++) {
+      numbers[id] = series;
+      series += this.#counted[id]!;
     }
-    return new SeriesRanges(firstIds);
+    return (id) => numbers[id]!;
   }
 
   #grow(id: number): void {
-    const counts = new Uint32Array(Math.max(id + 1, this.#counts.length * 2));
-    counts.set(this.#counts);
-    this.#counts = counts;
+    const counted = new Uint8Array(Math.max(id + 1, this.#counted.length * 2));
+    counted.set(this.#counted);
+    this.#counted = counted;
   }
 }

@@ -70,9 +70,9 @@ function values(): number[][] {
 }
 
 /** Ids of the series in a pack, ascending. */
-function seriesIn(pack: PackHead): number[] {
+function seriesIn(pack: PackHead, idsMax = SERIES): number[] {
   const columns = new SampleColumns();
-  decodePack(deps.buffer.readPack(pack)!, { ...pack, idsMax: SERIES }, columns);
+  decodePack(deps.buffer.readPack(pack)!, { ...pack, idsMax }, columns);
   deps.buffer.unpinPack(pack);
   return [...new Set(columns.ids.subarray(0, columns.count))].sort();
 }
@@ -88,8 +88,8 @@ describe('a pack that is split', () => {
     const pack = packed(40, 40, 21);
     expect(splitPack(pack, HALVES, deps)).toBe(true);
     const parts = deps.buffer.packs('');
-    expect(parts.map(({ samples }) => samples)).toEqual([68, 33]);
-    expect(parts.map(seriesIn)).toEqual([[0, 1], [2]]);
+    expect(parts.map(({ samples }) => samples)).toEqual([67, 34]);
+    expect(parts.map((part) => seriesIn(part))).toEqual([[0, 2], [1]]);
     expect(values()).toEqual(expected(101));
     for (const part of parts) {
       expect(part.oldest).toBeGreaterThanOrEqual(pack.oldest);
@@ -101,8 +101,30 @@ describe('a pack that is split', () => {
   test('becomes as many as the limit asks for, where there are so many series', () => {
     const pack = packed(90);
     expect(splitPack(pack, Math.ceil(pack.bytes / 3), deps)).toBe(true);
-    expect(deps.buffer.packs('').map(seriesIn)).toEqual([[0], [1], [2]]);
+    expect(deps.buffer.packs('').map((part) => seriesIn(part))).toEqual([[0], [1], [2]]);
     expect(values()).toEqual(expected(90));
+  });
+
+  test('has something of everything in each part: of both replicas of a pair, above all', () => {
+    const { buffer } = deps;
+    const columns = new SampleColumns();
+    const count = 120;
+    for (let id = 0; id < count; id++) columns.push(id, T0 + id, id, 0x7ff00000);
+    const names = Array.from({ length: count }, (_, id) => `series_${id}`);
+    const newEntries = { firstId: 0, entries: seriesEntries(...names) };
+    buffer.append([{ tenant: '', columns, newEntries }]);
+    const whole = pack(buffer, 1e6);
+    expect(splitPack(whole, Math.ceil(whole.bytes / 4), deps)).toBe(true);
+    const halves = buffer.packs('').map((part) => {
+      const ids = seriesIn(part, count);
+      return [ids.filter((id) => id < count / 2).length, ids.length];
+    });
+    expect(halves).toHaveLength(4);
+    for (const [ofFirst, all] of halves) {
+      expect(all).toBeGreaterThan(20);
+      expect(ofFirst! / all!).toBeGreaterThan(0.3);
+      expect(ofFirst! / all!).toBeLessThan(0.7);
+    }
   });
 
   test('of one series alone is cut in the middle, and the earlier half goes first', () => {

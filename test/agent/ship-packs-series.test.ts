@@ -136,6 +136,5 @@ describe('packs of many series', () => {
     // The first was answered for.
     expect(before.length).toBeGreaterThan(1);
     expect(after).toEqual(expect.arrayContaining(before.slice(1)));
-    expect(after.length).toBeGreaterThan(PACKS);
   });
 });

@@ -1,7 +1,7 @@
 import { SampleColumns } from '../../proto/sample-columns.ts';
 import { decodeSegment } from '../../proto/segment.ts';
 import { PackWriter, SECTION_SAMPLES_MIN, type WrittenPack } from './pack-writer.ts';
-import type { SeriesRanges } from './series-ranges.ts';
+import { runsOf, type SeriesParts } from './series-parts.ts';
 
 /** A pack is complete when it has so many samples, or has grown to so many bytes. */
 export interface PackSize {
@@ -10,19 +10,22 @@ export interface PackSize {
 }
 
 /**
- * Makes packs of stored segments that come one by one: each holds the samples of a range of series.
- * All of them grow at once, so samples stay in memory only until a section of their range is full.
+ * Makes packs of stored segments that come one by one: each holds the samples of a part of the series.
+ * All of them grow at once, so samples stay in memory only until a section of their pack is full.
  */
-export class RangePacks {
-  readonly #ranges: SeriesRanges;
-  readonly #writers: RangeWriter[];
+export class SeriesPacks {
+  readonly #parts: SeriesParts;
+  readonly #writers: PartWriter[];
   readonly #segment = new SampleColumns();
   #samplesSincePause = 0;
 
-  /** @param groupKeyOf a number for the target of a series, by its id in the segments' epoch */
-  constructor(ranges: SeriesRanges, size: PackSize, groupKeyOf: (id: number) => number) {
-    this.#ranges = ranges;
-    this.#writers = Array.from({ length: ranges.count }, () => new RangeWriter(size, groupKeyOf));
+  /**
+   * @param parts of the ids in the segments' epoch
+   * @param groupKeyOf a number for the target of a series, by its id
+   */
+  constructor(parts: SeriesParts, size: PackSize, groupKeyOf: (id: number) => number) {
+    this.#parts = parts;
+    this.#writers = Array.from({ length: parts.count }, () => new PartWriter(size, groupKeyOf));
   }
 
   /** Adds an intact segment; says whether that took so long that others should have their turn. */
@@ -31,8 +34,8 @@ export class RangePacks {
     segment.clear();
     decodeSegment(body, samples, segment);
     let hasCoded = false;
-    for (const { range, from, to } of this.#ranges.runs(segment)) {
-      if (this.#writers[range]!.add(segment, from, to)) hasCoded = true;
+    for (const { part, from, to } of runsOf(segment, (id) => this.#parts.partOf(id))) {
+      if (this.#writers[part]!.add(segment, from, to)) hasCoded = true;
     }
     this.#samplesSincePause += segment.count;
     if (!hasCoded && this.#samplesSincePause < SECTION_SAMPLES_MIN) return false;
@@ -40,14 +43,14 @@ export class RangePacks {
     return true;
   }
 
-  /** The packs, range by range: of the same series, the one with its earlier samples comes first. */
+  /** The packs, part by part: of the same series, the one with its earlier samples comes first. */
   finish(): WrittenPack[] {
     return this.#writers.flatMap((writer) => writer.finish());
   }
 }
 
-/** The packs of one range: mostly one; where it is full early, another one goes on. */
-class RangeWriter {
+/** The packs of one part: mostly one; where it is full early, another one goes on. */
+class PartWriter {
   readonly #size: PackSize;
   readonly #groupKeyOf: (id: number) => number;
   #writer: PackWriter;
