@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Buffer } from './buffer/buffer.ts';
+import type { PackPart } from './buffer/pack-table.ts';
 import { placeOf } from './buffer/packs.ts';
 import type { SegmentHead, StoredSegment } from './buffer/segment-table.ts';
 import { SeriesCensus } from './encode/series-census.ts';
@@ -42,7 +43,7 @@ export async function packBySeries(
   deps: SeriesPackingDeps,
   signal: AbortSignal,
 ): Promise<Packed> {
-  const { buffer, targets, log } = deps;
+  const { buffer, targets, clock, log } = deps;
   // Only a row that was read is known to be what was written, its epoch included.
   const first = buffer.readSegment(heads[0]!);
   if (first === undefined) return 'given up';
@@ -52,7 +53,12 @@ export async function packBySeries(
   const packs = new SeriesPacks(new SeriesParts(count, series), size, keyOf);
   const isRead = await readAll(heads, deps, signal, (segment) => packs.add(segment));
   if (!isRead) return 'given up';
-  const parts = packs.finish();
+  const parts: PackPart[] = [];
+  for (const part of packs.finish()) {
+    parts.push(part);
+    await clock.sleep(0, signal);
+    if (signal.aborted || !buffer.isPackable(heads[0]!)) return 'given up';
+  }
   const place = placeOf(heads);
   if (!buffer.storePacks(heads, place, parts)) return 'failed';
   buffer.compact();

@@ -40,6 +40,8 @@ export const PACKING: PackingOptions = {
   checkEveryMs: 1000,
 };
 
+/** Where series are many a backlog grows for minutes, and a look at it takes tens of milliseconds. */
+const LOOKS_LEFT_OUT = 9;
 /** What cannot be stored is tried ever more rarely: coding it only to find the disk full is dear. */
 const DOUBLINGS_MAX = 6;
 
@@ -62,21 +64,22 @@ export async function packBacklog(
 ): Promise<void> {
   const { buffer, clock, onPacked } = deps;
   const { checkEveryMs } = options;
+  /** By tenant: looks to leave out. */
+  const rests = new Map<string, number>();
   let failures = 0;
   for (let waitMs = checkEveryMs; ; ) {
     await clock.sleep(waitMs, signal);
-    const made: Record<Packed | 'nothing', number> = {
-      nothing: 0,
-      stored: 0,
-      failed: 0,
-      'given up': 0,
-    };
+    const made = { stored: 0, failed: 0, 'given up': 0, 'too few': 0 };
     for (const tenant of buffer.backlog.keys()) {
       if (signal.aborted) return;
-      const packed = await packTenant(tenant, options, deps, signal);
+      const rest = rests.get(tenant) ?? 0;
+      rests.set(tenant, Math.max(0, rest - 1));
+      const packed = rest > 0 ? 'nothing' : await packTenant(tenant, options, deps, signal);
+      if (packed === 'nothing') continue;
       made[packed]++;
+      if (packed === 'too few') rests.set(tenant, LOOKS_LEFT_OUT);
       if (packed === 'stored') onPacked();
-      if (packed !== 'nothing') await clock.sleep(0, signal);
+      await clock.sleep(0, signal);
     }
     if (signal.aborted) return;
     failures = made.stored === 0 && made.failed > 0 ? failures + 1 : 0;
@@ -90,7 +93,7 @@ async function packTenant(
   options: PackingOptions,
   deps: PackingDeps,
   signal: AbortSignal,
-): Promise<Packed | 'nothing'> {
+): Promise<Packed | 'too few' | 'nothing'> {
   const { samplesMax, samplesPerSeriesMin, severalSamplesMax, severalSegmentsMax } = options;
   const heads = packable(tenant, { samplesMax }, options, deps);
   if (heads.length === 0) return 'nothing';
@@ -99,7 +102,7 @@ async function packTenant(
   if (series * samplesPerSeriesMin <= samplesMax) return pack(tenant, heads, options, deps, signal);
   const limits = { samplesMax: severalSamplesMax, segmentsMax: severalSegmentsMax };
   const more = packable(tenant, limits, options, deps);
-  if (more.length === 0) return 'nothing';
+  if (more.length === 0) return 'too few';
   const samples = more.reduce((sum, head) => sum + head.samples, 0);
   if (samples <= samplesMax) return pack(tenant, more, options, deps, signal);
   return packBySeries(more, series, options, deps, signal);

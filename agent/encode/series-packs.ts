@@ -44,8 +44,8 @@ export class SeriesPacks {
   }
 
   /** The packs, part by part: of the same series, the one with its earlier samples comes first. */
-  finish(): WrittenPack[] {
-    return this.#writers.flatMap((writer) => writer.finish());
+  *finish(): Generator<WrittenPack> {
+    for (const writer of this.#writers) yield* writer.finish();
   }
 }
 

@@ -48,7 +48,11 @@ function scrape(round: number, perSegment = 20): void {
 }
 
 /** Packs until there is nothing to do; `onTurn` happens whenever others have their turn. */
-async function packAll(options: Partial<PackingOptions> = {}, onTurn = () => {}): Promise<void> {
+async function packAll(
+  options: Partial<PackingOptions> = {},
+  onTurn = () => {},
+  { looks = 2, backlogEnd = () => Number.MAX_SAFE_INTEGER } = {},
+): Promise<void> {
   const ending = new AbortController();
   let waits = 0;
   const clock: Clock = {
@@ -57,11 +61,10 @@ async function packAll(options: Partial<PackingOptions> = {}, onTurn = () => {})
     sleep: async (ms) => {
       await new Promise((resolve) => setImmediate(resolve));
       if (ms === 0) onTurn();
-      else if (++waits > 2) ending.abort();
+      else if (++waits > looks) ending.abort();
     },
   };
   const { log } = memoryLog();
-  const backlogEnd = () => Number.MAX_SAFE_INTEGER;
   const deps = { buffer, targets: new TargetKeys(buffer), clock, log, backlogEnd, onPacked() {} };
   await packBacklog({ ...MANY, ...options }, deps, ending.signal);
 }
@@ -155,6 +158,20 @@ test('no more goes into one transaction than the limits say', async () => {
   const places = new Set(buffer.packs('').map(({ id, lastId }) => `${id}-${lastId}`));
   expect([...places]).toEqual(['1-12', '13-24']);
   expect(buffer.unpackedSamples('')).toBe(0);
+});
+
+test('a backlog that may still grow is left alone, and looked at rarely', async () => {
+  for (let round = 0; round < ROUNDS; round++) scrape(round);
+  const packable = vi.spyOn(buffer, 'packable');
+  const severalSamplesMax = SERIES * ROUNDS;
+  await packAll({ severalSamplesMax }, undefined, { looks: 25, backlogEnd: () => 0 });
+  expect(buffer.packs('')).toEqual([]);
+  // Three times, for one pack and for several.
+  expect(packable).toHaveBeenCalledTimes(6);
+  scrape(ROUNDS);
+  await packAll({ severalSamplesMax }, undefined, { backlogEnd: () => 0 });
+  expect(buffer.packs('')).toHaveLength(4);
+  expect(buffer.unpackedSamples('')).toBe(SERIES);
 });
 
 const NOISE_ROUNDS = 24;
