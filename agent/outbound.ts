@@ -49,9 +49,9 @@ export class Outbound {
     this.shipper = new Shipper(options.ship, {
       ...deps,
       storedBefore: buffer.storedBefore,
-      splitPack: (tenant, key) => {
+      splitPack: (tenant, key, bytesMax) => {
         const pack = findPack(tenant, key);
-        return pack !== undefined && splitPack(pack, packParts);
+        return pack !== undefined && splitPack(pack, bytesMax, packParts);
       },
       packSegment: (tenant, id) => packSegment(tenant, id, packParts),
       nameSeries: (tenant, key) => {

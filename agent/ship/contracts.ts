@@ -39,6 +39,8 @@ export interface ShippablePack {
   /** Ids of its first and last segment. */
   id: number;
   lastId: number;
+  /** Its place among packs of the same segments: samples in those before it. */
+  firstSample: number;
   /** As the buffer names it. */
   epoch: number;
   positions: PositionRange[];
@@ -139,8 +141,8 @@ export interface ShipOptions {
 /** What the loops of all tenants share. */
 export interface ShipTools {
   samples: SampleLog;
-  /** Puts two packs in the place of one; false when there is no way. */
-  splitPack(tenant: string, key: number): boolean;
+  /** Puts packs of about `bytesMax` in the place of one; false when there is no way. */
+  splitPack(tenant: string, key: number, bytesMax: number): boolean;
   /** The label set of a pack's first sample, to be read by people; undefined where it is gone. */
   nameSeries(tenant: string, key: number): string | undefined;
   /** Puts a pack in the place of one segment that is not pinned; false when there is no way. */

@@ -217,10 +217,10 @@ export class PackLoop {
       keyframe: { tenant, samplesFormat: pack.format, epoch, epochsInUse },
       positions: pack.positions,
       samples: pack.samples,
-      mayBeRedelivered: sent.mayHold(pack.id, pack.lastId),
+      mayBeRedelivered: sent.mayHoldPack(pack),
       unordered: options.order === 'live_first',
     });
-    sent.add(pack.id, pack.lastId);
+    sent.addPack(pack);
     return batch;
   }
 

@@ -50,8 +50,8 @@ export class PackSizes {
   }
 
   /** Whether the hub cannot have the pack. */
-  isNew({ key, id, lastId }: ShippablePack): boolean {
-    return this.#notes.get(key)?.isNotAtHub === true || !this.#deps.sent.mayHold(id, lastId);
+  isNew(pack: ShippablePack): boolean {
+    return this.#notes.get(pack.key)?.isNotAtHub === true || !this.#deps.sent.mayKnow(pack);
   }
 
   /** The hub has refused the row before it came to the pack, and cannot have it from elsewhere. */
@@ -105,11 +105,11 @@ export class PackSizes {
   #split({ key }: ShippablePack, bytesMax: number): boolean {
     const { tools, tenant } = this.#deps;
     const before = new Set(tools.samples.packs(tenant).map((pack) => pack.key));
-    if (!tools.splitPack(tenant, key)) return false;
+    if (!tools.splitPack(tenant, key, bytesMax)) return false;
     for (;;) {
       const parts = tools.samples.packs(tenant).filter((pack) => !before.has(pack.key));
       const large = parts.find((part) => part.bytes > bytesMax && part.samples > 1);
-      if (large === undefined || !tools.splitPack(tenant, large.key)) {
+      if (large === undefined || !tools.splitPack(tenant, large.key, bytesMax)) {
         for (const part of parts) this.#note(part.key).isNotAtHub = true;
         return true;
       }

@@ -29,6 +29,8 @@ export class LanedLink extends UnmeasuredLink {
   /** Of packs. */
   readonly frames: Uint8Array[] = [];
   client: HubClient;
+  /** What the link carries in some seconds. */
+  bytesMax = Number.POSITIVE_INFINITY;
   /** Instead of the hub's reply to a batch of samples, or after it. */
   meddle: (batch: SampleBatch, ask: () => Promise<HubReply>) => Promise<HubReply> = (_, ask) =>
     ask();
@@ -68,6 +70,10 @@ export class LanedLink extends UnmeasuredLink {
   async askPositions(signal: AbortSignal): Promise<HubReply> {
     if (this.isDown) return { kind: 'unreachable', message: 'down' };
     return await this.client.askPositions(signal);
+  }
+
+  override bodyBytes(): number {
+    return this.bytesMax;
   }
 }
 

@@ -141,6 +141,9 @@ export function drawPlan(chance: Chance): Plan {
     packing: {
       samplesMax: chance.whole(5, 200),
       bytesMax: 2 ** 18,
+      samplesPerSeriesMin: chance.pick([0, 20]),
+      severalSamplesMax: chance.whole(20, 1000),
+      severalSegmentsMax: chance.whole(2, 50),
       ageMinMs: chance.pick([500, 5000, 30_000]),
       checkEveryMs: chance.between(200, 3000),
     },
