@@ -38,7 +38,7 @@ export function statsOf(
     hubUrl: link.url,
     clock: {
       aheadMs: hubClock.aheadMs(),
-      isConfirmed: hubClock.confirmedNow() !== undefined,
+      isConfirmed: hubClock.confirmed() !== undefined,
     },
   };
 }

@@ -71,6 +71,24 @@ describe('nothing is evicted for its age', () => {
     right.buffer.close();
   });
 
+  test.each([
+    [-50_000, 50_000],
+    [50_000, -50_000],
+    [50_000, 50_000],
+  ])('too soon by a clock that is wrong by %i ms, and then by %i', (first, then) => {
+    const agent = start(first);
+    agent.hear();
+    agent.append();
+    agent.buffer.close();
+    const later = start(then);
+    later.hear();
+    later.pass(AGE_MAX_MS);
+    expect(later.evicted()).toBe(0);
+    later.pass(120_000);
+    expect(later.evicted()).toBe(1);
+    later.buffer.close();
+  });
+
   test('by a clock that is set forward while the agent runs', () => {
     const agent = start();
     agent.hear();

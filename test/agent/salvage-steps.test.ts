@@ -137,7 +137,7 @@ describe('a salvage', () => {
     const { log, lines } = memoryLog();
     const open = (freeDiskBytesMin: number) => {
       const limits = { bytesMax: 2 ** 26, ageMaxMs: 0, whenFull: 'reject' } as const;
-      const hubClock = { confirmedNow: () => undefined };
+      const hubClock = { confirmed: () => undefined };
       const tools = { clock, hubClock, random: seededRandom('two'), log, triedSinceMs: T0 };
       return new SampleBuffer({ dataDir, ...limits, freeDiskBytesMin }, tools);
     };
