@@ -56,7 +56,7 @@ async function measure(dataDir: string, load: Load, cut: 'time' | 'series'): Pro
     freeDiskBytesMin: 0,
   } as const;
   const log = createLog({ level: 'warn', name: 'bench' });
-  const hubClock = { confirmedNow: () => undefined };
+  const hubClock = { confirmed: () => undefined };
   const tools = { clock: systemClock, hubClock, random: systemRandom, log };
   const buffer = new SampleBuffer({ dataDir, ...limits }, tools);
   try {
