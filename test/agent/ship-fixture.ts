@@ -239,8 +239,8 @@ export function startAgent(
   const outbound = new Outbound(
     {
       ship: { maxDelayMs: 1000, samplesMax: 1000, order: 'oldest_first', ...options },
-      // No packs unless a test asks for them.
-      packing: { ...PACKING, ageMinMs: 1e15, ...options.packing },
+      // No packs unless a test asks for them, nor by series.
+      packing: { ...PACKING, samplesPerSeriesMin: 0, ageMinMs: 1e15, ...options.packing },
     },
     { buffer, samples: buffer, link, clock, hubClock, random, log },
   );
