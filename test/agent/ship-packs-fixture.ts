@@ -75,6 +75,11 @@ export class LanedLink extends UnmeasuredLink {
   override bodyBytes(): number {
     return this.bytesMax;
   }
+
+  /** Whatever the rate that a slow machine makes of a link. */
+  override packsMax(): number {
+    return 4;
+  }
 }
 
 export const unreachable: HubReply = { kind: 'unreachable', message: 'answer lost' };

@@ -51,6 +51,8 @@ describe('a pack that is refused as too large', () => {
     rig.start();
     rig.append();
     await rig.delivered();
+    // One that has heard of the hub would begin a live batch, whose segments cannot be packed.
+    await rig.restartAgent();
     await rig.gather(6);
     rig.link.meddle = async (batch, ask) => {
       // The first of a row goes alone.
