@@ -69,11 +69,19 @@ export class BufferWorker {
     const workerData: WorkerStart = { config };
     const worker = new Worker(new URL(`./worker.${extension}`, import.meta.url), { workerData });
     const client = new BufferWorker(worker, config, events);
+    let hasResolved = false;
     await new Promise<void>((resolve, reject) => {
       worker.on('message', (message: FromWorker) => {
-        if (message.kind === 'failed') reject(new Error(message.message));
-        else client.#receive(message);
-        if (message.kind === 'ready' || message.kind === 'preparing') resolve();
+        if (message.kind === 'failed') {
+          const error = new Error(message.message);
+          if (hasResolved) events.onFailure(error);
+          else reject(error);
+          return;
+        }
+        client.#receive(message);
+        if (message.kind !== 'ready' && message.kind !== 'preparing') return;
+        hasResolved = true;
+        resolve();
       });
       worker.on('error', (error) => {
         reject(error);
@@ -215,6 +223,7 @@ function startingStats({ hub }: AgentConfig): WorkerStats {
     losses: emptyLosses(),
     ship: emptyShipStats(),
     linkBytes: { up: 0, down: 0 },
+    linkIpBytes: { up: 0, down: 0 },
     link: NO_LIMITS,
     hubUrl: hub.urls[0] ?? '',
     clock: { aheadMs: undefined, isConfirmed: false },

@@ -17,6 +17,7 @@ import {
   text,
   tokenFile,
 } from '../base/settings.ts';
+import { type BatchConfig, batchSection, toBatchConfig } from './batch-config.ts';
 import { FILTER_KEYS, type FilterConfig, filterKeys, toFilterConfig } from './filter-config.ts';
 import {
   type LimitsConfig,
@@ -43,7 +44,7 @@ export interface AgentConfig {
     requestTimeoutMs: number;
     connectTimeoutMs: number;
   };
-  batch: { maxDelayMs: number; samplesMax: number };
+  batch: BatchConfig;
   order: 'oldest_first' | 'live_first';
   buffer: {
     bytesMax: number;
@@ -125,15 +126,6 @@ function certificateProblem(pem: string): string | undefined {
     return 'it holds no PEM certificate';
   }
 }
-
-const batchSection = section({
-  max_delay: duration({ min: 100, max: 300_000 })
-    .prefault('5s')
-    .describe('How long samples wait for company before a batch goes out.'),
-  max_samples: count({ min: 1, max: 1_000_000 })
-    .prefault(100_000)
-    .describe('A batch with this many samples goes out at once.'),
-});
 
 const bufferSection = section({
   max_bytes: size({ min: 16 * MIB })
@@ -258,7 +250,7 @@ function toConfig(file: AgentFile): AgentConfig {
       requestTimeoutMs: hub.request_timeout,
       connectTimeoutMs: hub.connect_timeout,
     },
-    batch: { maxDelayMs: batch.max_delay, samplesMax: batch.max_samples },
+    batch: toBatchConfig(batch),
     order: file.order,
     buffer: {
       bytesMax: buffer.max_bytes,

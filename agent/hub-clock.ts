@@ -6,6 +6,12 @@ const HUB_MS_MAX = Date.UTC(2200, 0);
 /** Machines that keep their clocks in step are much nearer to each other. */
 export const CLOCK_TOLERANCE_MS = 60_000;
 
+/** What two clocks say that agree within a minute; in ms since the Unix epoch. */
+export interface ConfirmedTime {
+  earliestMs: number;
+  latestMs: number;
+}
+
 /** One word of a hub, and when our two clocks heard it. */
 interface Word {
   hubMs: number;
@@ -70,13 +76,14 @@ export class HubClock {
   }
 
   /**
-   * The time on which the hub's clock and the machine's agree, for what cannot be undone; undefined
-   * while the hub was not heard or the two differ.
+   * The times of the hub's clock and the machine's, for what cannot be undone; undefined while the
+   * hub was not heard or the two differ.
    */
-  confirmedNow(): number | undefined {
-    const aheadMs = this.aheadMs();
-    if (aheadMs === undefined || Math.abs(aheadMs) > CLOCK_TOLERANCE_MS) return undefined;
-    return this.#clock.now();
+  confirmed(): ConfirmedTime | undefined {
+    const hubMs = this.now();
+    const ownMs = this.#clock.now();
+    if (hubMs === undefined || Math.abs(hubMs - ownMs) > CLOCK_TOLERANCE_MS) return undefined;
+    return { earliestMs: Math.min(hubMs, ownMs), latestMs: Math.max(hubMs, ownMs) };
   }
 }
 

@@ -9,6 +9,8 @@ export interface LinkConfig {
   bytesPerSecondMax: number;
   /** IANA name of the place whose hours, days and months these are. */
   timeZone: string;
+  /** What the estimate of IP bytes is multiplied by. */
+  overhead: number;
   /** The first entry that covers the moment counts. */
   schedule: LinkHours[];
   quotas: LinkQuota[];
@@ -76,6 +78,14 @@ function parseDays(text: string): Weekday[] | undefined {
   return Array.from({ length: days }, (_, day) => WEEKDAYS[(first + day) % WEEKDAYS.length]!);
 }
 
+const OVERHEAD = { min: 0.5, max: 4 };
+const OVERHEAD_LIMITS = `${OVERHEAD.min} to ${OVERHEAD.max}, with up to three decimals`;
+
+function parseOverhead(text: string): number | undefined {
+  const factor = /^\d(?:\.\d{1,3})?$/.test(text) ? Number(text) : Number.NaN;
+  return factor >= OVERHEAD.min && factor <= OVERHEAD.max ? factor : undefined;
+}
+
 type Reserve = { share: number } | { bytes: number };
 
 function parseReserve(text: string): Reserve | undefined {
@@ -114,8 +124,19 @@ export const linkSection = section({
   max_bytes_per_second: bandwidth()
     .prefault('0')
     .describe(
-      'Towards the hub, in real bytes: TLS and HTTP included. Live samples are sure of three ' +
-        'quarters of it and backlog of one, and either may use what the other leaves.',
+      'Towards the hub, in IP bytes as the agent estimates them: TCP, TLS and HTTP included. Live ' +
+        'samples are sure of three quarters of it and backlog of one, and either may use what the ' +
+        'other leaves.',
+    ),
+  overhead: setting(
+    { type: 'factor', limits: OVERHEAD_LIMITS },
+    `a factor such as 1.05, ${OVERHEAD_LIMITS}`,
+    parseOverhead,
+  )
+    .prefault('1')
+    .describe(
+      'What the estimate is multiplied by, for what it cannot know: tunnels, and packets that are ' +
+        'lost and sent again. See docs/operations.md for how to measure it.',
     ),
   schedule: list(hoursSection, { min: 0 })
     .prefault([])
@@ -129,7 +150,9 @@ export const linkSection = section({
     .describe('Whose hours the schedule means, and whose midnight ends a day or month.'),
   daily_quota: quota()
     .prefault('0')
-    .describe('Real bytes in both directions in a day; then samples wait for the next one.'),
+    .describe(
+      'IP bytes, as estimated, in both directions in a day; then samples wait for the next one.',
+    ),
   monthly_quota: quota().prefault('0').describe('Likewise in a month.'),
   live_reserve: setting({ type: 'percentage or size' }, RESERVE_FORM, parseReserve)
     .prefault('50%')
@@ -156,6 +179,7 @@ export function toLinkConfig(link: z.infer<typeof linkSection>): LinkConfig {
   return {
     bytesPerSecondMax: link.max_bytes_per_second,
     timeZone: link.time_zone,
+    overhead: link.overhead,
     schedule: link.schedule.map((hours) => ({
       days: hours.days.flat(),
       fromMinute: hours.from,

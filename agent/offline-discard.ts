@@ -63,7 +63,7 @@ function openBuffer(dataDir: string): Buffer {
     },
     {
       clock: systemClock,
-      hubClock: { confirmedNow: () => undefined },
+      hubClock: { confirmed: () => undefined },
       random: systemRandom,
       // What goes wrong is in the outcome.
       log: createLog({ level: 'fatal', name: 'starferry-discard' }),

@@ -6,7 +6,7 @@ import type { PackHead } from './buffer/pack-table.ts';
 import { encodePackBatch } from './encode/pack-maker.ts';
 import { encodeDictionaryBatch, encodeHeartbeat, StreamEncoder } from './encode/stream-encoder.ts';
 import type { HubClock } from './hub-clock.ts';
-import { recodePack, splitPack } from './pack-split.ts';
+import { nameSeries, recodePack, splitPack } from './pack-split.ts';
 import { type PackingOptions, packBacklog, packSegment } from './packing.ts';
 import { Parking } from './parking.ts';
 import type { SampleLog, ShipOptions } from './ship/contracts.ts';
@@ -49,16 +49,24 @@ export class Outbound {
     this.shipper = new Shipper(options.ship, {
       ...deps,
       storedBefore: buffer.storedBefore,
-      splitPack: (tenant, key) => {
+      splitPack: (tenant, key, bytesMax) => {
         const pack = findPack(tenant, key);
-        return pack !== undefined && splitPack(pack, packParts);
+        return pack !== undefined && splitPack(pack, bytesMax, packParts);
       },
       packSegment: (tenant, id) => packSegment(tenant, id, packParts),
+      nameSeries: (tenant, key) => {
+        const pack = findPack(tenant, key);
+        return pack && nameSeries(pack, buffer);
+      },
       recodePack: (tenant, key, format) => {
         const pack = findPack(tenant, key);
         return pack !== undefined && recodePack(pack, format, packParts);
       },
       parkSegments: (segments, window) => this.#parking.parkSegments(segments, window),
+      parkTooLarge: (tenant, key) => {
+        const pack = findPack(tenant, key);
+        return pack !== undefined && this.#parking.parkTooLarge(pack);
+      },
       parkPack: (tenant, key, window) => {
         const pack = findPack(tenant, key);
         return pack !== undefined && this.#parking.parkPack(pack, window);

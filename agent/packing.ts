@@ -1,16 +1,25 @@
-import type { Clock } from '../base/clock.ts';
-import type { Log } from '../base/log.ts';
 import { PACK_SAMPLES_MAX } from '../proto/pack.ts';
-import type { Buffer } from './buffer/buffer.ts';
-import type { PackRow } from './buffer/pack-table.ts';
+import type { PackLimits } from './buffer/pack-selection.ts';
+import { placeOf } from './buffer/packs.ts';
 import type { SegmentHead } from './buffer/segment-table.ts';
 import { PackMaker } from './encode/pack-maker.ts';
-import type { TargetKeys } from './target-keys.ts';
+import type { PackSize } from './encode/series-packs.ts';
+import {
+  countSeries,
+  type Packed,
+  packBySeries,
+  type SeriesPackingDeps,
+} from './packing-by-series.ts';
 
-export interface PackingOptions {
-  samplesMax: number;
-  /** A pack that has grown to so many is complete, whatever else would fit. */
-  bytesMax: number;
+export interface PackingOptions extends PackSize {
+  /**
+   * With fewer samples of each series a pack is mostly the first ones of them, which are dear. Then
+   * more segments become several packs at once, each of which has other series.
+   */
+  samplesPerSeriesMin: number;
+  /** Of what becomes several packs at once; what is in them goes in one transaction. */
+  severalSamplesMax: number;
+  severalSegmentsMax: number;
   /** What was stored later may soon be sent as it is. */
   ageMinMs: number;
   /** How often to look for work when there was none. */
@@ -24,22 +33,23 @@ export interface PackingOptions {
 export const PACKING: PackingOptions = {
   samplesMax: PACK_SAMPLES_MAX,
   bytesMax: 256 * 1024,
+  samplesPerSeriesMin: 20,
+  severalSamplesMax: 8 * PACK_SAMPLES_MAX,
+  severalSegmentsMax: 8000,
   ageMinMs: 30_000,
   checkEveryMs: 1000,
 };
 
+/** Where series are many a backlog grows for minutes, and a look at it takes tens of milliseconds. */
+const LOOKS_LEFT_OUT = 9;
 /** What cannot be stored is tried ever more rarely: coding it only to find the disk full is dear. */
 const DOUBLINGS_MAX = 6;
 
-export interface PackingDeps {
-  buffer: Buffer;
-  targets: TargetKeys;
+export interface PackingDeps extends SeriesPackingDeps {
   /** Segments of a tenant with lower ids are a backlog for sure, see PackLimits. */
   backlogEnd(tenant: string): number;
   /** A pack has taken the place of segments. */
   onPacked(): void;
-  clock: Clock;
-  log: Log;
 }
 
 /**
@@ -52,17 +62,23 @@ export async function packBacklog(
   deps: PackingDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  const { buffer, clock } = deps;
+  const { buffer, clock, onPacked } = deps;
   const { checkEveryMs } = options;
+  /** By tenant: looks to leave out. */
+  const rests = new Map<string, number>();
   let failures = 0;
   for (let waitMs = checkEveryMs; ; ) {
     await clock.sleep(waitMs, signal);
-    const made = { stored: 0, failed: 0, 'given up': 0 };
+    const made = { stored: 0, failed: 0, 'given up': 0, 'too few': 0 };
     for (const tenant of buffer.backlog.keys()) {
       if (signal.aborted) return;
-      const segments = packable(tenant, options, deps);
-      if (segments.length === 0) continue;
-      made[await pack(tenant, segments, options, deps, signal)]++;
+      const rest = rests.get(tenant) ?? 0;
+      rests.set(tenant, Math.max(0, rest - 1));
+      const packed = rest > 0 ? 'nothing' : await packTenant(tenant, options, deps, signal);
+      if (packed === 'nothing') continue;
+      made[packed]++;
+      if (packed === 'too few') rests.set(tenant, LOOKS_LEFT_OUT);
+      if (packed === 'stored') onPacked();
       await clock.sleep(0, signal);
     }
     if (signal.aborted) return;
@@ -71,26 +87,45 @@ export async function packBacklog(
   }
 }
 
+/** Packs the oldest segments of a tenant that should be packed now. */
+async function packTenant(
+  tenant: string,
+  options: PackingOptions,
+  deps: PackingDeps,
+  signal: AbortSignal,
+): Promise<Packed | 'too few' | 'nothing'> {
+  const { samplesMax, samplesPerSeriesMin, severalSamplesMax, severalSegmentsMax } = options;
+  const heads = packable(tenant, { samplesMax }, options, deps);
+  if (heads.length === 0) return 'nothing';
+  const series = await countSeries(heads, deps, signal);
+  if (series === undefined) return 'given up';
+  if (series * samplesPerSeriesMin <= samplesMax) return pack(tenant, heads, options, deps, signal);
+  const limits = { samplesMax: severalSamplesMax, segmentsMax: severalSegmentsMax };
+  const more = packable(tenant, limits, options, deps);
+  if (more.length === 0) return 'too few';
+  const samples = more.reduce((sum, head) => sum + head.samples, 0);
+  if (samples <= samplesMax) return pack(tenant, more, options, deps, signal);
+  return packBySeries(more, series, options, deps, signal);
+}
+
 function packable(
   tenant: string,
-  { samplesMax, ageMinMs }: PackingOptions,
+  size: Pick<PackLimits, 'samplesMax' | 'segmentsMax'>,
+  { ageMinMs }: PackingOptions,
   { buffer, backlogEnd, clock }: PackingDeps,
 ): SegmentHead[] {
   const storedBefore = clock.elapsedMs() - ageMinMs;
-  return buffer.packable(tenant, { samplesMax, storedBefore, backlogEnd: backlogEnd(tenant) });
+  return buffer.packable(tenant, { ...size, storedBefore, backlogEnd: backlogEnd(tenant) });
 }
 
-/**
- * Makes one pack of the first of `heads`. `given up`: something has happened to a segment, and what
- * is left has to be looked at anew. `failed`: it could not be stored in their place.
- */
+/** Makes one pack of the first of `heads`. */
 async function pack(
   tenant: string,
   heads: readonly SegmentHead[],
   { bytesMax }: PackingOptions,
-  { buffer, targets, clock, log, onPacked }: PackingDeps,
+  { buffer, targets, clock, log }: PackingDeps,
   signal: AbortSignal,
-): Promise<'stored' | 'failed' | 'given up'> {
+): Promise<Packed> {
   const segments: SegmentHead[] = [];
   let maker: PackMaker | undefined;
   for (const head of heads) {
@@ -113,7 +148,6 @@ async function pack(
   buffer.compact();
   const { samples, body } = made;
   log.debug({ tenant, segments: segments.length, samples, bytes: body.length }, 'packed a backlog');
-  onPacked();
   return 'stored';
 }
 
@@ -135,22 +169,4 @@ export function packSegment(
   if (!buffer.storePack([head], { ...made, ...placeOf([head]) })) return false;
   log.info({ tenant, samples: made.samples }, 'made a pack of a segment that is too large to send');
   return true;
-}
-
-/** What a pack takes over from its segments. */
-function placeOf(
-  segments: readonly SegmentHead[],
-): Omit<PackRow, 'format' | 'samples' | 'positions' | 'body'> {
-  const first = segments[0]!;
-  const last = segments.at(-1)!;
-  return {
-    id: first.id,
-    lastId: last.id,
-    firstSample: 0,
-    tenant: first.tenant,
-    epoch: first.epoch,
-    storedAt: last.storedAt,
-    oldest: segments.reduce((ms, { oldest }) => Math.min(ms, oldest), first.oldest),
-    newest: segments.reduce((ms, { newest }) => Math.max(ms, newest), first.newest),
-  };
 }

@@ -13,6 +13,8 @@ import type { TimeWindow } from './ship/contracts.ts';
 import type { TargetKeys } from './target-keys.ts';
 
 const RELEASE_EVERY_MS = 1000;
+/** Somebody may have raised the limit that refuses a sample for its size. */
+const TOO_LARGE_MS = 600_000;
 const SAMPLE_TIMES_MAX = 10_000;
 
 type SegmentTimes = Pick<SegmentHead, 'id' | 'oldest' | 'newest'>;
@@ -33,6 +35,9 @@ export class Parking {
    * parked.
    */
   readonly #sampleTimes = new Map<string, TimeRange>();
+
+  /** Until when packs are not released, by key, on the clock that never jumps. */
+  readonly #heldUntilMs = new Map<number, number>();
 
   constructor(deps: ParkingDeps) {
     this.#deps = deps;
@@ -61,6 +66,22 @@ export class Parking {
     return isParked;
   }
 
+  /** Parks a pack that the hub or a proxy refuses for its size, out of the way of the others. */
+  parkTooLarge(pack: PackHead): boolean {
+    const { buffer, clock } = this.#deps;
+    const columns = readPackColumns(pack, buffer);
+    const parked = new Set(buffer.parkedPacks);
+    if (columns === undefined) return false;
+    if (!buffer.parkPack(pack, { inside: undefined, outside: [this.#encode(columns, pack)] })) {
+      return false;
+    }
+    const untilMs = clock.elapsedMs() + TOO_LARGE_MS;
+    for (const { key } of buffer.parkedPacks.filter((one) => !parked.has(one))) {
+      this.#heldUntilMs.set(key, untilMs);
+    }
+    return true;
+  }
+
   /** Looks every second whether something may be released, until `signal` is aborted. */
   async run(
     windowOf: (tenant: string) => TimeWindow | undefined,
@@ -73,12 +94,20 @@ export class Parking {
       for (const pack of buffer.parkedPacks) {
         const window = windowOf(pack.tenant);
         const mayGo = window && pack.newest >= window.oldest && pack.newest <= window.newest;
-        if (mayGo !== true || !buffer.release(pack)) continue;
+        if (mayGo !== true || this.#isHeld(pack) || !buffer.release(pack)) continue;
         const { tenant, samples } = pack;
         log.info({ tenant, samples }, 'released samples that the destination takes by now');
         onReleased();
       }
     }
+  }
+
+  #isHeld({ key }: PackHead): boolean {
+    const untilMs = this.#heldUntilMs.get(key);
+    if (untilMs === undefined) return false;
+    if (this.#deps.clock.elapsedMs() < untilMs) return true;
+    this.#heldUntilMs.delete(key);
+    return false;
   }
 
   #parkSegment(head: SegmentTimes, window: TimeWindow): boolean {

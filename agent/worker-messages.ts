@@ -56,7 +56,10 @@ export interface WorkerStats {
   oldestTimestamp: number | undefined;
   losses: Losses;
   ship: ShipStats;
+  /** Of the TCP connections. */
   linkBytes: { up: number; down: number };
+  /** Estimated; what the limits of the link go by. */
+  linkIpBytes: { up: number; down: number };
   link: LinkStats;
   hubUrl: string;
   clock: {

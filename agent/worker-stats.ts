@@ -2,6 +2,7 @@ import type { Buffer } from './buffer/buffer.ts';
 import type { Losses } from './buffer/losses.ts';
 import type { HubClock } from './hub-clock.ts';
 import type { HubClient } from './ship/hub-client.ts';
+import type { BothWays } from './ship/link-bytes.ts';
 import type { LinkPacer } from './ship/link-pacer.ts';
 import type { ShipStats } from './ship/ship-stats.ts';
 import type { WorkerStats } from './worker-messages.ts';
@@ -32,12 +33,17 @@ export function statsOf(
     oldestTimestamp: buffer.oldestTimestamp(),
     losses,
     ship,
-    linkBytes: { up: link.linkBytes.up, down: link.linkBytes.down },
+    linkBytes: bothWays(link.linkBytes),
+    linkIpBytes: bothWays(link.linkBytes.ip),
     link: pacer.stats(),
     hubUrl: link.url,
     clock: {
       aheadMs: hubClock.aheadMs(),
-      isConfirmed: hubClock.confirmedNow() !== undefined,
+      isConfirmed: hubClock.confirmed() !== undefined,
     },
   };
+}
+
+function bothWays({ up, down }: BothWays): { up: number; down: number } {
+  return { up, down };
 }

@@ -7,6 +7,7 @@ import { systemRandom } from '../base/random.ts';
 import { type DataDirLock, lockDataDir } from '../base/sqlite/data-dir-lock.ts';
 import { SampleColumns } from '../proto/sample-columns.ts';
 import { Buffer } from './buffer/buffer.ts';
+import { NoRoomError } from './buffer/disk-fault.ts';
 import { GroupCommit } from './buffer/group-commit.ts';
 import { emptyLosses, type Losses } from './buffer/losses.ts';
 import type { AgentConfig } from './config.ts';
@@ -14,6 +15,7 @@ import { discardIn } from './discard.ts';
 import { handOverDictionary } from './hand-over.ts';
 import { houseKeeping } from './house-keeping.ts';
 import { HubClock } from './hub-clock.ts';
+import { insist } from './insist.ts';
 import { Outbound } from './outbound.ts';
 import { PACKING } from './packing.ts';
 import { HubClient } from './ship/hub-client.ts';
@@ -80,12 +82,17 @@ interface Life {
 }
 
 function start(config: AgentConfig, log: Log): void {
-  const linkBytes = new LinkBytes();
+  const linkBytes = new LinkBytes(config.link.overhead);
   const { dataDir } = config;
   const hubClock = new HubClock(clock, (hubMs) => say({ kind: 'hub clock', hubMs }));
   // Days, months and hours of the schedule are those of the hub's clock.
   const linkClock = { ...clock, now: () => hubClock.likelyNow() };
-  const pacer = new LinkPacer(config.link, { linkBytes, dataDir, clock: linkClock, log });
+  const pacer = new LinkPacer(config.link, {
+    linkBytes: linkBytes.ip,
+    dataDir,
+    clock: linkClock,
+    log,
+  });
   const running: Running = {
     config,
     log,
@@ -127,7 +134,8 @@ async function live(running: Running): Promise<void> {
     say({ kind: 'preparing', life: number + 1 });
     await insist('end the use of the buffer', () => endUse(running, buffer), {
       log,
-      ending,
+      clock,
+      ending: ending.signal,
       backoff,
     });
     shortLives = clock.elapsedMs() - beganMs < LONG_LIFE_MS ? shortLives + 1 : 0;
@@ -153,47 +161,31 @@ async function open(
 ): Promise<Buffer | undefined> {
   const { config, log, losses, ending, hubClock } = running;
   const onDelay = (): void => say({ kind: 'preparing', life });
-  const openNow = (): Buffer =>
-    new Buffer(
-      { dataDir: config.dataDir, ...config.buffer },
-      { clock, hubClock, random, log, losses, unforgotten, onDelay },
-    );
+  const triedSinceMs = clock.elapsedMs();
   const openLocked = (): Buffer => {
     keepLocked(running);
-    return openNow();
+    return new Buffer(
+      { dataDir: config.dataDir, ...config.buffer },
+      { clock, hubClock, random, log, losses, unforgotten, onDelay, triedSinceMs },
+    );
   };
-  if (life > 1) return insist('open the buffer', openLocked, { log, ending, backoff });
   try {
-    return openLocked();
+    if (life === 1) return openLocked();
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    say({ kind: 'failed', message: `cannot open ${config.dataDir}: ${error.message}` });
-    port.close();
-    return undefined;
+    if (!(error instanceof NoRoomError)) {
+      say({ kind: 'failed', message: `cannot open ${config.dataDir}: ${error.message}` });
+      port.close();
+      return undefined;
+    }
   }
+  return insist('open the buffer', openLocked, { log, clock, ending: ending.signal, backoff });
 }
 
 /** Another folder may have the name of the data_dir that this process has locked before. */
 function keepLocked(running: Running): void {
   if (running.lock?.isInPlace() === true) return;
   running.lock = lockDataDir(running.config.dataDir, 'agent');
-}
-
-/** Tries until it works or the agent stops: senders are put off meanwhile. */
-async function insist<T>(
-  what: string,
-  work: () => T,
-  { log, ending, backoff }: { log: Log; ending: AbortController; backoff: Backoff },
-): Promise<T | undefined> {
-  for (;;) {
-    try {
-      return work();
-    } catch (error) {
-      log.error({ err: error }, `cannot ${what}, trying again: check the disk of data_dir`);
-    }
-    if (ending.signal.aborted) return undefined;
-    await clock.sleep(backoff.next(), ending.signal);
-  }
 }
 
 /** Runs everything on a buffer until the agent stops or the buffer cannot go on. */

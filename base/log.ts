@@ -44,11 +44,10 @@ export function boundedLog(
   /** The number withheld so far if a line may pass now, otherwise undefined. */
   function admit(key: string): number | undefined {
     const bounded = allowances.has(key) || allowances.size < KEYS_MAX ? key : '';
-    const nowMs = clock.now();
+    const nowMs = clock.elapsedMs();
     const allowance = allowances.get(bounded) ?? { startedMs: nowMs, passed: 0, withheld: 0 };
     allowances.set(bounded, allowance);
-    // A clock that was set back starts a new minute too: silence for hours would be worse.
-    if (nowMs - allowance.startedMs >= 60_000 || nowMs < allowance.startedMs) {
+    if (nowMs - allowance.startedMs >= 60_000) {
       allowance.startedMs = nowMs;
       allowance.passed = 0;
     }

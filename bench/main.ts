@@ -9,6 +9,7 @@ const BENCHMARKS = new Map<
   ['histograms', () => import('./histograms.ts')],
   ['resync', () => import('./resync.ts')],
   ['outage', () => import('./outage.ts')],
+  ['packs', () => import('./packs.ts')],
   ['link', () => import('./link/main.ts')],
   ['ingest', () => import('./ingest.ts')],
   ['codec', () => import('./codec.ts')],

@@ -25,4 +25,9 @@ export interface BufferTools {
   unforgotten?: readonly Answered[];
   /** Called before opening takes longer because something has to be salvaged. */
   onDelay?: () => void;
+  /**
+   * When opening was tried first, on the clock that never jumps: it throws NoRoomError for ten
+   * minutes from then while the disk has no room for what is salvaged. Without it, it never does.
+   */
+  triedSinceMs?: number;
 }

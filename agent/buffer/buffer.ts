@@ -45,6 +45,8 @@ const ENTRIES_DELETED_AT_ONCE = 10_000;
 /** Free pages given back to the file system by one `housekeep`, and after packing. */
 const SHRUNK_PAGES = 64;
 const SHRUNK_PAGES_PACKED = 256;
+/** Pages of files without a name that cannot be read for so long are lost. */
+const READ_PATIENCE_MS = 600_000;
 
 /**
  * The durable sample log and dictionary log of one agent, on SQLite.
@@ -68,17 +70,21 @@ export class Buffer extends DiscardingStore {
   /** Keys of epochs whose entries are being deleted. */
   readonly #dying: number[] = [];
   readonly #freeDisk: FreeDisk;
+  /** On the clock that never jumps. */
+  #abandonedAtMs: number | undefined;
 
   /**
    * Opens or creates the buffer in `dataDir`; salvages what is there when it is damaged.
    *
-   * @throws errors of SQLite and the file system when the disk cannot be read or written
+   * @throws NoRoomError; errors of SQLite and the file system when the disk cannot be read or written
    */
   constructor(options: BufferOptions, tools: BufferTools) {
     const { clock, hubClock, random, log, losses = emptyLosses(), onDelay = () => {} } = tools;
+    const { triedSinceMs } = tools;
     const { dataDir } = options;
     const run = random.id64();
-    const store = openStore(dataDir, options, { clock, random, log, losses, onDelay });
+    const salvageTools = { clock, random, log, losses, triedSinceMs };
+    const store = openStore(dataDir, options, { ...salvageTools, onDelay });
     const witness = new Witness(join(dataDir, HIGH_WATER_FILE), hex(run), clock);
     super({ ...store, witness, losses, log, unforgotten: tools.unforgotten ?? [], clock });
     this.run = run;
@@ -259,11 +265,13 @@ export class Buffer extends DiscardingStore {
    */
   abandon(): void {
     const { dataDir } = this.#options;
+    this.#abandonedAtMs ??= this.clock.elapsedMs();
     const damage = this.disk.damage ?? this.db.foreignChange();
     makeFolder(dataDir);
     this.witness.write();
     rescueOpenFiles(dataDir, this.db, this.#dictionaries, this.witness.state, {
       damage: damage ?? 'a page of buffer.db is damaged',
+      mayBeReadable: this.clock.elapsedMs() - this.#abandonedAtMs < READ_PATIENCE_MS,
       clock: this.clock,
       log: this.log,
       losses: this.losses,

@@ -16,7 +16,18 @@ export function isDiskFault(error: unknown): error is DiskFault {
   );
 }
 
+/** The disk has no room for what is salvaged; it is worth another attempt. */
+export class NoRoomError extends Error {
+  override readonly name = 'NoRoomError';
+}
+
 /** Whether there is no room, for whatever else is written as well. */
 export function isDiskFull(error: unknown): error is DiskFault {
   return isDiskFault(error) && /^(SQLITE_FULL|ENOSPC|EDQUOT)$/.test(error.code);
+}
+
+/** Whether a page could not be read. That counts as damage, and may pass all the same. */
+export function isReadError(error: unknown): boolean {
+  if (!(error instanceof Error) || !('code' in error)) return false;
+  return /^SQLITE_IOERR_(READ|SHORT_READ|CORRUPTFS|DATA)$/.test(String(error.code));
 }

@@ -33,8 +33,8 @@ export interface Store extends OpenDatabase {
  * accounted for.
  *
  * @param onDelay called before anything that may take minutes
- * @throws NewerBufferError; errors of SQLite and of the file system when the disk cannot be read or
- *   written
+ * @throws NewerBufferError; NoRoomError; errors of SQLite and of the file system when the disk cannot
+ *   be read or written
  */
 export function openStore(
   dataDir: string,

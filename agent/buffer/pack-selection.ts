@@ -10,6 +10,8 @@ export interface Surroundings {
 
 export interface PackLimits {
   samplesMax: number;
+  /** Absent: any number. */
+  segmentsMax?: number;
   /** What was stored after this, by the clock that never jumps, may soon be sent as it is. */
   storedBefore: number;
   /** What has a lower id is a backlog for sure: it is packed at once, however little it is. */
@@ -17,7 +19,7 @@ export interface PackLimits {
 }
 
 /**
- * The oldest of a tenant's segments that make a pack: of one epoch, side by side in the sample log,
+ * The oldest of a tenant's segments that make a pack, or several: of one epoch, side by side in the sample log,
  * none of them pinned. Packs that could still grow are left alone, so that a backlog does not
  * become a heap of small ones.
  *
@@ -27,7 +29,12 @@ export interface PackLimits {
 export function selectPack(
   stored: Iterable<SegmentHead>,
   { isPinned, isPackBetween }: Surroundings,
-  { samplesMax, freshFrom, backlogEnd }: PackLimits & { freshFrom: number },
+  {
+    samplesMax,
+    segmentsMax = Number.POSITIVE_INFINITY,
+    freshFrom,
+    backlogEnd,
+  }: PackLimits & { freshFrom: number },
 ): SegmentHead[] {
   const segments: SegmentHead[] = [];
   let samples = 0;
@@ -42,7 +49,10 @@ export function selectPack(
     oldest = Math.min(oldest, segment.oldest);
     newest = Math.max(newest, segment.newest);
     const first = segments[0] ?? segment;
-    const fits = samples <= samplesMax && newest - oldest <= BATCH_SPAN_MAX_MS;
+    const fits =
+      samples <= samplesMax &&
+      segments.length < segmentsMax &&
+      newest - oldest <= BATCH_SPAN_MAX_MS;
     const belongs = segment.epoch === first.epoch && !isPackBetween(first, segment);
     if (segments.length > 0 && !(fits && belongs)) return segments;
     if (segment.id >= backlogEnd && segment.id >= freshFrom) break;

@@ -1,9 +1,9 @@
 import { type PackLimits, type Surroundings, selectPack } from './pack-selection.ts';
 import type { PackHead, PackPart, PackRow } from './pack-table.ts';
-import { partRows } from './packs.ts';
+import { type PackPlace, partRows } from './packs.ts';
 import { SampleStore } from './sample-store.ts';
 import type { SegmentHead } from './segment-table.ts';
-import { removalsOfPack } from './witness.ts';
+import { removalOf, removalsOfPack } from './witness.ts';
 
 /** Segments become packs, and packs smaller ones; each in one transaction, or not at all. */
 export class PackingStore extends SampleStore {
@@ -35,9 +35,7 @@ export class PackingStore extends SampleStore {
    * or about to be sent meanwhile: then nothing has changed.
    */
   storePack(segments: readonly SegmentHead[], pack: PackRow): boolean {
-    const isThere = (segment: SegmentHead): boolean =>
-      !this.pins.holdsSegment(segment) && this.hasSegment(segment);
-    if (!this.isUpToDate() || !segments.every(isThere)) return false;
+    if (!this.isUpToDate() || !segments.every((segment) => this.isPackable(segment))) return false;
     const unavailable = this.disk.run(() => {
       const head = this.db.transaction(() => {
         for (const { id } of segments) this.db.segments.remove(id);
@@ -47,6 +45,24 @@ export class PackingStore extends SampleStore {
       return undefined;
     });
     return unavailable === undefined;
+  }
+
+  /**
+   * Puts several packs in the place of the segments whose samples they hold together, or changes
+   * nothing. What was answered for of the segments says nothing of a pack that holds a part of each.
+   */
+  storePacks(
+    segments: readonly SegmentHead[],
+    place: PackPlace,
+    parts: readonly PackPart[],
+  ): boolean {
+    if (!this.isUpToDate() || !segments.every((segment) => this.isPackable(segment))) return false;
+    return this.#replace(segments, place, parts);
+  }
+
+  /** Whether a segment is there and not about to be sent, as far as anybody can tell. */
+  isPackable(segment: SegmentHead): boolean {
+    return !this.pins.holdsSegment(segment) && this.hasSegment(segment);
   }
 
   /** Puts the same samples in another format in the place of a pack. Not when it is gone. */
@@ -64,23 +80,34 @@ export class PackingStore extends SampleStore {
     return unavailable === undefined;
   }
 
-  /**
-   * Puts packs of fewer samples in the place of one. They have positions of their own: what was
-   * answered for of the old ones says nothing of them. Not when the pack is gone.
-   */
+  /** Puts packs of fewer samples in the place of one. Not when it is gone. */
   replacePack(pack: PackHead, parts: readonly PackPart[]): boolean {
     if (!this.shelf.has(pack)) return false;
-    const { tenant } = pack;
+    return this.#replace(pack, pack, parts);
+  }
+
+  /**
+   * Puts packs in the place of something, in one transaction. They have positions of their own: what
+   * was answered for of the old ones says nothing of them.
+   */
+  #replace(
+    what: PackHead | readonly SegmentHead[],
+    place: PackPlace,
+    parts: readonly PackPart[],
+  ): boolean {
+    const { tenant } = place;
     const { run } = this.witness;
-    const rows = partRows(pack, parts, { run, after: this.witness.heads.get(tenant) ?? 0 });
+    const rows = partRows(place, parts, { run, after: this.witness.heads.get(tenant) ?? 0 });
+    const removals = 'key' in what ? removalsOfPack(what) : what.map(removalOf);
     const unavailable = this.disk.run(() => {
       const heads: PackHead[] = [];
-      this.remove(removalsOfPack(pack), () => {
-        this.db.packs.remove(pack.key);
+      this.remove(removals, () => {
+        if ('key' in what) this.db.packs.remove(what.key);
+        else for (const { id } of what) this.db.segments.remove(id);
         for (const row of rows) heads.push(this.db.packs.add(row));
         this.db.setHead(run, tenant, rows.at(-1)!.positions[0]!.last);
       });
-      this.shelf.remove(pack);
+      if ('key' in what) this.shelf.remove(what);
       for (const head of heads) this.shelf.add(head);
       this.recordPositions(heads);
       return undefined;

@@ -66,7 +66,9 @@ export class NewerBufferError extends Error {
     super(
       `buffer.db has schema version ${version}, and this version of Starferry knows only ` +
         `${SCHEMA_VERSION}: go on with the newer Starferry that wrote it, or let that one deliver ` +
-        'what waits and then name another data_dir',
+        'what waits and then name another data_dir; if there was none, the header of buffer.db is ' +
+        'damaged: stop the agent and run sqlite3 buffer.db "PRAGMA user_version = ' +
+        `${SCHEMA_VERSION}"`,
     );
   }
 }

@@ -2,11 +2,16 @@
 const UNDATED = 0;
 /** No sample was stored before the first version of this program: an earlier date is none. */
 const EARLIEST_MS = Date.UTC(2025, 0);
+/**
+ * Dates are stored as negative numbers. Before there were versions of the buffer, the time of the
+ * machine alone was stored in their place: a positive number, which counts as no date.
+ */
+const DATED = -1;
 
-/** The time on which the machine's clock and the hub's agree. */
+/** What the machine's clock and the hub's say where they agree, as HubClock does. */
 export interface ConfirmedClock {
   /** Milliseconds since the Unix epoch; undefined: not known at present. */
-  confirmedNow(): number | undefined;
+  confirmed(): { earliestMs: number; latestMs: number } | undefined;
 }
 
 /**
@@ -22,26 +27,29 @@ export class StorageDates {
     this.#clock = clock;
   }
 
-  /** For what is stored now. */
+  /** For what is stored now, in milliseconds since the Unix epoch; see DATED. */
   date(): number {
-    return this.#now() ?? UNDATED;
+    const now = this.#now();
+    // The later of the two: the next process of the machine may have another error.
+    return now === undefined ? UNDATED : DATED * now.latestMs;
   }
 
   /** Whether something was stored more than `ageMaxMs` ago; undefined: nobody can tell at present. */
   judge(ageMaxMs: number): ((stored: { storedAt: number }) => boolean) | undefined {
-    const nowMs = this.#now();
-    if (nowMs === undefined) return undefined;
+    const now = this.#now();
+    if (now === undefined) return undefined;
     const sinceMs = this.#confirmedSinceMs!;
     return ({ storedAt }) => {
-      const isDated = storedAt >= EARLIEST_MS && storedAt <= nowMs;
-      return nowMs - (isDated ? storedAt : sinceMs) > ageMaxMs;
+      const dateMs = DATED * storedAt;
+      const isDated = dateMs >= EARLIEST_MS && dateMs <= now.latestMs;
+      return now.earliestMs - (isDated ? dateMs : sinceMs) > ageMaxMs;
     };
   }
 
-  #now(): number | undefined {
-    const nowMs = this.#clock.confirmedNow();
-    if (nowMs === undefined) this.#confirmedSinceMs = undefined;
-    else this.#confirmedSinceMs ??= nowMs;
-    return nowMs;
+  #now(): { earliestMs: number; latestMs: number } | undefined {
+    const now = this.#clock.confirmed();
+    if (now === undefined) this.#confirmedSinceMs = undefined;
+    else this.#confirmedSinceMs ??= now.latestMs;
+    return now;
   }
 }

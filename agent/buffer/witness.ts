@@ -109,7 +109,13 @@ export class Witness {
     }
     const number = this.#removals + 1;
     if (ledger.size <= TENANTS_MAX) this.#file.write(this.#stateWith(ledger, number));
-    work(number);
+    try {
+      work(number);
+    } catch (error) {
+      // They are still there: a damaged one that the file does not list would be set aside uncounted.
+      if (this.#ledger.size <= TENANTS_MAX) this.#file.write(this.state);
+      throw error;
+    }
     this.#ledger = ledger;
     this.#removals = number;
   }

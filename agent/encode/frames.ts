@@ -18,6 +18,8 @@ export interface EncodedBatch {
   sequence: number;
   positions: PositionRange[];
   samples: number;
+  /** What the samples take of the frame. */
+  sampleBytes: number;
 }
 
 /** Segments side by side, with the samples of each. */

@@ -49,6 +49,7 @@ export class StreamEncoder {
     for (const { body, samples } of segments) decodeSegment(body, samples, columns);
     const sequence = this.#sequence++;
     const positions = positionRanges(segments);
+    const samples = this.#samples.encode(columns);
     const message = encodeBatch({
       lane: 'live',
       run: this.#run,
@@ -59,11 +60,18 @@ export class StreamEncoder {
       ...(dictionary === undefined ? {} : { dictionary }),
       positions,
       samplesCount: columns.count,
-      samples: this.#samples.encode(columns),
+      samples,
       mayBeRedelivered,
     });
     const frame = compressFrame(message, ZSTD_LEVEL);
-    return { frame, stream: this.stream, sequence, positions, samples: columns.count };
+    return {
+      frame,
+      stream: this.stream,
+      sequence,
+      positions,
+      samples: columns.count,
+      sampleBytes: samples.length,
+    };
   }
 }
 

@@ -9,8 +9,15 @@ import type { Find } from './whereabouts.ts';
 /** Asking what became of a batch is cheaper than sending more than this again. */
 const LARGE_FRAME_BYTES = 4096;
 
+export interface Answered {
+  kind: 'answered';
+  answer: Answer;
+  /** See HubReply. */
+  exchangeBytes: number | undefined;
+}
+
 export type Delivered =
-  | { kind: 'answered'; answer: Answer }
+  | Answered
   /** It does not fit what the hub holds; `reply` says why and is yet to be settled. */
   | { kind: 'misfit'; reply: HubReply }
   | { kind: 'given up' };
@@ -24,6 +31,8 @@ export interface BatchDeliveryDeps {
   find: Find;
   tools: Pick<ShipTools, 'link'>;
   replies: Replies;
+  /** The hub was cut off in the batch and does not have it; whether it may die of such batches. */
+  isDeadly(): boolean;
 }
 
 /** Sends the bytes of a batch until it is answered, or turns out not to fit what the hub holds. */
@@ -38,21 +47,27 @@ export class BatchDelivery {
     const { replies } = this.#deps;
     let isToBeAsked = false;
     let mayBeThere = false;
+    let isCutOff = false;
     while (!signal.aborted) {
       const reply = isToBeAsked
         ? await this.#askFor(batch, signal)
         : await this.#post(batch, signal);
       mayBeThere = reply !== 'not there' && (mayBeThere || !isTurnedAway(reply));
       isToBeAsked = this.#isToBeAsked(batch, reply, mayBeThere);
+      if (isCutOff && isWithout(reply)) {
+        isCutOff = false;
+        if (this.#deps.isDeadly()) return { kind: 'misfit', reply: deadly(batch) };
+      }
       if (reply === 'not there') continue;
       if (reply === 'being written') {
         await replies.pause(signal);
         continue;
       }
       if (reply.kind === 'answer' && settledCount(reply.answer.settlement) === batch.samples) {
-        return { kind: 'answered', answer: reply.answer };
+        return { kind: 'answered', answer: reply.answer, exchangeBytes: reply.exchangeBytes };
       }
       if (isMisfit(reply)) return { kind: 'misfit', reply };
+      isCutOff ||= reply.kind === 'unreachable' && reply.isCutOff === true;
       await replies.settle(withoutFalseAnswer(reply), signal);
     }
     return { kind: 'given up' };
@@ -134,4 +149,14 @@ function withoutFalseAnswer(reply: HubReply): HubReply {
 /** A hub that names a time to come back has not taken the batch; a gateway that timed out may. */
 function isTurnedAway(reply: Exclude<Found, 'not there'>): boolean {
   return reply !== 'being written' && reply.kind === 'busy' && reply.retryAfterMs !== undefined;
+}
+
+/** Whether the hub says that it does not have the batch. */
+function isWithout(reply: Found): boolean {
+  return reply === 'not there' || (reply !== 'being written' && reply.kind === 'state');
+}
+
+function deadly({ frame, samples }: EncodedBatch): HubReply {
+  const what = `${samples} samples, ${frame.length} bytes`;
+  return { kind: 'too_large', message: `the hub is cut off again and again in a batch of ${what}` };
 }

@@ -39,6 +39,8 @@ export interface ShippablePack {
   /** Ids of its first and last segment. */
   id: number;
   lastId: number;
+  /** Its place among packs of the same segments: samples in those before it. */
+  firstSample: number;
   /** As the buffer names it. */
   epoch: number;
   positions: PositionRange[];
@@ -90,6 +92,8 @@ export interface EncodedBatch {
   sequence: number;
   positions: PositionRange[];
   samples: number;
+  /** What the samples take of the frame. */
+  sampleBytes: number;
 }
 
 /** The codec state of one stream. */
@@ -125,7 +129,8 @@ export interface BatchEncoding {
 }
 
 export interface ShipOptions {
-  /** Samples wait at most this long for company. */
+  /** How long samples wait for company: see BatchDelay. */
+  minDelayMs?: number | undefined;
   maxDelayMs: number;
   /** Samples of one batch. */
   samplesMax: number;
@@ -136,8 +141,10 @@ export interface ShipOptions {
 /** What the loops of all tenants share. */
 export interface ShipTools {
   samples: SampleLog;
-  /** Puts two packs in the place of one; false when there is no way. */
-  splitPack(tenant: string, key: number): boolean;
+  /** Puts packs of about `bytesMax` in the place of one; false when there is no way. */
+  splitPack(tenant: string, key: number, bytesMax: number): boolean;
+  /** The label set of a pack's first sample, to be read by people; undefined where it is gone. */
+  nameSeries(tenant: string, key: number): string | undefined;
   /** Puts a pack in the place of one segment that is not pinned; false when there is no way. */
   packSegment(tenant: string, id: number): boolean;
   /** Writes a pack anew in another samples format; false when there is no way. */
@@ -145,6 +152,8 @@ export interface ShipTools {
   /** Parks what lies outside of `window`; false when that is nothing, or does not work. */
   parkSegments(segments: readonly ShippableSegment[], window: TimeWindow): boolean;
   parkPack(tenant: string, key: number, window: TimeWindow): boolean;
+  /** Parks a pack that is refused for its size alone; false when that does not work. */
+  parkTooLarge(tenant: string, key: number): boolean;
   session: HubSession;
   encoding: BatchEncoding;
   link: HubLink;

@@ -5,6 +5,7 @@ import type { HubConnection } from './hub-connections.ts';
 import type { LinkGauge } from './link-gauge.ts';
 import type { LinkPass } from './link-pass.ts';
 import type { Traffic } from './link-turns.ts';
+import { EXCHANGE_HEADER_BYTES } from './packet-estimate.ts';
 import { PeerLimit, type PeerWatch, SilenceError } from './peer-limit.ts';
 import { isAcknowledgementKnown } from './send-queue.ts';
 
@@ -29,6 +30,9 @@ export interface Request {
 
 /** Where the kernel does not tell what has arrived, a body may need so long: 8 kbit/s. */
 const BYTES_PER_MS_MIN = 1;
+
+/** Node tells how many parts it has handed to the kernel, and nothing of the rest of one. */
+const PART_BYTES = 16 * 1024;
 
 /** One request and its answer on a connection, as long as anything moves. */
 export class Exchange {
@@ -78,6 +82,7 @@ export class Exchange {
     signal: AbortSignal,
   ): Promise<Dispatcher.ResponseData> {
     const { method, path, frame, pass } = this.#request;
+    const parts = pass?.parts(this.#limit) ?? (frame && partsOf(frame));
     const over = AbortSignal.any([signal, this.#limit.signal]);
     // Before undici hears of it: with an orderly end the kernel would go on to send what it holds,
     // in competition with whatever is sent instead.
@@ -86,10 +91,9 @@ export class Exchange {
       {
         method,
         path: base + path,
-        headers:
-          pass === undefined ? headers : { ...headers, 'content-length': `${pass.bytesLeft}` },
+        headers: frame === undefined ? headers : { ...headers, 'content-length': `${this.#bytes}` },
         // undici takes whatever can be iterated; its types do not say so.
-        body: (pass?.parts(this.#limit) as unknown as Readable | undefined) ?? frame ?? null,
+        body: (parts as unknown as Readable | undefined) ?? null,
         signal: over,
       },
       () => {
@@ -107,6 +111,11 @@ export class Exchange {
     if (kind === 'prompt') this.#gauge.answeredAtOnce(ms);
     else this.#gauge.answered(kind, ms);
     this.#crossed(true);
+  }
+
+  /** Of the request and its answer: HTTP, TLS, the answer itself, and headers of packets. */
+  bytesBesideFrame(): number {
+    return this.#connection.exchangedBytes() - this.#bytes + EXCHANGE_HEADER_BYTES;
   }
 
   /** Whether it failed because of silence where the other end answers at once. */
@@ -143,4 +152,8 @@ export class Exchange {
     if (isAcknowledged === false) return this.#gauge.promptLimitMs();
     return this.#gauge.patienceMs(kind, isAcknowledged === undefined ? this.#bytes : 0);
   }
+}
+
+async function* partsOf(frame: Uint8Array): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < frame.length; at += PART_BYTES) yield frame.subarray(at, at + PART_BYTES);
 }

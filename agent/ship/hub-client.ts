@@ -1,5 +1,5 @@
 import type { Clock } from '../../base/clock.ts';
-import { createConnector } from '../../base/connector.ts';
+import { createConnector, NeverConnectedError } from '../../base/connector.ts';
 import type { Log } from '../../base/log.ts';
 import { parseRetryAfter } from '../../base/retry-after.ts';
 import { type Answer, decodeAnswer, decodeHubState, type HubState } from '../../proto/answer.ts';
@@ -11,11 +11,12 @@ import type { LinkBytes } from './link-bytes.ts';
 import { LinkGauge } from './link-gauge.ts';
 import type { LinkPacer } from './link-pacer.ts';
 import type { Traffic } from './link-turns.ts';
-import { OverError } from './peer-limit.ts';
+import { OverError, SilenceError } from './peer-limit.ts';
 
 /** What a hub, or whatever stands in front of it, made of a request. */
 export type HubReply =
-  | { kind: 'answer'; answer: Answer }
+  /** `exchangeBytes`: what crossed the link beside the frame, headers of packets included. */
+  | { kind: 'answer'; answer: Answer; exchangeBytes?: number }
   /** The answer to a question, or 409: the batch does not fit what the hub holds. */
   | { kind: 'state'; state: HubState }
   | { kind: 'too_large'; message: string }
@@ -27,9 +28,15 @@ export type HubReply =
   /**
    * No answer came: the hub may or may not have received the request. `isOver`: it was given up
    * because of what was found elsewhere. `isSilent`: the link looks dead, and another attempt costs
-   * next to nothing.
+   * next to nothing. `isCutOff`: the connection stood and ended.
    */
-  | { kind: 'unreachable'; message: string; isOver?: boolean; isSilent?: boolean }
+  | {
+      kind: 'unreachable';
+      message: string;
+      isOver?: boolean;
+      isSilent?: boolean;
+      isCutOff?: boolean;
+    }
   /** The agent may not write into the tenant; into others it may. */
   | { kind: 'forbidden'; message: string }
   /** Repeating it will not help until somebody changes a configuration. */
@@ -51,6 +58,8 @@ export interface HubLink {
   askPositions(signal: AbortSignal): Promise<HubReply>;
   /** What a body may have so that it lasts about ten seconds on the link as it is now. */
   bodyBytes(traffic: Traffic): number;
+  /** How many packs of a tenant may share the link whatever their size. */
+  packsMax(): number;
 }
 
 export interface HubClientOptions {
@@ -113,6 +122,10 @@ export class HubClient implements HubLink {
 
   bodyBytes(traffic: Traffic): number {
     return this.#hubs[this.#urls.index]!.gauge.bodyBytes(traffic);
+  }
+
+  packsMax(): number {
+    return this.#hubs[this.#urls.index]!.gauge.packsMax;
   }
 
   async postBatch(
@@ -195,26 +208,34 @@ export class HubClient implements HubLink {
       const response = await exchange.send(hub.path, headers, signal);
       const bytes = new Uint8Array(await response.body.arrayBuffer());
       exchange.answered();
+      const exchangeBytes = exchange.bytesBesideFrame();
       this.#urls.reached();
       const retryAfter = response.headers['retry-after'];
-      return readReply(response.statusCode, bytes, {
+      const reply = readReply(response.statusCode, bytes, {
         question: request.method === 'GET',
         retryAfterMs: parseRetryAfter(
           Array.isArray(retryAfter) ? retryAfter[0] : retryAfter,
           this.#tools.clock.now(),
         ),
       });
+      return reply.kind === 'answer' ? { ...reply, exchangeBytes } : reply;
     } catch (error) {
       const isOver = error instanceof OverError;
       const isSilent = exchange.failed(error);
       // Not because the agent has given a request up itself.
       if (!signal.aborted && !isOver) this.#urls.failed(index, exchange, error);
-      return { kind: 'unreachable', message: describe(error), isOver, isSilent };
+      const isCutOff = !signal.aborted && !isOver && !isSilent && isEnd(error);
+      return { kind: 'unreachable', message: describe(error), isOver, isSilent, isCutOff };
     } finally {
       exchange.end();
       connections.release(connection);
     }
   }
+}
+
+/** Whether a connection that stood has ended. */
+function isEnd(error: unknown): boolean {
+  return !(error instanceof NeverConnectedError || error instanceof SilenceError);
 }
 
 /** Pure: the table of protocol answers. */

@@ -35,6 +35,7 @@ export class HubConnection {
   #socket: Socket | undefined;
   #openedAtMs = Number.POSITIVE_INFINITY;
   #opening = Promise.withResolvers<void>();
+  #bytesBefore = 0;
 
   constructor({ origin, connector, linkBytes, gauge }: HubConnectionsOptions) {
     this.#gauge = gauge;
@@ -69,14 +70,33 @@ export class HubConnection {
 
   /** @param began called when the connection stands, just before the request is written */
   request(options: Dispatcher.RequestOptions, began: () => void): Promise<Dispatcher.ResponseData> {
-    if (this.isOpen) began();
-    else void this.#opening.promise.then(began);
+    const begin = (): void => {
+      this.#linkBytes.look();
+      this.#bytesBefore = this.#bytes;
+      began();
+    };
+    if (this.isOpen) begin();
+    else void this.#opening.promise.then(begin);
     return this.#client.request(options);
   }
 
-  /** Changes whenever bytes cross the link, as far as the kernel tells. */
+  /** Bytes of the TCP connection in both directions since the last request began. */
+  exchangedBytes(): number {
+    this.#linkBytes.look();
+    return this.#bytes - this.#bytesBefore;
+  }
+
+  get #bytes(): number {
+    return this.#tcp === undefined ? 0 : this.#tcp.bytesWritten + this.#tcp.bytesRead;
+  }
+
+  /**
+   * Changes whenever bytes cross the link, as far as the kernel tells. What it holds may stay the
+   * same in the middle of a body: Node fills up what has left.
+   */
   movement(): string {
-    return `${this.#tcp?.bytesRead} ${this.#tcp && unacknowledgedBytes(this.#tcp)}`;
+    const { bytesRead, bytesWritten } = this.#tcp ?? {};
+    return `${bytesRead} ${bytesWritten} ${this.#tcp && unacknowledgedBytes(this.#tcp)}`;
   }
 
   /** Whether everything that was written has arrived; undefined where the kernel does not tell. */
@@ -135,7 +155,7 @@ export class HubConnections {
     this.#idle = options.idle;
   }
 
-  /** A connection that nobody else uses until `release`; undefined when that is not wanted any more. */
+  /** A connection that nobody else uses until `release`; undefined when that is over. */
   async take(signal: AbortSignal): Promise<HubConnection | undefined> {
     const isOver = (): boolean => signal.aborted || this.#isClosed;
     while (this.#busy.size >= this.#options.connectionsMax && !isOver()) await this.#turn(signal);

@@ -43,6 +43,10 @@ export class HubListener implements HubLink {
     return this.#deps.link.bodyBytes(traffic);
   }
 
+  packsMax(): number {
+    return this.#deps.link.packsMax();
+  }
+
   #hear(reply: HubReply): HubReply {
     if (reply.kind === 'answer') {
       this.#hearClock(reply.answer.hubClockMs);

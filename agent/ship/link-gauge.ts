@@ -22,6 +22,13 @@ const BODY_BYTES_MIN = 8 * 1024;
 const MEASURED_BYTES_MIN = 4 * 1024;
 /** Of the newest measurement in the rate, where it is higher than the rate. */
 const RISE = 0.5;
+/** Packs at once: a lost packet keeps one connection waiting, and the others use the link. */
+const PACKS_FIRST = 3;
+const PACKS_MAX = 6;
+/** With each pack that is through. */
+const PACKS_GROWTH = 1 / 8;
+/** Bodies are sized to last a bit less: packs have taken what live batches need. */
+const LIVE_SLOW_MS = 15_000;
 /** While nothing is known: 32 kbit/s. */
 const RATE_FIRST = 4000;
 
@@ -35,6 +42,7 @@ export class LinkGauge {
   readonly #answers = { live: new RoundTrips(), backlog: new RoundTrips() };
   /** Of one body, in bytes a second. */
   readonly #rates: Record<Traffic, number | undefined> = { live: undefined, backlog: undefined };
+  #packsMax = PACKS_FIRST;
   /** Limits that were reached since the last answer. */
   #reached = 0;
   #movedAtMs = Number.NEGATIVE_INFINITY;
@@ -72,6 +80,7 @@ export class LinkGauge {
     const rate = (bytes * 1000) / Math.max(1, ms);
     const before = this.#rates[traffic];
     const isTooSlow = ms > BODY_MS;
+    if (isThrough) this.#makeRoom(traffic, ms);
     if (!isThrough && !(isTooSlow && (before === undefined || rate < before))) return;
     if (isThrough && bytes < MEASURED_BYTES_MIN && !isTooSlow) return;
     const isRise = before !== undefined && rate > before;
@@ -82,6 +91,14 @@ export class LinkGauge {
   bodyBytes(traffic: Traffic): number {
     const rate = this.#rates[traffic] ?? Number.POSITIVE_INFINITY;
     return Math.max(BODY_BYTES_MIN, (rate * BODY_MS) / 1000);
+  }
+
+  /**
+   * How many packs may share the link whatever their size: more while live batches are quick, half
+   * as many whenever one of those takes longer than a body should.
+   */
+  get packsMax(): number {
+    return Math.floor(this.#packsMax);
   }
 
   /**
@@ -109,5 +126,10 @@ export class LinkGauge {
     const patienceMs = usualMs === undefined ? PATIENCE_FIRST_MS : 1.5 * usualMs;
     const boundedMs = Math.min(PATIENCE_MAX_MS, Math.max(PATIENCE_MIN_MS, patienceMs));
     return boundedMs + (2000 * bytes) / (this.#rates[traffic] ?? RATE_FIRST);
+  }
+
+  #makeRoom(traffic: Traffic, ms: number): void {
+    if (traffic === 'backlog') this.#packsMax = Math.min(PACKS_MAX, this.#packsMax + PACKS_GROWTH);
+    else if (ms > LIVE_SLOW_MS) this.#packsMax = Math.max(1, this.#packsMax / 2);
   }
 }

@@ -3,6 +3,7 @@ import type { Log } from '../../base/log.ts';
 import { MINUTE_MS } from '../../base/time-zone.ts';
 import { Wakeup } from '../../base/wakeup.ts';
 import type { LinkConfig } from '../link-config.ts';
+import type { BothWays } from './link-bytes.ts';
 import { LinkPass } from './link-pass.ts';
 import { LinkQuotas, type QuotaName, type QuotaStats } from './link-quotas.ts';
 import { LinkSchedule } from './link-schedule.ts';
@@ -34,8 +35,8 @@ export const NO_LIMITS: LinkStats = {
 };
 
 export interface LinkPacerDeps {
-  /** What has crossed the link since the start of the process. */
-  linkBytes: { readonly up: number; readonly down: number };
+  /** What has crossed the link since the start of the process, in bytes that are paid for. */
+  linkBytes: BothWays;
   /** Exists. */
   dataDir: string;
   clock: Clock;
@@ -53,8 +54,8 @@ const PART_BYTES_MAX = 64 * 1024;
  *
  * A body begins when schedule and quotas have room for it, and is then let go part by part. What
  * has begun is finished: half a body would have cost its bytes and brought nothing.
- * All limits count what the sockets have really carried: heads, TLS and questions, which wait for
- * nothing, are paid for by the bodies after them.
+ * All limits count what has crossed the link: heads, TLS, questions and headers of packets, which
+ * wait for nothing, are paid for by the bodies after them.
  * Nothing here ends a wait but the clock, whichever way it is set, and the signal.
  */
 export class LinkPacer {

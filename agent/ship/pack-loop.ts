@@ -12,14 +12,13 @@ import type {
 import { Groundwork } from './groundwork.ts';
 import type { HubReply } from './hub-client.ts';
 import type { DictionaryLog } from './hub-session.ts';
+import { PackSizes } from './pack-sizes.ts';
 import { PackWindow } from './pack-window.ts';
 import { Replies } from './replies.ts';
 import type { SentSegments } from './sent-segments.ts';
 import { countOne, recordAnswer } from './ship-stats.ts';
 import { type Find, findPack } from './whereabouts.ts';
 
-/** A pack may last so many times as long as it should before it is worth splitting. */
-const PATIENCE = 2;
 /** How often to look for packs that nobody has told of. */
 const LOOK_EVERY_MS = 1000;
 
@@ -33,19 +32,21 @@ export interface PackLoopDeps {
 interface Misfit {
   pack: ShippablePack;
   reply: HubReply;
-  /** Whether the batch carried entries of the dictionary as well. */
-  carriedEntries: boolean;
+  /** Of the dictionary in the batch, packed. */
+  entryBytes: number;
 }
 
 interface Sent {
   pack: ShippablePack;
   log: DictionaryLog;
   batch: EncodedBatch;
-  carriedEntries: boolean;
+  entryBytes: number;
 }
 
 interface UnderWay {
   sequence: number;
+  /** Whether the hub cannot have it from an earlier row. */
+  isNew: boolean;
   /** Resolves when it is answered, does not fit, or is given up. */
   shipping: Promise<void>;
   givingUp: AbortController;
@@ -73,8 +74,7 @@ export class PackLoop {
   readonly #groundwork: Groundwork;
   readonly #wakeup = new Wakeup();
   #row: Row | undefined;
-  /** Keys of packs that were split from others and not sent since. */
-  readonly #unsentParts = new Set<number>();
+  readonly #sizes: PackSizes;
   /** Rows are numbered: a hub that hears of a lower one knows that it comes late. */
   #rowNumber: bigint;
 
@@ -84,6 +84,7 @@ export class PackLoop {
     this.#rowNumber = tools.random.id64() >> 1n;
     this.#replies = new Replies(tools, tenant);
     this.#groundwork = new Groundwork(tools, this.#replies);
+    this.#sizes = new PackSizes(deps);
   }
 
   /** Positions of the packs on their way: what became of their samples is counted then. */
@@ -138,11 +139,16 @@ export class PackLoop {
     return row.misfit;
   }
 
-  /** Nothing behind `sequence` will be taken in; what is before it may still be answered for. */
-  #end(row: Row, sequence: number): void {
+  /**
+   * Nothing behind `sequence` will be taken in; what is before it may still be answered for. Where
+   * that one was refused, the hub has neither that one nor what is behind it.
+   */
+  #end(row: Row, sequence: number, { isRefused }: { isRefused: boolean }): void {
     row.ending.abort();
-    for (const one of row.underWay.values()) {
+    for (const [pack, one] of row.underWay) {
+      if (one.sequence < sequence) continue;
       if (one.sequence > sequence) one.givingUp.abort();
+      if (isRefused && one.isNew) this.#sizes.noteNotAtHub(pack);
     }
   }
 
@@ -159,7 +165,7 @@ export class PackLoop {
     if (this.#deps.tools.session.hub === undefined) return false;
     // While hubs take turns no row can live: each pack is the first of its own.
     if (this.#deps.tools.session.isFlapping) return underWay.size === 0;
-    return window.hasRoom(nextSequence, pack);
+    return window.hasRoom(nextSequence, pack, this.#deps.tools.link.packsMax());
   }
 
   async #start(row: Row, pack: ShippablePack, signal: AbortSignal): Promise<void> {
@@ -170,38 +176,27 @@ export class PackLoop {
     const missing = await this.#groundwork.dictionary(log, from, end);
     // Others may have changed both while a part of the dictionary was sent.
     if (missing === undefined || end.aborted || this.#next() !== pack) return;
-    if (this.#cut(pack)) return;
+    if (this.#sizes.cut(pack)) return;
     const window = session.windows.of(this.#deps.tenant);
     if (window !== undefined && parkPack(this.#deps.tenant, pack.key, window)) return;
     const body = samples.readPack(pack);
     // Damaged, or a failing disk: where it is still there, it comes again.
     if (body === undefined) return await this.#replies.pause(end);
     // No await until it is known to be under way: nobody may find it answered for in between.
+    const isNew = this.#sizes.isNew(pack);
     const batch = this.#build(row, pack, log, { body, dictionary: missing.part });
     const { sequence } = batch;
-    const carriedEntries = missing.part.entries.length > 0;
-    this.#unsentParts.delete(pack.key);
+    const entryBytes = missing.part.entries.length;
+    this.#sizes.sent(pack);
     const givingUp = new AbortController();
     const giveUp = AbortSignal.any([signal, givingUp.signal]);
     row.window.add(sequence, pack);
-    const shipping = this.#deliver(row, { batch, pack, log, carriedEntries }, giveUp).finally(
-      () => {
-        row.underWay.delete(pack);
-        row.window.remove(sequence);
-        samples.unpinPack(pack);
-      },
-    );
-    row.underWay.set(pack, { sequence, shipping, givingUp });
-  }
-
-  /** Whether the pack was split because it is larger than the hub takes or the link should have. */
-  #cut(pack: ShippablePack): boolean {
-    const { tools, sent } = this.#deps;
-    const bytesMax = Math.min(tools.sizes.bytesMax, PATIENCE * tools.link.bodyBytes('backlog'));
-    if (pack.bytes <= bytesMax || pack.samples < 2) return false;
-    // What may have been sent stays as it is: the hub knows it by its positions.
-    const isUnsent = this.#unsentParts.has(pack.key) || !sent.mayHold(pack.id, pack.lastId);
-    return isUnsent && this.#split(pack, bytesMax);
+    const shipping = this.#deliver(row, { batch, pack, log, entryBytes }, giveUp).finally(() => {
+      row.underWay.delete(pack);
+      row.window.remove(sequence);
+      samples.unpinPack(pack);
+    });
+    row.underWay.set(pack, { sequence, isNew, shipping, givingUp });
   }
 
   /** The next batch of the row. */
@@ -222,33 +217,35 @@ export class PackLoop {
       keyframe: { tenant, samplesFormat: pack.format, epoch, epochsInUse },
       positions: pack.positions,
       samples: pack.samples,
-      mayBeRedelivered: sent.mayHold(pack.id, pack.lastId),
+      mayBeRedelivered: sent.mayHoldPack(pack),
       unordered: options.order === 'live_first',
     });
-    sent.add(pack.id, pack.lastId);
+    sent.addPack(pack);
     return batch;
   }
 
   async #deliver(
     row: Row,
-    { batch, pack, log, carriedEntries }: Sent,
+    { batch, pack, log, entryBytes }: Sent,
     signal: AbortSignal,
   ): Promise<void> {
     const { tools, tenant } = this.#deps;
     // Replies of its own: packs that fail together would drive up a backoff that they share.
     const replies = new Replies(tools, tenant);
     const find: Find = (state, sent) => findPack(state, sent, row.window.first ?? sent.sequence);
-    const how = { tenant, traffic: 'backlog', find, tools, replies } as const;
+    const isDeadly = () => this.#sizes.isDeadly(pack);
+    const how = { tenant, traffic: 'backlog', find, tools, replies, isDeadly } as const;
     const delivered = await new BatchDelivery(how).deliver(batch, signal);
     if (delivered.kind === 'answered') {
       row.window.answered(pack);
       this.#accept(log, batch, delivered.answer);
     }
     if (delivered.kind === 'misfit') {
-      row.misfit ??= { pack, reply: delivered.reply, carriedEntries };
+      row.misfit ??= { pack, reply: delivered.reply, entryBytes };
     }
     const goesOn = delivered.kind === 'answered' && !tools.session.isFlapping;
-    if (!goesOn) this.#end(row, batch.sequence);
+    const isRefused = delivered.kind === 'misfit' && delivered.reply.kind === 'too_large';
+    if (!goesOn) this.#end(row, batch.sequence, { isRefused });
   }
 
   #accept(log: DictionaryLog, batch: EncodedBatch, answer: Answer): void {
@@ -257,50 +254,23 @@ export class PackLoop {
     samples.acknowledge(this.#deps.tenant, batch.positions);
     session.advance(log, answer.dictionaryOffset, answer.hub);
     session.windows.hear(this.#deps.tenant, answer);
-    recordAnswer(stats, answer.settlement, clock.now());
+    recordAnswer(stats, answer.settlement, clock);
     countOne(stats.replies, 'answer');
   }
 
-  async #settle({ pack, reply, carriedEntries }: Misfit, signal: AbortSignal): Promise<void> {
-    const { tools } = this.#deps;
+  async #settle({ pack, reply, entryBytes }: Misfit, signal: AbortSignal): Promise<void> {
     if (reply.kind === 'too_large') {
-      if (carriedEntries) this.#groundwork.shrink();
-      else tools.sizes.refused(pack.bytes);
-      const isSplit = this.#split(pack, tools.sizes.bytesMax);
-      if (!isSplit && !carriedEntries) {
-        tools.log.error(
-          'pack too large',
-          { samples: pack.samples, bytes: pack.bytes, answer: reply.message },
-          'the hub refuses a pack as too large that cannot be split: raise limits.max_batch or ' +
-            'limits.max_decoded_batch of the hub; samples are kept here',
-        );
-      }
+      if (entryBytes > pack.bytes) this.#groundwork.shrink();
+      this.#sizes.refused(pack, reply.message, { entryBytes });
     }
     await this.#replies.settle(reply, signal);
     if (reply.kind === 'unreadable_format') this.#recode(pack);
   }
 
   /** The segment `id` was refused as too large, and has become a pack. */
-  splitRefused(id: number): void {
-    const { samples, sizes } = this.#deps.tools;
-    const pack = samples.packs(this.#deps.tenant).find((one) => one.id === id);
-    if (pack !== undefined && pack.bytes > sizes.bytesMax) this.#split(pack, sizes.bytesMax);
+  splitSegment(id: number): void {
+    this.#sizes.splitSegment(id);
     this.wake();
-  }
-
-  /** Splits a pack that is not at the hub, and its parts again as long as they are too large. */
-  #split({ key }: ShippablePack, bytesMax: number): boolean {
-    const { tools, tenant } = this.#deps;
-    const before = new Set(tools.samples.packs(tenant).map((pack) => pack.key));
-    if (!tools.splitPack(tenant, key)) return false;
-    for (;;) {
-      const parts = tools.samples.packs(tenant).filter((pack) => !before.has(pack.key));
-      const large = parts.find((part) => part.bytes > bytesMax && part.samples > 1);
-      if (large === undefined || !tools.splitPack(tenant, large.key)) {
-        for (const part of parts) this.#unsentParts.add(part.key);
-        return true;
-      }
-    }
   }
 
   /** The hub has said which formats it reads. */

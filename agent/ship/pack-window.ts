@@ -23,7 +23,8 @@ interface Sized {
 
 /**
  * How many packs of a row may be under way: enough that the link is busy while the destination
- * writes, and no more than have gone through lately, so that none times out behind the others.
+ * writes, and while one of them waits for a lost packet. Beyond that no more than have gone through
+ * lately, so that none times out behind the others.
  */
 export class PackWindow {
   readonly #clock: Clock;
@@ -44,8 +45,12 @@ export class PackWindow {
     return oldest;
   }
 
-  /** Whether a pack may start as `sequence`. The first of a row goes alone: it opens the row. */
-  hasRoom(sequence: number, pack: Sized): boolean {
+  /**
+   * Whether a pack may start as `sequence`. The first of a row goes alone: it opens the row.
+   *
+   * @param atOnce so many may be under way whatever their size
+   */
+  hasRoom(sequence: number, pack: Sized, atOnce: number): boolean {
     const oldest = this.first;
     if (oldest === undefined) return true;
     if (this.#answeredBytes === 0 || this.#underWay.size >= PACKS_MAX) return false;
@@ -55,7 +60,8 @@ export class PackWindow {
     const spanMs =
       Math.max(...packs.map(({ newest }) => newest)) - Math.min(...packs.map((one) => one.oldest));
     const bytes = packs.reduce((sum, one) => sum + one.bytes, 0);
-    return spanMs <= SPAN_MAX_MS && bytes <= this.#bytesPerMs() * AHEAD_MS;
+    if (spanMs > SPAN_MAX_MS) return false;
+    return this.#underWay.size < atOnce || bytes <= this.#bytesPerMs() * AHEAD_MS;
   }
 
   add(sequence: number, pack: Sized): void {

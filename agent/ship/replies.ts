@@ -2,10 +2,10 @@ import { Backoff } from '../../base/backoff.ts';
 import type { HubState } from '../../proto/answer.ts';
 import type { ShipTools } from './contracts.ts';
 import type { HubReply } from './hub-client.ts';
-import { countOne } from './ship-stats.ts';
+import { countOne, momentOf } from './ship-stats.ts';
 
 const BACKOFF = { minMs: 250, maxMs: 10_000 };
-/** Nobody hears attempts on a dead link: they may be frequent, and samples are fresh when it is back. */
+/** Attempts on a dead link cost nobody anything; frequent ones find soon that it is back. */
 const SILENT_MS = 500;
 /** A wrong token or URL does not mend by itself; asking again is only for the day it is mended. */
 const MISCONFIGURED_RETRY_MS = 30_000;
@@ -153,7 +153,7 @@ export class Replies {
     const { destination } = stats;
     const isHeld = destination !== undefined && destination !== 'taking';
     const what = isHeld ? `the destination of the hub does not take samples: ${destination}; ` : '';
-    stats.lastTrouble = { atMs: clock.now(), message: what + message };
+    stats.lastTrouble = { ...momentOf(clock), message: what + message };
     if (kind !== 'busy' && kind !== 'unreachable') return;
     log.warn(
       kind,
@@ -165,7 +165,8 @@ export class Replies {
   }
 
   #sayLoudly(key: string, fields: object, message: string): void {
-    this.#tools.stats.lastTrouble = { atMs: this.#tools.clock.now(), message };
-    this.#tools.log.error(key, fields, message);
+    const { stats, clock, log } = this.#tools;
+    stats.lastTrouble = { ...momentOf(clock), message };
+    log.error(key, fields, message);
   }
 }

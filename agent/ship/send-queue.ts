@@ -31,7 +31,7 @@ function hex(port: number): string {
 
 function read(): string {
   const nowMs = performance.now();
-  if (nowMs - readAtMs < READ_EVERY_MS) return table;
+  if (Math.abs(nowMs - readAtMs) < READ_EVERY_MS) return table;
   readAtMs = nowMs;
   table = TABLES.map(readTable).join('\n');
   return table;

@@ -1,5 +1,12 @@
+import type { Clock } from '../../base/clock.ts';
 import type { DestinationState } from '../../proto/answer.ts';
 import { addSettlement, emptySettlement, type Settlement } from '../../proto/settlement.ts';
+
+/** When something happened: by the machine's clock, and by the one that never jumps. */
+export interface Moment {
+  atMs: number;
+  elapsedMs: number;
+}
 
 /** What shipping has come to since the start of the process; read by metrics and status. */
 export interface ShipStats {
@@ -12,8 +19,8 @@ export interface ShipStats {
   replies: Map<string, number>;
   /** Names of what went wrong and how often: diverged, unknown stream, duplicate agent, ... */
   events: Map<string, number>;
-  lastAnswerAtMs: number | undefined;
-  lastTrouble: { atMs: number; message: string } | undefined;
+  lastAnswer: Moment | undefined;
+  lastTrouble: (Moment & { message: string }) | undefined;
   /** How the destination does, as the hub said last; undefined: it has not said. */
   destination: DestinationState | undefined;
 }
@@ -25,7 +32,7 @@ export function emptyShipStats(): ShipStats {
     batches: 0,
     replies: new Map(),
     events: new Map(),
-    lastAnswerAtMs: undefined,
+    lastAnswer: undefined,
     lastTrouble: undefined,
     destination: undefined,
   };
@@ -35,8 +42,12 @@ export function countOne(counts: Map<string, number>, key: string): void {
   counts.set(key, (counts.get(key) ?? 0) + 1);
 }
 
-export function recordAnswer(stats: ShipStats, settlement: Settlement, nowMs: number): void {
+export function momentOf(clock: Clock): Moment {
+  return { atMs: clock.now(), elapsedMs: clock.elapsedMs() };
+}
+
+export function recordAnswer(stats: ShipStats, settlement: Settlement, clock: Clock): void {
   addSettlement(stats.settled, settlement);
   stats.batches++;
-  stats.lastAnswerAtMs = nowMs;
+  stats.lastAnswer = momentOf(clock);
 }

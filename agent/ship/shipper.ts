@@ -8,7 +8,7 @@ import { HubListener } from './hub-listener.ts';
 import { HubSession } from './hub-session.ts';
 import { PackLoop } from './pack-loop.ts';
 import { SentSegments } from './sent-segments.ts';
-import { emptyShipStats, type ShipStats } from './ship-stats.ts';
+import { emptyShipStats, type Moment, momentOf, type ShipStats } from './ship-stats.ts';
 import { SizeLimit } from './size-limit.ts';
 import { TenantLoop } from './tenant-loop.ts';
 
@@ -158,11 +158,11 @@ export class Shipper {
   /** While the destination is in trouble, answers to some batches say nothing of the others. */
   get #isBeatDue(): boolean {
     const { clock } = this.#deps;
-    const { lastAnswerAtMs = Number.NEGATIVE_INFINITY, lastTrouble, destination } = this.stats;
-    const agoMs = (atMs: number): number => Math.abs(clock.now() - atMs);
+    const { lastAnswer, lastTrouble, destination } = this.stats;
+    const isWithin = (ms: number, moment: Moment | undefined): boolean =>
+      moment !== undefined && clock.elapsedMs() - moment.elapsedMs < ms;
     if (destination !== undefined && destination !== 'taking') return true;
-    if (lastTrouble !== undefined && agoMs(lastTrouble.atMs) < TROUBLE_MS) return true;
-    return agoMs(lastAnswerAtMs) >= HEARTBEAT_MS;
+    return isWithin(TROUBLE_MS, lastTrouble) || !isWithin(HEARTBEAT_MS, lastAnswer);
   }
 
   async #beat(signal: AbortSignal): Promise<void> {
@@ -173,7 +173,7 @@ export class Shipper {
     this.#beatAtMs = clock.elapsedMs();
     const reply = await this.#tools.link.postBatch(encoding.heartbeat(), signal, 'prompt');
     if (reply.kind !== 'answer') return;
-    this.stats.lastAnswerAtMs = clock.now();
+    this.stats.lastAnswer = momentOf(clock);
     // No batch may be on its way whose answer would say that parked samples are welcome by now.
     if (samples.parkedSamples > 0) await this.#ask(signal);
   }

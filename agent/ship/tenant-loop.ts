@@ -1,8 +1,8 @@
 import { Wakeup } from '../../base/wakeup.ts';
-import type { Answer } from '../../proto/answer.ts';
 import type { DictionaryPart } from '../../proto/batch.ts';
 import type { PositionRange } from '../../proto/position-ranges.ts';
-import { BatchDelivery } from './batch-delivery.ts';
+import { BatchDelay } from './batch-delay.ts';
+import { type Answered, BatchDelivery } from './batch-delivery.ts';
 import type {
   EncodedBatch,
   ShipOptions,
@@ -10,6 +10,7 @@ import type {
   ShipTools,
   Stream,
 } from './contracts.ts';
+import { CutOffs } from './cut-offs.ts';
 import { Groundwork } from './groundwork.ts';
 import type { DictionaryLog } from './hub-session.ts';
 import type { PackLoop } from './pack-loop.ts';
@@ -48,12 +49,13 @@ export class TenantLoop {
   readonly #groundwork: Groundwork;
   readonly #delivery: BatchDelivery;
   readonly #wakeup = new Wakeup();
+  readonly #cutOffs = new CutOffs();
   #stream: OpenStream | undefined;
   /** On the link, of late. */
   #bytesPerSample = 0;
   /** The one that was refused although it went alone. */
   #tooLarge: ShippableSegment | undefined;
-  #sentAtMs = Number.NEGATIVE_INFINITY;
+  readonly #delay: BatchDelay;
   /** The first segment that is not left to packs. */
   #from: number;
   /** The last batch could not take all there was: the next one need not wait for more. */
@@ -64,10 +66,13 @@ export class TenantLoop {
   constructor(deps: TenantLoopDeps) {
     const { tenant, options, tools, storedBefore } = deps;
     this.#deps = deps;
+    this.#delay = new BatchDelay(options);
     this.#replies = new Replies(tools, tenant);
     this.#groundwork = new Groundwork(tools, this.#replies);
     const replies = this.#replies;
-    this.#delivery = new BatchDelivery({ tenant, traffic: 'live', find: findLive, tools, replies });
+    const isDeadly = () => this.#cutOffs.add();
+    const how = { tenant, traffic: 'live', find: findLive, tools, replies, isDeadly } as const;
+    this.#delivery = new BatchDelivery(how);
     this.#from = options.order === 'live_first' ? storedBefore + 1 : 0;
   }
 
@@ -84,6 +89,7 @@ export class TenantLoop {
   /** Something was appended, or the loop should drain. */
   wake({ drain }: { drain: boolean }): void {
     this.#isDraining ||= drain;
+    this.#delay.stored(this.#deps.tools.clock.elapsedMs());
     if (this.#isDraining || this.#isFull()) this.#wakeup.wake();
   }
 
@@ -113,12 +119,9 @@ export class TenantLoop {
   }
 
   #dueInMs(): number {
-    const { maxDelayMs } = this.#deps.options;
-    if (this.#waiting() === 0) return maxDelayMs;
-    if (this.#isDraining || this.#isBehind || this.#isFull()) return 0;
-    const elapsedMs = this.#deps.tools.clock.elapsedMs() - this.#sentAtMs;
-    // Whole ones: a wait of next to nothing might not be seen to pass.
-    return Math.max(0, Math.ceil(maxDelayMs - elapsedMs));
+    const waiting = this.#waiting();
+    if (waiting > 0 && (this.#isDraining || this.#isBehind || this.#isFull())) return 0;
+    return this.#delay.dueInMs(this.#deps.tools.clock.elapsedMs(), waiting);
   }
 
   async #shipOne(signal: AbortSignal): Promise<void> {
@@ -147,7 +150,7 @@ export class TenantLoop {
   async #waitForSegments(signal: AbortSignal): Promise<void> {
     const { options, tools } = this.#deps;
     if (options.order === 'oldest_first') return await this.#replies.pause(signal);
-    await this.#wakeup.wait(tools.clock, options.maxDelayMs, signal);
+    await this.#wakeup.wait(tools.clock, this.#delay.idleMs, signal);
   }
 
   /** The next batch of the stream; `part` is what the hub lacks of the dictionary, up to `end`. */
@@ -166,9 +169,9 @@ export class TenantLoop {
       mayBeRedelivered: sent.mayHold(first.id, last.id),
     });
     stream.dictionaryEnd = end;
-    this.#bytesPerSample = batch.frame.length / batch.samples;
+    this.#bytesPerSample = batch.sampleBytes / batch.samples;
     sent.add(first.id, last.id);
-    this.#sentAtMs = tools.clock.elapsedMs();
+    this.#delay.sent(tools.clock.elapsedMs(), batch);
     return batch;
   }
 
@@ -233,7 +236,7 @@ export class TenantLoop {
   async #deliver(log: DictionaryLog, sent: SentBatch, signal: AbortSignal): Promise<void> {
     const { batch } = sent;
     const delivered = await this.#delivery.deliver(batch, signal);
-    if (delivered.kind === 'answered') return this.#accept(log, batch, delivered.answer);
+    if (delivered.kind === 'answered') return this.#accept(log, batch, delivered);
     this.#stream = undefined;
     if (delivered.kind === 'given up') return;
     const { reply } = delivered;
@@ -243,13 +246,15 @@ export class TenantLoop {
     await this.#replies.settle(reply, signal);
   }
 
-  #accept(log: DictionaryLog, batch: EncodedBatch, answer: Answer): void {
+  #accept(log: DictionaryLog, batch: EncodedBatch, { answer, exchangeBytes }: Answered): void {
     const { samples, session, stats, clock } = this.#deps.tools;
     this.#replies.succeeded();
+    this.#cutOffs.reset();
+    this.#delay.answered(exchangeBytes);
     samples.acknowledge(this.#deps.tenant, batch.positions);
     session.advance(log, answer.dictionaryOffset, answer.hub);
     session.windows.hear(this.#deps.tenant, answer);
-    recordAnswer(stats, answer.settlement, clock.now());
+    recordAnswer(stats, answer.settlement, clock);
     countOne(stats.replies, 'answer');
   }
 
@@ -257,8 +262,8 @@ export class TenantLoop {
   #shrink({ batch, segments, entryBytes }: SentBatch, message: string): void {
     const { sizes, log } = this.#deps.tools;
     const { frame, samples } = batch;
-    if (entryBytes > 0) this.#groundwork.shrink();
-    if (entryBytes <= frame.length / 2) {
+    if (entryBytes > frame.length / 2) this.#groundwork.shrink();
+    else {
       sizes.refused(frame.length);
       if (segments.length === 1) this.#tooLarge = segments[0];
     }
@@ -283,10 +288,10 @@ export class TenantLoop {
   #packTooLarge(): boolean {
     const segment = this.#tooLarge;
     this.#tooLarge = undefined;
-    if (segment === undefined || segment.samples < 2) return false;
+    if (segment === undefined) return false;
     const { tools, tenant, packs } = this.#deps;
     if (!tools.packSegment(tenant, segment.id)) return false;
-    packs.splitRefused(segment.id);
+    packs.splitSegment(segment.id);
     return true;
   }
 }

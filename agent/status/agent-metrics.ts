@@ -258,12 +258,16 @@ const WORKER_METRICS: WorkerMetric[] = [
   {
     name: 'link_bytes_total',
     type: 'counter',
-    help: 'Bytes on the wire to and from the hub, headers and TLS included.',
+    help: 'Bytes in TCP to and from the hub: HTTP and TLS included, headers of packets not.',
     labelNames: ['direction'],
-    read: ({ linkBytes }) => [
-      [{ direction: 'up' }, linkBytes.up],
-      [{ direction: 'down' }, linkBytes.down],
-    ],
+    read: ({ linkBytes }) => bothWays(linkBytes),
+  },
+  {
+    name: 'link_ip_bytes_total',
+    type: 'counter',
+    help: 'Estimate of the IP bytes of these, times link.overhead: what limits of the link go by.',
+    labelNames: ['direction'],
+    read: ({ linkIpBytes }) => bothWays(linkIpBytes),
   },
   {
     name: 'clock_offset_seconds',
@@ -302,6 +306,13 @@ const WORKER_METRICS: WorkerMetric[] = [
     read: ({ ship }) => counts(ship.events, 'event'),
   },
 ];
+
+function bothWays({ up, down }: { up: number; down: number }): Reading[] {
+  return [
+    [{ direction: 'up' }, up],
+    [{ direction: 'down' }, down],
+  ];
+}
 
 function sum(values: ReadonlyMap<string, number>): number {
   return values.values().reduce((total, value) => total + value, 0);

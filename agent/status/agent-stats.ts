@@ -25,11 +25,14 @@ export interface AgentStats {
     resumed: number;
     replies: ReadonlyMap<string, number>;
     events: ReadonlyMap<string, number>;
-    lastAnswerAtMs: number | undefined;
+    lastAnswer: { atMs: number } | undefined;
     lastTrouble: { atMs: number; message: string } | undefined;
     destination: DestinationState | undefined;
   };
+  /** Of the TCP connections to the hub, HTTP and TLS included. */
   linkBytes: { up: number; down: number };
+  /** Estimated; what the limits of the link go by. */
+  linkIpBytes: { up: number; down: number };
   link: {
     /** Whether anything is limited at all. */
     isLimited: boolean;

@@ -26,7 +26,7 @@ export function agentStatus(
         oldestWaiting: timeOrNull(oldestTimestamp),
         isRecovering: !isReady(),
         lost: losses,
-        lastAnswer: timeOrNull(ship.lastAnswerAtMs),
+        lastAnswer: timeOrNull(ship.lastAnswer?.atMs),
         lastTrouble: ship.lastTrouble?.message ?? null,
         lastTroubleAt: timeOrNull(ship.lastTrouble?.atMs),
         destination: ship.destination ?? null,

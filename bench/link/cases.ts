@@ -43,8 +43,7 @@ export type ScenarioName = keyof typeof SCENARIOS;
 
 const TABLE_DRAIN_SECONDS = 120;
 const PACKED_MS_MAX = 600_000;
-/** So many samples may be in no pack: what is newest waits for company. */
-const UNPACKED_SAMPLES_MAX = 500_000;
+const PACKED_QUIET_SECONDS = 20;
 
 /** The cases of a scenario, those of `table` for some links and contenders only. */
 export function casesOf(
@@ -146,7 +145,7 @@ function packsCase(): Case {
     steps: (seconds) => [[(seconds * cut) / total, { up: false }]],
     drainSeconds: 300,
     beforeDrain: async (run) => {
-      await until('the backlog to be packed', PACKED_MS_MAX, () => isPacked(run));
+      await becomePacked(run);
       run.link.take([[0, { up: true }]]);
     },
     alone: true,
@@ -172,12 +171,19 @@ function starferry(name: string, title: string, options: StarferryOptions): Cont
   return { name, title, start: (place) => startStarferry(place, options) };
 }
 
-async function isPacked({ near, sender }: Running): Promise<boolean> {
-  await systemClock.sleep(1000);
-  const page = await near.call('get', new URL('/metrics', sender.pushUrl).href);
-  const parsed = parseTextFormat(page.text);
-  if (parsed.kind !== 'page') return false;
-  const metric = (name: string) =>
-    parsed.metrics.find((one) => one.name === `starferry_agent_${name}`)?.value ?? Number.NaN;
-  return metric('buffer_samples') - metric('buffer_packed_samples') < UNPACKED_SAMPLES_MAX;
+/** What is newest waits for company: all is packed once there are no more packs for a while. */
+async function becomePacked({ near, sender }: Running): Promise<void> {
+  let packedBefore = 0;
+  let quietSeconds = 0;
+  await until('the backlog to be packed', PACKED_MS_MAX, async () => {
+    await systemClock.sleep(1000);
+    const page = await near.call('get', new URL('/metrics', sender.pushUrl).href);
+    const parsed = parseTextFormat(page.text);
+    if (parsed.kind !== 'page') return false;
+    const name = 'starferry_agent_buffer_packed_samples';
+    const packed = parsed.metrics.find((one) => one.name === name)?.value ?? 0;
+    quietSeconds = packed === packedBefore && packed > 0 ? quietSeconds + 1 : 0;
+    packedBefore = packed;
+    return quietSeconds >= PACKED_QUIET_SECONDS;
+  });
 }

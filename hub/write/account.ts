@@ -64,13 +64,16 @@ export class Account {
   }
 
   /**
-   * All of the part but `others` samples is there from another replica.
+   * Rows of the request are there from another replica.
    *
    * @param nowMs nobody has looked at the timestamps: none counts that is beyond the present
    */
-  deduplicate({ from, to }: AccountedPart, others: number, nowMs: number): void {
-    this.settlement.deduplicated += to - from - others;
-    this.newestMs = Math.max(this.newestMs, Math.min(newestOf(this.#request, from, to), nowMs));
+  deduplicate(rows: readonly number[], nowMs: number): void {
+    this.settlement.deduplicated += rows.length;
+    for (const row of rows) {
+      const newestMs = Math.min(newestOf(this.#request, row, row + 1), nowMs);
+      this.newestMs = Math.max(this.newestMs, newestMs);
+    }
   }
 
   /** Samples of this request were written as another one. */
@@ -105,6 +108,17 @@ export class Account {
     const isOfBefore = isEcho(part, refusal);
     if (isOfBefore) this.settlement.redelivered++;
     this.refuse(part, refusal, isOfBefore ? 0 : 1, count - 1);
+  }
+
+  /**
+   * A sample goes on without its exemplars. They were refused if one of them is the reason; else
+   * nobody knows, since an exemplar may be stored without its sample.
+   */
+  leaveExemplars(entry: AccountedPart, refusal: Refusal): void {
+    const exemplars = { ...entry, from: entry.from + 1 };
+    const count = exemplars.to - exemplars.from;
+    const refused = refusal.reason === 'exemplar' ? count : 0;
+    this.refuse(exemplars, { ...refusal, reason: 'exemplar' }, refused, count - refused);
   }
 
   /** A timestamp that the newest stored one reaches, though nobody knows which were refused. */

@@ -200,10 +200,7 @@ class Delivery {
     const pieces = this.#piecesOf(part, joins);
     const reserve = isEcho(part, refusal) ? ECHO_RESERVE : 0;
     if (isBudgeted && !this.#mayGoOn(pieces.length, reserve)) return false;
-    if (joins && isEntry(part, request)) {
-      const exemplars = { ...part, from: part.from + 1 };
-      this.#account.refuse(exemplars, { ...refusal, reason: 'exemplar' }, count - 1);
-    }
+    if (joins && isEntry(part, request)) this.#account.leaveExemplars(part, refusal);
     for (const piece of pieces.reverse()) this.#parts.push({ ...piece, isSearched: true });
     return true;
   }

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { type Dispatcher, Pool } from 'undici';
 import { createConnector, NeverConnectedError } from '../../base/connector.ts';
-import { limitedPost } from './permits.ts';
+import { limitedPost, permitLimits } from './permits.ts';
 import type { AnswerHeaders, Post, PostRequest, PostResult } from './post.ts';
 
 export interface DestinationOptions {
@@ -19,9 +19,6 @@ export interface DestinationOptions {
   /** Version of this program, for User-Agent. */
   version: string;
 }
-
-/** Of the requests in flight: a tenant that the destination does not answer must leave some. */
-const TENANT_SHARE = 0.75;
 
 const ANSWER_BYTES_MAX = 64 * 1024;
 
@@ -53,9 +50,8 @@ export class Destination {
     const { origin, pathname, search } = new URL(options.url);
     this.#options = options;
     this.#path = pathname + search;
-    const all = options.inFlightMax;
-    const perTenant = Math.ceil(all * TENANT_SHARE);
-    this.post = limitedPost((request) => this.#attempt(request), { all, perTenant });
+    const limits = permitLimits(options.inFlightMax);
+    this.post = limitedPost((request) => this.#attempt(request), limits);
     this.#pool = new Pool(origin, {
       connections: options.inFlightMax,
       connect: createConnector({ attemptLimitMs: () => options.connectTimeoutMs }),

@@ -57,7 +57,12 @@ export async function settleDuplicates(
     await clock.sleep(WAIT_MS, signals.cancel);
     return false;
   }
-  account.deduplicate(part, wait.length + missing.length + early.length, clock.now());
+  const others = new Set([...wait, ...missing, ...early]);
+  const duplicates = Array.from({ length: count }, (_, at) => part.from + at);
+  account.deduplicate(
+    duplicates.filter((row) => !others.has(row)),
+    clock.now(),
+  );
   if (early.length > 0) {
     const kept = new Account(agent, replicaOf(request).unlabelled(Uint32Array.from(early)), tools);
     const all = { from: 0, to: early.length, mayBeStored: false };

@@ -8,6 +8,14 @@ export interface PermitLimits {
   perTenant: number;
 }
 
+/** Of the requests at one time: a tenant that the destination does not answer must leave some. */
+const TENANT_SHARE = 0.75;
+
+/** The limits for `all` requests at one time; only of a single one nothing can be left. */
+export function permitLimits(all: number): PermitLimits {
+  return { all, perTenant: Math.max(1, Math.floor(all * TENANT_SHARE)) };
+}
+
 /**
  * A bounded number of requests at once. Of those that wait, the next is of the tenant with the fewest
  * under way, so that a tenant whose requests hang does not hold up others; within a tenant, who asks

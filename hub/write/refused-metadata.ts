@@ -25,14 +25,14 @@ export class RefusedMetadata {
     // A sender with thousands of families and nothing refused pays for no hash.
     if (this.#records.size === 0) return false;
     const atMs = this.#records.get(keyOf(tenant, record));
-    return atMs !== undefined && Math.abs(this.#clock.now() - atMs) < REMEMBERED_MS;
+    return atMs !== undefined && this.#clock.elapsedMs() - atMs < REMEMBERED_MS;
   }
 
   /** @param message what the destination said to it alone */
   add(tenant: string, record: Uint8Array, message: string): void {
     const key = keyOf(tenant, record);
     this.#records.delete(key);
-    this.#records.set(key, this.#clock.now());
+    this.#records.set(key, this.#clock.elapsedMs());
     const [oldest] = this.#records.keys();
     if (this.#records.size > RECORDS_MAX) this.#records.delete(oldest!);
     this.#log.warn(

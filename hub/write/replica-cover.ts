@@ -24,11 +24,11 @@ export interface DuplicateVerdict {
 /** What one HA cluster of a tenant has written through this hub. */
 interface Cluster {
   cover: TimeCover;
-  /** When samples of each replica were last taken. */
+  /** When samples of each replica were last taken, on the clock that never jumps. */
   takenAtMs: Map<string, number>;
   /** Gaps that the elected replica was given time to fill. */
   gaps: TimeRange[];
-  /** Until then replicas are elected that write by another way. */
+  /** Until then, on that clock, replicas are elected that write by another way. */
   elsewhereUntilMs: number;
 }
 
@@ -75,7 +75,7 @@ export class ReplicaCover {
       if (!request.isExemplar(row)) cover.add(request.timestampOf(row));
     }
     takenAtMs.delete(replica.replica);
-    takenAtMs.set(replica.replica, this.#clock.now());
+    takenAtMs.set(replica.replica, this.#clock.elapsedMs());
     dropFirst(takenAtMs, REPLICAS_MAX);
   }
 
@@ -86,7 +86,7 @@ export class ReplicaCover {
     // The destination goes by other labels than this hub is told.
     if (replica === undefined || elected === undefined) return NO_ROWS;
     const cluster = this.#cluster(request.tenant, replica);
-    const nowMs = this.#clock.now();
+    const nowMs = this.#clock.elapsedMs();
     if (nowMs - (cluster.takenAtMs.get(elected) ?? Number.NEGATIVE_INFINITY) > HEARD_MS) {
       if (part.heldMs < UNHEARD_MS && nowMs >= cluster.elsewhereUntilMs) {
         return { ...NO_ROWS, wait: rowsOf(request, part, () => true) };

@@ -25,7 +25,7 @@ export type Others = 'pass' | 'fail' | 'unknown';
 /** What to do with a part that was answered 500 once more. */
 export type Verdict = 'wait' | 'halve' | 'set aside';
 
-/** A clock that was set must not count as an hour of failures. */
+/** A process that stood still must not count as an hour of failures. */
 const GAP_MAX_MS = 60_000;
 /** How long a single sample has to go on failing, as a share of what its request had to. */
 const PATIENCE_SHARE = 0.1;
@@ -65,9 +65,9 @@ export class SetAside {
   /** Notes that a part was answered 500; whether it is time to look whether others pass. */
   isDue(part: FailingPart, tenant: string): boolean {
     if (this.#afterMs === 0) return false;
-    const nowMs = this.#clock.now();
+    const nowMs = this.#clock.elapsedMs();
     const gapMs = nowMs - (part.failedAtMs ?? nowMs);
-    part.gapMs = Math.min(Math.max(gapMs, 0), GAP_MAX_MS);
+    part.gapMs = Math.min(gapMs, GAP_MAX_MS);
     part.failedAtMs = nowMs;
     if (part.search !== undefined) return true;
     part.failedForMs += part.gapMs;
@@ -101,7 +101,7 @@ export class SetAside {
 
   /** A sample of `series` was set aside: the next ones of it need no proof that takes an hour. */
   remember(tenant: string, series: string): void {
-    const nowMs = this.#clock.now();
+    const nowMs = this.#clock.elapsedMs();
     const key = guiltKey(tenant, series);
     this.#troubled.set(tenant, nowMs);
     // Deleted first, so that the one that was guilty longest ago stands in front.
@@ -112,7 +112,7 @@ export class SetAside {
   }
 
   #isRecent(atMs: number | undefined): boolean {
-    return atMs !== undefined && Math.abs(this.#clock.now() - atMs) <= this.#afterMs;
+    return atMs !== undefined && this.#clock.elapsedMs() - atMs <= this.#afterMs;
   }
 }
 

@@ -76,6 +76,24 @@ describe('nothing is evicted for its age', () => {
     right.buffer.close();
   });
 
+  test.each([
+    [-50_000, 50_000],
+    [50_000, -50_000],
+    [50_000, 50_000],
+  ])('too soon by a clock that is wrong by %i ms, and then by %i', (first, then) => {
+    const agent = start(first);
+    agent.hear();
+    agent.append();
+    agent.buffer.close();
+    const later = start(then);
+    later.hear();
+    later.pass(AGE_MAX_MS);
+    expect(later.evicted()).toBe(0);
+    later.pass(120_000);
+    expect(later.evicted()).toBe(1);
+    later.buffer.close();
+  });
+
   test('by a clock that is set forward while the agent runs', () => {
     const agent = start();
     agent.hear();
@@ -113,21 +131,45 @@ describe('nothing is evicted for its age', () => {
     later.buffer.close();
   });
 
-  test('by a date of an earlier version that cannot be right', () => {
+  test('by a date that cannot be right, or by the time that an earlier version has stored', () => {
     const first = start();
     first.hear();
-    first.append();
-    first.append();
+    for (let segment = 0; segment < 3; segment++) first.append();
     first.buffer.close();
     const database = openDatabase(dataDir);
-    database.exec(`UPDATE segments SET stored_at = ${DAY_MS} WHERE id = 1`);
-    database.exec(`UPDATE segments SET stored_at = ${T0 + YEAR_MS} WHERE id = 2`);
+    database.exec(`UPDATE segments SET stored_at = ${-DAY_MS} WHERE id = 1`);
+    database.exec(`UPDATE segments SET stored_at = ${-(T0 + YEAR_MS)} WHERE id = 2`);
+    database.exec(`UPDATE segments SET stored_at = ${T0 - YEAR_MS} WHERE id = 3`);
     database.close();
     const later = start();
     later.hear();
     expect(later.evicted()).toBe(0);
     later.pass(AGE_MAX_MS + 1);
-    expect(later.evicted()).toBe(2);
+    expect(later.evicted()).toBe(3);
+    later.buffer.close();
+  });
+
+  test.each([
+    ['before there was this program', -DAY_MS],
+    ['that lies in the future', -(T0 + YEAR_MS)],
+    ['that an earlier version has stored, by whatever clock', T0 - YEAR_MS],
+  ])('by a date %s, of what is the first in the buffer', (_, storedAt) => {
+    const first = start();
+    first.hear();
+    first.append();
+    append(first.buffer, 2, 0, 'packed');
+    pack(first.buffer, 2, 'packed');
+    first.buffer.close();
+    const database = openDatabase(dataDir);
+    for (const table of ['segments', 'packs']) {
+      database.exec(`UPDATE ${table} SET stored_at = ${storedAt}`);
+    }
+    database.close();
+    const later = start();
+    later.hear();
+    expect(later.evicted()).toBe(0);
+    later.pass(AGE_MAX_MS + 1);
+    expect(later.evicted()).toBe(3);
     later.buffer.close();
   });
 

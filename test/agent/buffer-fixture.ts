@@ -51,7 +51,7 @@ export function openBuffer(
 ): OpenBuffer {
   const clock = new StillClock();
   // The hub confirms whatever the machine's clock says.
-  const hubClock = { confirmedNow: () => clock.now() };
+  const hubClock = { confirmed: () => ({ earliestMs: clock.now(), latestMs: clock.now() }) };
   const { log, lines } = memoryLog();
   const random = seededRandom(seed);
   const buffer = new SampleBuffer(

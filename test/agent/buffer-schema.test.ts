@@ -1,12 +1,14 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { DamagedBufferError } from '../../agent/buffer/damage.ts';
+import { BufferDatabase } from '../../agent/buffer/database.ts';
 import { openSqlite, SCHEMA_VERSION } from '../../agent/buffer/schema.ts';
 import { starferryBuffer } from '../cli/buffer-fixture.ts';
 import { Workspace } from '../tools/workspace.ts';
 import { openBuffer, openDatabase, powerCut, samplesOf, T0 } from './buffer-fixture.ts';
+import { sqliteError, whileThrowing } from './disk-faults-fixture.ts';
 
 let workspace: Workspace;
 let dataDir: string;
@@ -93,6 +95,39 @@ test('a buffer from before there were versions is taken over', () => {
   expect(buffer.backlog.get('a')).toBe(1);
   buffer.close();
   expect(versionIn(dataDir)).toBe(SCHEMA_VERSION);
+});
+
+test.each(['SQLITE_FULL', 'SQLITE_READONLY'])(
+  'a disk that does not take the version now delivers what is in the buffer (%s)',
+  (code) => {
+    fill(0);
+    const { pragma } = Database.prototype;
+    const failing = vi.spyOn(Database.prototype, 'pragma').mockImplementation(function (
+      this: Database.Database,
+      ...call
+    ) {
+      if (call[0].startsWith('user_version =')) throw sqliteError(code);
+      return pragma.apply(this, call);
+    });
+    onTestFinished(() => failing.mockRestore());
+    const { buffer } = openBuffer(dataDir, 'two');
+    expect(buffer.read('a', 10)).toHaveLength(1);
+    buffer.close();
+    failing.mockRestore();
+    expect(versionIn(dataDir)).toBe(0);
+    openBuffer(dataDir, 'three').buffer.close();
+    expect(versionIn(dataDir)).toBe(SCHEMA_VERSION);
+  },
+);
+
+test('a disk that does not let go of what former runs counted is no reason not to start', () => {
+  fill();
+  whileThrowing(BufferDatabase.prototype, 'forgetHeads', sqliteError('SQLITE_FULL'), () =>
+    openBuffer(dataDir, 'two').buffer.close(),
+  );
+  whileThrowing(BufferDatabase.prototype, 'forgetHeads', new TypeError('a bug'), () =>
+    expect(() => openBuffer(dataDir, 'three')).toThrow('a bug'),
+  );
 });
 
 test('a version that no program has is put right', () => {

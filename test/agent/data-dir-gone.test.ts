@@ -1,7 +1,17 @@
-import { copyFileSync, cpSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { BufferDatabase } from '../../agent/buffer/database.ts';
+import { SegmentTable } from '../../agent/buffer/segment-table.ts';
 import { lockDataDir } from '../../base/sqlite/data-dir-lock.ts';
 import { Workspace } from '../tools/workspace.ts';
 import { openBuffer, powerCut } from './buffer-fixture.ts';
@@ -88,8 +98,17 @@ describe('what was acknowledged is there in the next life, whatever happens firs
     expect(timesOfNextLife(dataDir, buffer)).toEqual([0, 1]);
   });
 
-  test.each(['SQLITE_FULL', 'SQLITE_CANTOPEN', 'SQLITE_IOERR_WRITE', 'SQLITE_READONLY'])(
-    'the folder is deleted, and the disk does not take the copy (%s)',
+  test.each([
+    'SQLITE_FULL',
+    'SQLITE_CANTOPEN',
+    'SQLITE_IOERR_WRITE',
+    'SQLITE_READONLY',
+    'SQLITE_IOERR_READ',
+    'SQLITE_IOERR_SHORT_READ',
+    'SQLITE_IOERR_CORRUPTFS',
+    'SQLITE_IOERR_DATA',
+  ])(
+    'the folder is deleted, and the disk does not take the copy, or does not read it (%s)',
     (code) => {
       const { buffer, append } = openLooking(dataDir);
       append(1);
@@ -101,6 +120,50 @@ describe('what was acknowledged is there in the next life, whatever happens firs
       expect(timesOfNextLife(dataDir, buffer)).toEqual([0, 1]);
     },
   );
+
+  test('a copy that failed takes no room while the next attempt is waited for', () => {
+    const { buffer, append } = openLooking(dataDir);
+    append(1);
+    rmSync(dataDir, { recursive: true });
+    expect(append(2)).toBe('recovering');
+    const copyInto = vi.spyOn(BufferDatabase.prototype, 'copyInto').mockImplementation((path) => {
+      writeFileSync(path, 'what fitted');
+      throw sqliteError('SQLITE_FULL');
+    });
+    expect(() => buffer.abandon()).toThrow('SQLITE_FULL');
+    copyInto.mockRestore();
+    const parts = readdirSync(dataDir).filter((name) => name.endsWith('.part'));
+    expect(parts.map((name) => statSync(join(dataDir, name)).size)).toEqual([0]);
+    expect(timesOfNextLife(dataDir, buffer)).toEqual([0, 1]);
+  });
+
+  test('a fault while reading is damage where somebody has changed the files', () => {
+    const { buffer } = openLooking(dataDir);
+    rmSync(dataDir, { recursive: true });
+    const fault = sqliteError('SQLITE_IOERR_FSTAT');
+    whileThrowing(SegmentTable.prototype, 'heads', fault, () => {
+      expect(() => buffer.hasSegmentBefore('a', 9)).toThrow(fault.message);
+    });
+    expect(buffer.isDamaged).toBe(true);
+    expect(timesOfNextLife(dataDir, buffer)).toEqual([0]);
+  });
+
+  test('only what cannot be read for ten minutes is given up, and said to be lost', () => {
+    const { buffer, append, clock } = openLooking(dataDir);
+    append(1);
+    rmSync(dataDir, { recursive: true });
+    expect(append(2)).toBe('recovering');
+    const unreadable = sqliteError('SQLITE_IOERR_READ');
+    whileThrowing(BufferDatabase.prototype, 'copyInto', unreadable, () => {
+      expect(() => buffer.abandon()).toThrow('SQLITE_IOERR_READ');
+      clock.ms += 600_000;
+      buffer.abandon();
+    });
+    const { buffer: next } = openBuffer(dataDir, 'next', {}, buffer.losses);
+    expect(timesIn(next)).toEqual([]);
+    expect(next.losses.samples).toMatchObject({ damaged: 2, vanished: 0 });
+    next.close();
+  });
 
   test('files that stay in the folder are set aside at once where a copy has no room', () => {
     const { buffer, append } = openLooking(dataDir);

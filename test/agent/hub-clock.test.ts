@@ -14,7 +14,7 @@ function open(offsetMs = 0) {
 describe('before the hub was heard', () => {
   test('nothing is known, and nothing confirmed', () => {
     const { clock, hubClock } = open();
-    expect([hubClock.now(), hubClock.aheadMs(), hubClock.confirmedNow()]).toEqual(
+    expect([hubClock.now(), hubClock.aheadMs(), hubClock.confirmed()]).toEqual(
       Array(3).fill(undefined),
     );
     expect(hubClock.isKnown).toBe(false);
@@ -41,14 +41,15 @@ describe('once the hub was heard', () => {
     expect(hubClock.now()).toBe(T0 + HOUR_MS);
     expect(hubClock.likelyNow()).toBe(T0 + HOUR_MS);
     expect(hubClock.aheadMs()).toBe(-offsetMs);
-    expect(hubClock.confirmedNow()).toBeUndefined();
+    expect(hubClock.confirmed()).toBeUndefined();
   });
 
   test('it confirms a clock that is about right, for as long as it is away', () => {
     const { clock, hubClock } = open(30_000);
     hubClock.hear(T0);
     clock.pass(YEAR_MS);
-    expect(hubClock.confirmedNow()).toBe(clock.ownMs);
+    const latestMs = clock.ownMs;
+    expect(hubClock.confirmed()).toEqual({ earliestMs: latestMs - 30_000, latestMs });
   });
 
   test.each([
@@ -67,9 +68,11 @@ describe('once the hub was heard', () => {
     const { clock, hubClock } = open();
     hubClock.hear(T0);
     set(clock);
-    expect([hubClock.isKnown, hubClock.confirmedNow()]).toEqual([false, undefined]);
+    expect([hubClock.isKnown, hubClock.confirmed()]).toEqual([false, undefined]);
     expect(hubClock.likelyNow()).toBe(clock.ownMs);
     hubClock.hear(clock.ownMs);
-    expect([hubClock.isKnown, hubClock.confirmedNow()]).toEqual([true, clock.ownMs]);
+    const ownMs = clock.ownMs;
+    const time = { earliestMs: ownMs, latestMs: ownMs };
+    expect([hubClock.isKnown, hubClock.confirmed()]).toEqual([true, time]);
   });
 });

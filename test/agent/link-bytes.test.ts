@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { HubClient } from '../../agent/ship/hub-client.ts';
+import { EXCHANGE_HEADER_BYTES } from '../../agent/ship/packet-estimate.ts';
 import type { TcpProxy } from '../tools/tcp-proxy.ts';
 import { Workspace } from '../tools/workspace.ts';
 import { connectTo, startTinyHub } from './link-fixture.ts';
@@ -32,7 +33,15 @@ test.each([
   const { url, proxy } = await startTinyHub(workspace, options);
   const client = connectTo(workspace, url, { caPem: tls.certPem });
   for (const bytes of [1, 1000, 300_000]) {
-    expect(await post(client, bytes)).toMatchObject({ kind: 'answer' });
+    const before = proxy.bytesUp + proxy.bytesDown;
+    const reply = await post(client, bytes);
+    const crossed = proxy.bytesUp + proxy.bytesDown - before;
+    expect(reply).toMatchObject({ kind: 'answer' });
+    // The first one pays for the connection.
+    if (bytes === 1) continue;
+    const besideFrame = crossed - bytes + EXCHANGE_HEADER_BYTES;
+    expect(reply).toMatchObject({ exchangeBytes: besideFrame });
+    expect(besideFrame).toBeLessThan(1000);
   }
   const open = counts(client, proxy);
   expect(open.client).toEqual(open.proxy);

@@ -15,7 +15,7 @@ import type { Workspace } from '../tools/workspace.ts';
 
 /** A link without limits, but for those given. */
 export function limits(some: Partial<LinkConfig>): LinkConfig {
-  return { bytesPerSecondMax: 0, timeZone: 'UTC', schedule: [], quotas: [], ...some };
+  return { bytesPerSecondMax: 0, timeZone: 'UTC', overhead: 1, schedule: [], quotas: [], ...some };
 }
 
 const LAST_MS = 600_000;
@@ -155,10 +155,10 @@ export function connectTo(
   { config = {}, caPem, requestTimeoutMs = 5000, connectTimeoutMs = 5000 }: ClientOptions = {},
 ): HubClient {
   const clock = systemClock;
-  const linkBytes = new LinkBytes();
+  const linkBytes = new LinkBytes(limits(config).overhead);
   const { log } = memoryLog();
   const dataDir = workspace.folder;
-  const pacer = new LinkPacer(limits(config), { linkBytes, dataDir, clock, log });
+  const pacer = new LinkPacer(limits(config), { linkBytes: linkBytes.ip, dataDir, clock, log });
   const client = new HubClient(
     {
       urls: [url],

@@ -89,3 +89,29 @@ test('patience with a batch follows how long answers take, and its bytes', () =>
   gauge.crossed('live', 10_000, 10_000, true);
   expect(gauge.patienceMs('live', 5000)).toBe(30_000);
 });
+
+describe('how many packs share the link', () => {
+  const packs = (count: number): void => {
+    for (let n = 0; n < count; n++) gauge.crossed('backlog', 50_000, 10_000, true);
+  };
+
+  test('grows from three to six while live batches are quick', () => {
+    expect(gauge.packsMax).toBe(3);
+    packs(8);
+    gauge.crossed('live', 5000, 9000, true);
+    expect(gauge.packsMax).toBe(4);
+    packs(60);
+    expect(gauge.packsMax).toBe(6);
+  });
+
+  test('is halved by each live batch that takes too long, down to one', () => {
+    packs(60);
+    const live = (isThrough: boolean): number => {
+      gauge.crossed('live', 5000, 16_000, isThrough);
+      return gauge.packsMax;
+    };
+    expect([live(false), live(true), live(true), live(true), live(true)]).toEqual([6, 3, 1, 1, 1]);
+    packs(8);
+    expect(gauge.packsMax).toBe(2);
+  });
+});

@@ -45,7 +45,8 @@ function sourceOf(some: AgentStats['link']) {
     oldestTimestamp: undefined,
     losses: { samples: {}, vanishedSegments: 0, salvages: 0, salvagedSamples: 0 },
     ship: emptyShipStats(),
-    linkBytes: { up: 0, down: 0 },
+    linkBytes: { up: 1000, down: 100 },
+    linkIpBytes: { up: 1300, down: 200 },
     link: some,
     hubUrl: 'http://127.0.0.1:1',
     clock: { aheadMs: undefined, isConfirmed: false },
@@ -75,6 +76,21 @@ test('the metrics show the limits of the link, what is used, and who waits', asy
     'starferry_agent_link_quota_reset_timestamp_seconds{period="day"} 1793923200',
   ]);
   expect(await metricsOf(unlimited)).toEqual(['starferry_agent_link_limit_bytes_per_second 0']);
+});
+
+test('metrics and status show bytes in TCP and the estimate of IP bytes apart', async () => {
+  const { text } = await sourceOf(link).metrics();
+  const lines = text.split('\n').filter((line) => /^starferry_agent_link_(ip_)?bytes/.test(line));
+  expect(lines).toEqual([
+    'starferry_agent_link_bytes_total{direction="up"} 1000',
+    'starferry_agent_link_bytes_total{direction="down"} 100',
+    'starferry_agent_link_ip_bytes_total{direction="up"} 1300',
+    'starferry_agent_link_ip_bytes_total{direction="down"} 200',
+  ]);
+  expect(await sourceOf(link).status()).toMatchObject({
+    linkBytes: { up: 1000, down: 100 },
+    linkIpBytes: { up: 1300, down: 200 },
+  });
 });
 
 test('the status shows what is used, what is left and when it resets', async () => {

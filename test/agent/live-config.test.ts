@@ -1,4 +1,4 @@
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
@@ -95,4 +95,13 @@ test('with a mistake in the file nothing changes and its lists are still looked 
   writeList('b');
   await lookAtFiles();
   expect(changes).toEqual(['first b']);
+});
+
+test('limits of a batch wait for a restart, and the rest of the file does not', () => {
+  const before = live.current.batch;
+  writeConfig('second');
+  appendFileSync(join(folder, 'a.yml'), '\nbatch: {max_delay: {min: 1s, max: 1m}}\n');
+  expect(live.reload()).toEqual({ kind: 'reloaded' });
+  expect(changes).toEqual(['second a']);
+  expect(live.current.batch).toEqual(before);
 });

@@ -14,6 +14,8 @@ import { pack } from './packs-fixture.ts';
 
 const SERIES = 3;
 const FORMAT = 3;
+/** No pack of these tests is larger: it becomes two. */
+const HALVES = 1e6;
 const OTHER_FORMAT = 98;
 
 let workspace: Workspace;
@@ -67,6 +69,14 @@ function values(): number[][] {
   return series;
 }
 
+/** Ids of the series in a pack, ascending. */
+function seriesIn(pack: PackHead, idsMax = SERIES): number[] {
+  const columns = new SampleColumns();
+  decodePack(deps.buffer.readPack(pack)!, { ...pack, idsMax }, columns);
+  deps.buffer.unpinPack(pack);
+  return [...new Set(columns.ids.subarray(0, columns.count))].sort();
+}
+
 /** 0, 3, 6, … and so on for each series. */
 const expected = (samples: number) =>
   Array.from({ length: SERIES }, (_, id) =>
@@ -74,11 +84,12 @@ const expected = (samples: number) =>
   );
 
 describe('a pack that is split', () => {
-  test('becomes two with half of the samples each, every series in its order', () => {
+  test('becomes two, each with other series and all of their samples in their order', () => {
     const pack = packed(40, 40, 21);
-    expect(splitPack(pack, deps)).toBe(true);
+    expect(splitPack(pack, HALVES, deps)).toBe(true);
     const parts = deps.buffer.packs('');
-    expect(parts.map(({ samples }) => samples)).toEqual([51, 50]);
+    expect(parts.map(({ samples }) => samples)).toEqual([67, 34]);
+    expect(parts.map((part) => seriesIn(part))).toEqual([[0, 2], [1]]);
     expect(values()).toEqual(expected(101));
     for (const part of parts) {
       expect(part.oldest).toBeGreaterThanOrEqual(pack.oldest);
@@ -87,13 +98,54 @@ describe('a pack that is split', () => {
     expect(deps.buffer.backlog.get('')).toBe(101);
   });
 
+  test('becomes as many as the limit asks for, where there are so many series', () => {
+    const pack = packed(90);
+    expect(splitPack(pack, Math.ceil(pack.bytes / 3), deps)).toBe(true);
+    expect(deps.buffer.packs('').map((part) => seriesIn(part))).toEqual([[0], [1], [2]]);
+    expect(values()).toEqual(expected(90));
+  });
+
+  test('has something of everything in each part: of both replicas of a pair, above all', () => {
+    const { buffer } = deps;
+    const columns = new SampleColumns();
+    const count = 120;
+    for (let id = 0; id < count; id++) columns.push(id, T0 + id, id, 0x7ff00000);
+    const names = Array.from({ length: count }, (_, id) => `series_${id}`);
+    const newEntries = { firstId: 0, entries: seriesEntries(...names) };
+    buffer.append([{ tenant: '', columns, newEntries }]);
+    const whole = pack(buffer, 1e6);
+    expect(splitPack(whole, Math.ceil(whole.bytes / 4), deps)).toBe(true);
+    const halves = buffer.packs('').map((part) => {
+      const ids = seriesIn(part, count);
+      return [ids.filter((id) => id < count / 2).length, ids.length];
+    });
+    expect(halves).toHaveLength(4);
+    for (const [ofFirst, all] of halves) {
+      expect(all).toBeGreaterThan(20);
+      expect(ofFirst! / all!).toBeGreaterThan(0.3);
+      expect(ofFirst! / all!).toBeLessThan(0.7);
+    }
+  });
+
+  test('of one series alone is cut in the middle, and the earlier half goes first', () => {
+    const { buffer } = deps;
+    const columns = new SampleColumns();
+    for (let at = 0; at < 9; at++) columns.push(1, T0 + at, at, 0);
+    const newEntries = { firstId: 0, entries: seriesEntries('a', 'b', 'c') };
+    buffer.append([{ tenant: '', columns, newEntries }]);
+    expect(splitPack(pack(buffer, 1e6), 1, deps)).toBe(true);
+    expect(buffer.packs('').map(({ samples }) => samples)).toEqual([5, 4]);
+    expect(values()).toEqual([[], [0, 1, 2, 3, 4, 5, 6, 7, 8], []]);
+  });
+
   test('is split on down to single samples, and stays in order over a restart', () => {
     packed(3, 4);
-    for (let round = 0; round < 3; round++) {
-      for (const pack of [...deps.buffer.packs('')]) splitPack(pack, deps);
+    for (let round = 0; round < 4; round++) {
+      for (const pack of [...deps.buffer.packs('')]) splitPack(pack, HALVES, deps);
     }
     expect(deps.buffer.packs('').map(({ samples }) => samples)).toEqual([1, 1, 1, 1, 1, 1, 1]);
-    for (const pack of [...deps.buffer.packs('')]) expect(splitPack(pack, deps)).toBe(false);
+    for (const pack of [...deps.buffer.packs('')])
+      expect(splitPack(pack, HALVES, deps)).toBe(false);
     expect(values()).toEqual(expected(7));
     deps.buffer.close();
     open('later');
@@ -112,8 +164,8 @@ describe('a pack that is split', () => {
     pack(buffer, 1e6);
     pack(buffer, 1e6, 'other');
     for (const tenant of ['', 'other']) {
-      expect(splitPack(buffer.packs(tenant)[0]!, deps)).toBe(true);
-      expect(splitPack(buffer.packs(tenant)[1]!, deps)).toBe(true);
+      expect(splitPack(buffer.packs(tenant)[0]!, HALVES, deps)).toBe(true);
+      expect(splitPack(buffer.packs(tenant)[1]!, HALVES, deps)).toBe(true);
       expect(buffer.packs(tenant).map(({ samples }) => samples)).toEqual([2, 1, 1]);
     }
     expect(buffer.backlog).toEqual(
@@ -127,7 +179,7 @@ describe('a pack that is split', () => {
   test('keeps its epoch in use under the name that it has now', () => {
     packed(10, 10);
     deps.buffer.openEpoch();
-    expect(splitPack(deps.buffer.packs('')[0]!, deps)).toBe(true);
+    expect(splitPack(deps.buffer.packs('')[0]!, HALVES, deps)).toBe(true);
     deps.buffer.housekeep();
     expect(deps.buffer.dictionaries).toHaveLength(2);
     expect(values()).toEqual(expected(20));
@@ -137,7 +189,7 @@ describe('a pack that is split', () => {
     deps.buffer.close();
     const clock = open('aged', 60_000);
     const single = packed(1);
-    expect(splitPack(single, deps)).toBe(false);
+    expect(splitPack(single, HALVES, deps)).toBe(false);
     clock.ms += 60_001;
     deps.buffer.housekeep();
     expect(deps.buffer.losses.samples.age).toBe(1);
@@ -145,11 +197,11 @@ describe('a pack that is split', () => {
 
   test('is left alone when it has one sample, or is damaged', () => {
     const single = packed(1);
-    expect(splitPack(single, deps)).toBe(false);
+    expect(splitPack(single, HALVES, deps)).toBe(false);
     expect(deps.buffer.packs('')).toEqual([single]);
     const body = vi.spyOn(PackTable.prototype, 'body').mockReturnValue(undefined);
-    expect(splitPack({ ...single }, deps)).toBe(false);
-    expect(splitPack(single, deps)).toBe(false);
+    expect(splitPack({ ...single }, HALVES, deps)).toBe(false);
+    expect(splitPack(single, HALVES, deps)).toBe(false);
     body.mockRestore();
     expect(deps.buffer.packs('')).toEqual([]);
     expect(deps.buffer.losses.samples.damaged).toBe(1);
@@ -187,7 +239,7 @@ describe('a pack that is written in another format', () => {
     const pack = packed(30);
     formats.delete(OTHER_FORMAT);
     expect(recodePack(pack, FORMAT, deps)).toBe(false);
-    expect(splitPack(pack, deps)).toBe(false);
+    expect(splitPack(pack, HALVES, deps)).toBe(false);
     expect(deps.buffer.packs('')).toEqual([pack]);
   });
 });

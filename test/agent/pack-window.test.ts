@@ -20,9 +20,10 @@ const pack = (bytes: number, minute = 0) => ({
 });
 
 /** Starts packs of so many bytes as long as there is room; says how many. */
-function fill(from: number, bytes: number): number {
+function fill(from: number, bytes: number, atOnce = 1): number {
   let sequence = from;
-  for (; window.hasRoom(sequence, pack(bytes)); sequence++) window.add(sequence, pack(bytes));
+  for (; window.hasRoom(sequence, pack(bytes), atOnce); sequence++)
+    window.add(sequence, pack(bytes));
   return sequence - from;
 }
 
@@ -36,9 +37,9 @@ function open(bytes: number, afterMs: number): void {
 
 describe('the window of a row of packs', () => {
   test('lets the first go alone, whatever its size', () => {
-    expect(window.hasRoom(0, pack(1e9))).toBe(true);
+    expect(window.hasRoom(0, pack(1e9), 1)).toBe(true);
     window.add(0, pack(1));
-    expect(window.hasRoom(1, pack(1))).toBe(false);
+    expect(window.hasRoom(1, pack(1), 1)).toBe(false);
   });
 
   test('has room for what goes through in ten seconds', () => {
@@ -51,6 +52,16 @@ describe('the window of a row of packs', () => {
     expect(fill(1, 100 * KB)).toBe(1);
   });
 
+  test('has room for several at once where they are to share the link', () => {
+    open(100 * KB, 60_000);
+    expect(fill(1, 100 * KB, 3)).toBe(3);
+  });
+
+  test('lets the first go alone even there', () => {
+    window.add(0, pack(1));
+    expect(window.hasRoom(1, pack(1), 3)).toBe(false);
+  });
+
   test('has room for eight packs on the fastest link', () => {
     open(100 * KB, 1);
     expect(fill(1, 100 * KB)).toBe(8);
@@ -59,23 +70,23 @@ describe('the window of a row of packs', () => {
   test('spans at most half an hour', () => {
     open(100 * KB, 1);
     window.add(1, pack(KB, 0));
-    expect(window.hasRoom(2, pack(KB, 29))).toBe(true);
-    expect(window.hasRoom(2, pack(KB, 30))).toBe(false);
+    expect(window.hasRoom(2, pack(KB, 29), 1)).toBe(true);
+    expect(window.hasRoom(2, pack(KB, 30), 1)).toBe(false);
     window.remove(1);
-    expect(window.hasRoom(2, pack(KB, 30))).toBe(true);
+    expect(window.hasRoom(2, pack(KB, 30), 1)).toBe(true);
   });
 
   test('does not go so far ahead of the oldest that the hub forgets the answer to it', () => {
     open(100 * KB, 1);
     window.add(1, pack(KB));
     for (let sequence = 2; sequence <= 32; sequence++) {
-      expect(window.hasRoom(sequence, pack(KB))).toBe(true);
+      expect(window.hasRoom(sequence, pack(KB), 1)).toBe(true);
       window.add(sequence, pack(KB));
       window.remove(sequence);
     }
-    expect(window.hasRoom(33, pack(KB))).toBe(false);
+    expect(window.hasRoom(33, pack(KB), 1)).toBe(false);
     window.remove(1);
-    expect(window.hasRoom(33, pack(KB))).toBe(true);
+    expect(window.hasRoom(33, pack(KB), 1)).toBe(true);
   });
 
   test('is open again soon after an outage', () => {
@@ -98,6 +109,6 @@ describe('the window of a row of packs', () => {
     clock.ms -= 3_600_000;
     expect(fill(1, 100 * KB)).toBe(8);
     clock.ms += 1000;
-    expect(window.hasRoom(9, pack(KB))).toBe(false);
+    expect(window.hasRoom(9, pack(KB), 1)).toBe(false);
   });
 });

@@ -151,7 +151,7 @@ describe('a backlog', () => {
     const storedAtTurn: number[] = [];
     for (let second = 4; second < 12; second++) append(buffer, 10, second);
     const onPacked = (clock: WorkdayClock) => storedAtTurn.push(clock.turns);
-    await packAll(buffer, { samplesMax: 20 }, { onPacked });
+    await packAll(buffer, { samplesMax: 20, samplesPerSeriesMin: 0 }, { onPacked });
     expect(storedAtTurn.length).toBeGreaterThanOrEqual(3);
     expect(new Set(storedAtTurn).size).toBe(storedAtTurn.length);
     buffer.close();

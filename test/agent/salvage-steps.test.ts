@@ -5,22 +5,28 @@ import {
   readdirSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Buffer as SampleBuffer } from '../../agent/buffer/buffer.ts';
 import { DamagedBufferError } from '../../agent/buffer/damage.ts';
 import { BufferDatabase } from '../../agent/buffer/database.ts';
+import { NoRoomError } from '../../agent/buffer/disk-fault.ts';
 import { emptyLosses } from '../../agent/buffer/losses.ts';
 import { SegmentTable } from '../../agent/buffer/segment-table.ts';
 import { lockDataDir } from '../../base/sqlite/data-dir-lock.ts';
 import { DAMAGES_OF_DATABASE } from '../tools/buffer-damages.ts';
+import { memoryLog } from '../tools/memory-log.ts';
 import { seededRandom } from '../tools/seeded-random.ts';
 import { Workspace } from '../tools/workspace.ts';
 import {
   openBuffer,
   openDatabase,
+  powerCut,
   rowsOf,
+  StillClock,
   samplesOf,
   seriesEntries,
   T0,
@@ -124,6 +130,41 @@ describe('a salvage that a crash interrupts', () => {
 });
 
 describe('a salvage', () => {
+  test('waits ten minutes for room before it leaves anything behind', () => {
+    fill().buffer.close();
+    damage('a bit in the magic of the header');
+    const clock = new StillClock();
+    const { log, lines } = memoryLog();
+    const open = (freeDiskBytesMin: number) => {
+      const bytesMax = 2 ** 26;
+      const limits = {
+        bytesMax,
+        parkedBytesMax: bytesMax,
+        ageMaxMs: 0,
+        whenFull: 'reject',
+      } as const;
+      const hubClock = { confirmed: () => undefined };
+      const tools = { clock, hubClock, random: seededRandom('two'), log, triedSinceMs: T0 };
+      return new SampleBuffer({ dataDir, ...limits, freeDiskBytesMin }, tools);
+    };
+    for (const waitedMs of [0, 599_999]) {
+      clock.ms = T0 + waitedMs;
+      expect(() => open(2 ** 60)).toThrow(NoRoomError);
+      const part = readdirSync(dataDir).filter((name) => name.startsWith('salvaged-'));
+      // What does not stay takes no room meanwhile.
+      expect(part.map((name) => statSync(join(dataDir, name)).size)).toEqual([0]);
+    }
+    expect(JSON.stringify(lines)).not.toContain('left behind');
+    const inTime = powerCut(dataDir);
+    clock.ms = T0 + 600_000;
+    const late = open(2 ** 60);
+    expect([late.backlog.get('a'), late.losses.samples.damaged]).toEqual([undefined, 3]);
+    late.close();
+    const { buffer } = openBuffer(inTime, 'two');
+    expect([idsIn(buffer), buffer.losses.samples.damaged]).toEqual([[0, 1, 2], 0]);
+    buffer.close();
+  });
+
   test('leaves behind what the disk has no room for, and accounts for it', () => {
     fill().buffer.close();
     damage('a bit in the magic of the header');

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { SentSegments } from '../../agent/ship/sent-segments.ts';
 
 const range = fc
@@ -37,4 +37,49 @@ test('a backlog does not become sent because live batches overtake it, those of 
   }
   expect(sent.mayHold(100_000, 100_000)).toBe(true);
   expect(sent.mayHold(20_000, 90_000)).toBe(false);
+});
+
+describe('packs that hold a part of each of the same segments', () => {
+  const part = (firstSample: number, samples: number, id = 20) => ({
+    ...{ id, lastId: id + 5, firstSample, samples },
+    positions: [{ run: 1n, first: 100 + firstSample, last: 100 + firstSample }],
+  });
+
+  test('are sent one by one', () => {
+    const sent = new SentSegments(10);
+    sent.addPack(part(0, 50));
+    for (const one of [part(0, 50), part(0, 20), part(49, 10)]) {
+      expect(sent.mayHoldPack(one)).toBe(true);
+      expect(sent.mayKnow(one)).toBe(true);
+    }
+    for (const one of [part(50, 50), part(0, 50, 30)]) {
+      expect(sent.mayHoldPack(one)).toBe(false);
+      expect(sent.mayKnow(one)).toBe(false);
+    }
+    expect(sent.mayHold(20, 25)).toBe(false);
+  });
+
+  test('may be redelivered when a segment was sent, but the hub knows them by other positions', () => {
+    const sent = new SentSegments(10);
+    sent.add(22, 22);
+    expect(sent.mayHoldPack(part(0, 50))).toBe(true);
+    expect(sent.mayKnow(part(0, 50))).toBe(false);
+    // Those of an earlier run may have been sent by it.
+    expect(sent.mayKnow(part(0, 50, 4))).toBe(true);
+  });
+
+  test('are not told from a pack of whole segments, which is sent with them', () => {
+    const sent = new SentSegments(10);
+    const positions = [{ run: 1n, first: 11, last: 16 }];
+    sent.addPack({ ...part(0, 50), positions });
+    expect(sent.mayHold(22, 22)).toBe(true);
+    expect(sent.mayKnow({ ...part(0, 50), positions })).toBe(true);
+  });
+
+  test('are taken for sent together once there are many places', () => {
+    const sent = new SentSegments(10);
+    for (let place = 0; place < 100; place++) sent.addPack(part(0, 50, 20 + place * 10));
+    expect(sent.mayHoldPack(part(50, 50, 20))).toBe(true);
+    expect(sent.mayHoldPack(part(50, 50, 20 + 99 * 10))).toBe(false);
+  });
 });

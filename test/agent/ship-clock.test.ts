@@ -1,10 +1,12 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { HubLink, HubReply } from '../../agent/ship/hub-client.ts';
+import type { HubReply } from '../../agent/ship/hub-client.ts';
+import { momentOf } from '../../agent/ship/ship-stats.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { HubState } from '../../proto/answer.ts';
 import { decodeBatch } from '../../proto/batch.ts';
 import { emptySettlement } from '../../proto/settlement.ts';
 import { decompressFrame } from '../../proto/zstd.ts';
+import { UnmeasuredLink } from '../tools/unmeasured-link.ts';
 import { until } from '../tools/until.ts';
 import { Workspace } from '../tools/workspace.ts';
 import { type RunningAgent, startAgent } from './ship-fixture.ts';
@@ -26,14 +28,14 @@ class SettableHastyClock implements Clock {
     return this.#elapsedMs;
   }
 
-  async sleep(ms: number): Promise<void> {
+  async sleep(ms: number, _signal?: AbortSignal): Promise<void> {
     this.#elapsedMs += ms;
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
 }
 
 /** A hub that says its time and takes nothing else; where it is away it says nothing. */
-class TellingLink implements HubLink {
+class TellingLink extends UnmeasuredLink {
   isAway = false;
   /** Which requests bring the time. */
   telling: 'questions' | 'heartbeats' | 'all' = 'all';
@@ -45,6 +47,7 @@ class TellingLink implements HubLink {
   readonly #clock: SettableHastyClock;
 
   constructor(clock: SettableHastyClock) {
+    super();
     this.#clock = clock;
   }
 
@@ -69,10 +72,6 @@ class TellingLink implements HubLink {
     await Promise.resolve();
     if (this.isAway || this.telling === 'heartbeats') return away;
     return { kind: 'state', state: this.state };
-  }
-
-  bodyBytes(): number {
-    return Number.POSITIVE_INFINITY;
   }
 
   get nowMs(): number {
@@ -170,6 +169,34 @@ test('a heartbeat brings the time as well, and a wrong clock is said once', asyn
   );
 });
 
+test('heartbeats go on while the machine’s clock is set back again and again', async () => {
+  const { stats } = start().shipper;
+  await until('an answer', PATIENCE_MS, () => stats.lastAnswer !== undefined);
+  clock.now = () => T0 - YEAR_MS;
+  const before = link.heartbeats;
+  await until('a heartbeat', PATIENCE_MS, () => link.heartbeats > before + 1);
+});
+
+test('where samples wait, their own question for the time is not doubled', async () => {
+  link.telling = 'questions';
+  // No time passes but what the event loop takes: as on a link whose round trip is long.
+  const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1));
+  clock.sleep = (ms, signal) =>
+    ms === 0
+      ? turn()
+      : new Promise((resolve) => signal?.addEventListener('abort', () => resolve()));
+  const { askPositions } = link;
+  link.askPositions = async () => {
+    const reply = await askPositions.call(link);
+    for (let turns = 0; turns < 10; turns++) await turn();
+    return reply;
+  };
+  const { append, hubClock } = start();
+  append('', [['up', T0, 1]]);
+  await until('the time', PATIENCE_MS, () => hubClock.isKnown);
+  expect(link.questions).toBe(1);
+});
+
 test.each([
   ['409', (state: HubState): HubReply => ({ kind: 'state', state })],
   ['415', (state: HubState): HubReply => ({ kind: 'unreadable_format', state })],
@@ -234,7 +261,7 @@ test('a destination in trouble is asked for although other batches are answered'
   const { stats } = start().shipper;
   await until('the state', PATIENCE_MS, () => stats.destination === 'timeout');
   // As when other tenants are served all the time.
-  Object.defineProperty(stats, 'lastAnswerAtMs', { get: () => clock.now(), set: () => {} });
+  Object.defineProperty(stats, 'lastAnswer', { get: () => momentOf(clock), set: () => {} });
   link.destination = 'taking';
   await until('the end', PATIENCE_MS, () => stats.destination === 'taking');
 });

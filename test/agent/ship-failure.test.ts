@@ -1,13 +1,14 @@
 import { expect, test } from 'vitest';
 import { DamagedBufferError } from '../../agent/buffer/damage.ts';
-import type { HubLink, HubReply } from '../../agent/ship/hub-client.ts';
+import type { HubReply } from '../../agent/ship/hub-client.ts';
+import { UnmeasuredLink } from '../tools/unmeasured-link.ts';
 import { Workspace } from '../tools/workspace.ts';
 import { HastyClock, startAgent } from './ship-fixture.ts';
 
 const stopped: HubReply = { kind: 'unreachable', message: 'stopped' };
 
 /** The first to ask waits until it is told to stop, the second one fails. */
-class BreakingLink implements HubLink {
+class BreakingLink extends UnmeasuredLink {
   readonly error = new DamagedBufferError('malformed');
   asked = 0;
   waiting = 0;
@@ -22,10 +23,6 @@ class BreakingLink implements HubLink {
     await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
     this.waiting--;
     return stopped;
-  }
-
-  bodyBytes(): number {
-    return Number.POSITIVE_INFINITY;
   }
 }
 

@@ -53,13 +53,19 @@ const TIMES = 20;
 /** Time passes so many times as fast, and so do waits: for what depends on how long things take. */
 export class FastClock implements Clock {
   readonly #beganAtMs = Date.now();
+  #skippedMs = 0;
 
   now(): number {
-    return 1_800_000_000_000 + TIMES * (Date.now() - this.#beganAtMs);
+    return 1_800_000_000_000 + this.#skippedMs + TIMES * (Date.now() - this.#beganAtMs);
   }
 
   elapsedMs(): number {
-    return 1_800_000_000_000 + TIMES * (Date.now() - this.#beganAtMs);
+    return this.now();
+  }
+
+  /** No wait under way ends sooner for that. */
+  skip(ms: number): void {
+    this.#skippedMs += ms;
   }
 
   async sleep(ms: number, signal?: AbortSignal): Promise<void> {
@@ -135,8 +141,8 @@ export function unlimitedClient(
     connectionsMax: 4,
     ...some,
   };
-  const linkBytes = new LinkBytes();
-  const limits = { bytesPerSecondMax: 0, timeZone: 'UTC', schedule: [], quotas: [] };
+  const linkBytes = new LinkBytes(1);
+  const limits = { bytesPerSecondMax: 0, timeZone: 'UTC', overhead: 1, schedule: [], quotas: [] };
   const pacer = new LinkPacer(limits, { linkBytes, dataDir: '', clock, log });
   return new HubClient(options, { clock, linkBytes, pacer, log });
 }
@@ -165,6 +171,10 @@ export class FickleLink implements HubLink {
 
   bodyBytes(): number {
     return this.bytesMax;
+  }
+
+  packsMax(): number {
+    return 1;
   }
 
   askPositions(signal: AbortSignal): Promise<HubReply> {
@@ -230,8 +240,8 @@ export function startAgent(
   const outbound = new Outbound(
     {
       ship: { maxDelayMs: 1000, samplesMax: 1000, order: 'oldest_first', ...options },
-      // No packs unless a test asks for them.
-      packing: { ...PACKING, ageMinMs: 1e15, ...options.packing },
+      // No packs unless a test asks for them, nor by series.
+      packing: { ...PACKING, samplesPerSeriesMin: 0, ageMinMs: 1e15, ...options.packing },
     },
     { buffer, samples: buffer, link, clock, hubClock, random, log },
   );

@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Kind } from '../../agent/ship/exchange.ts';
-import type { HubClient, HubLink, HubReply } from '../../agent/ship/hub-client.ts';
+import type { HubClient, HubReply } from '../../agent/ship/hub-client.ts';
 import { type Batch, decodeBatch } from '../../proto/batch.ts';
 import { decompressFrame } from '../../proto/zstd.ts';
 import { RecordingDestination } from '../hub/receive-fixture.ts';
+import { UnmeasuredLink } from '../tools/unmeasured-link.ts';
 import { until } from '../tools/until.ts';
 import { Workspace } from '../tools/workspace.ts';
 import {
@@ -21,7 +22,7 @@ const PATIENCE_MS = 5000;
 const QUIET_MS = 3_600_000;
 
 /** A balancer: every request goes to the hub whose turn it is. */
-class BalancedLink implements HubLink {
+class BalancedLink extends UnmeasuredLink {
   readonly batches: Batch[] = [];
   clients: HubClient[];
   /** Instead of the next reply to a batch of samples. */
@@ -29,6 +30,7 @@ class BalancedLink implements HubLink {
   #turn = 0;
 
   constructor(clients: HubClient[]) {
+    super();
     this.clients = clients;
   }
 
@@ -50,10 +52,6 @@ class BalancedLink implements HubLink {
 
   #next(): HubClient {
     return this.clients[this.#turn++ % this.clients.length]!;
-  }
-
-  bodyBytes(): number {
-    return Number.POSITIVE_INFINITY;
   }
 }
 

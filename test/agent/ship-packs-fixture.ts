@@ -1,10 +1,11 @@
 import type { PackingOptions } from '../../agent/packing.ts';
 import type { ShipOptions } from '../../agent/ship/contracts.ts';
 import type { Kind } from '../../agent/ship/exchange.ts';
-import type { HubClient, HubLink, HubReply } from '../../agent/ship/hub-client.ts';
+import type { HubClient, HubReply } from '../../agent/ship/hub-client.ts';
 import { type Batch, decodeBatch } from '../../proto/batch.ts';
 import { decompressFrame } from '../../proto/zstd.ts';
 import { RecordingDestination } from '../hub/receive-fixture.ts';
+import { UnmeasuredLink } from '../tools/unmeasured-link.ts';
 import { until } from '../tools/until.ts';
 import { Workspace } from '../tools/workspace.ts';
 import {
@@ -22,12 +23,14 @@ export const PATIENCE_MS = 30_000;
 type SampleBatch = Extract<Batch, { lane: 'live' | 'pack' }>;
 
 /** A link that can be cut, on which each lane can be held up, and which keeps what was sent. */
-export class LanedLink implements HubLink {
+export class LanedLink extends UnmeasuredLink {
   isDown = false;
   readonly batches: Batch[] = [];
   /** Of packs. */
   readonly frames: Uint8Array[] = [];
   client: HubClient;
+  /** What the link carries in some seconds. */
+  bytesMax = Number.POSITIVE_INFINITY;
   /** Instead of the hub's reply to a batch of samples, or after it. */
   meddle: (batch: SampleBatch, ask: () => Promise<HubReply>) => Promise<HubReply> = (_, ask) =>
     ask();
@@ -36,6 +39,7 @@ export class LanedLink implements HubLink {
   #underWay = 0;
 
   constructor(client: HubClient) {
+    super();
     this.client = client;
   }
 
@@ -68,8 +72,13 @@ export class LanedLink implements HubLink {
     return await this.client.askPositions(signal);
   }
 
-  bodyBytes(): number {
-    return Number.POSITIVE_INFINITY;
+  override bodyBytes(): number {
+    return this.bytesMax;
+  }
+
+  /** Whatever the rate that a slow machine makes of a link. */
+  override packsMax(): number {
+    return 4;
   }
 }
 

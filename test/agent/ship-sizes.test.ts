@@ -6,8 +6,8 @@ import { until } from '../tools/until.ts';
 import { Workspace } from '../tools/workspace.ts';
 import {
   connect,
+  FastClock,
   FickleLink,
-  HastyClock,
   type HubOptions,
   type RunningAgent,
   type RunningHub,
@@ -17,13 +17,14 @@ import {
 } from './ship-fixture.ts';
 
 const PATIENCE_MS = 10_000;
+const HEARTBEAT_BYTES = 50;
 
 let workspace: Workspace;
 let destination: RecordingDestination;
 let hub: RunningHub;
 let link: FickleLink;
 let agent: RunningAgent;
-const clock = new HastyClock();
+const clock = new FastClock();
 
 beforeEach(() => {
   workspace = new Workspace('ship-sizes');
@@ -37,9 +38,9 @@ afterEach(async () => {
 });
 
 async function start(limits: HubOptions = {}, url?: (hub: string) => Promise<string>) {
-  hub = await startHub(workspace.subfolder('hub'), destination.post, limits);
+  hub = await startHub(workspace.subfolder('hub'), destination.post, limits, 'hub', clock);
   link = new FickleLink(connect((await url?.(hub.url)) ?? hub.url, clock));
-  agent = startAgent(workspace.subfolder('agent'), link, clock, 'sizes', { samplesMax: 5000 });
+  agent = startAgent(workspace.subfolder('agent'), link, clock, 'sizes', { samplesMax: 2500 });
 }
 
 /** Samples of one series that do not compress. */
@@ -55,24 +56,32 @@ const frames = (bytesMin: number) => link.frameBytes.filter((bytes) => bytes > b
 
 describe('a request of a sender that is larger than the hub takes', () => {
   test('is cut, in order, and what is behind it goes on', async () => {
-    await start({ batchBytesMax: 6000 });
-    agent.append('', noise(5000, 0));
-    agent.append('', noise(10, 5000));
+    await start({ batchBytesMax: 3000 });
+    agent.append('', noise(2500, 0));
+    agent.append('', noise(10, 2500));
     await delivered();
     const timestamps = destination.stored.map((line) => Number(line.split('@').at(-1)));
-    expect(timestamps).toEqual(Array.from({ length: 5010 }, (_, n) => n + 1));
-    // Whole, then as a part or two: the size that was refused is remembered.
-    expect(agent.shipper.stats.replies.get('too_large')).toBeLessThanOrEqual(4);
-    expect(frames(6000).length).toBeLessThanOrEqual(4);
+    expect(timestamps).toEqual(Array.from({ length: 2510 }, (_, n) => n + 1));
+    // Whole, then the first of its parts: the sizes that were refused are remembered.
+    expect(agent.shipper.stats.replies.get('too_large')).toBe(2);
+    expect(frames(3000)).toHaveLength(2);
     // Nor does the next one cross whole.
-    const before = frames(6000).length;
-    for (let at = 0; at < 5; at++) agent.append('', noise(1000, 6000 + at * 1000));
+    for (let at = 0; at < 5; at++) agent.append('', noise(500, 3000 + at * 500));
     await delivered();
-    expect(frames(6000)).toHaveLength(before);
+    expect(frames(3000)).toHaveLength(2);
+    // One entry of the dictionary has crossed as well, and was not what made them large.
+    const before = frames(HEARTBEAT_BYTES).length;
+    const names = Array.from({ length: 100 }, (_, n) => `${n}_of_${'many_'.repeat(8)}series`);
+    agent.append(
+      '',
+      names.map((name, n) => [name, 10_000 + n, n]),
+    );
+    await delivered();
+    expect(frames(HEARTBEAT_BYTES).length - before).toBeLessThanOrEqual(2);
   });
 
   test('is cut likewise when a proxy refuses it, with a page of its own', async () => {
-    const BYTES_MAX = 4000;
+    const BYTES_MAX = 2000;
     await start({}, async (target) => {
       const proxy = createServer(async (request, response) => {
         const body = Buffer.concat(await request.toArray());
@@ -97,9 +106,9 @@ describe('a request of a sender that is larger than the hub takes', () => {
       });
       return `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
     });
-    for (let at = 0; at < 3; at++) agent.append('', noise(2000, at * 2000));
+    for (let at = 0; at < 3; at++) agent.append('', noise(1000, at * 1000));
     await delivered();
-    expect(destination.stored).toHaveLength(6000);
+    expect(destination.stored).toHaveLength(3000);
   });
 });
 

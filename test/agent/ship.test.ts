@@ -2,11 +2,12 @@ import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Kind } from '../../agent/ship/exchange.ts';
-import type { HubClient, HubLink, HubReply } from '../../agent/ship/hub-client.ts';
+import type { HubClient, HubReply } from '../../agent/ship/hub-client.ts';
 import type { Traffic } from '../../agent/ship/link-turns.ts';
 import { type Batch, decodeBatch } from '../../proto/batch.ts';
 import { decompressFrame } from '../../proto/zstd.ts';
 import { RecordingDestination } from '../hub/receive-fixture.ts';
+import { UnmeasuredLink } from '../tools/unmeasured-link.ts';
 import { until } from '../tools/until.ts';
 import { Workspace } from '../tools/workspace.ts';
 import {
@@ -23,7 +24,7 @@ import {
 const PATIENCE_MS = 5000;
 
 /** Passes everything on, and keeps what was sent and what came back. */
-class WatchedLink implements HubLink {
+class WatchedLink extends UnmeasuredLink {
   readonly batches: Batch[] = [];
   /** Of batches of samples. */
   readonly frames: Uint8Array[] = [];
@@ -33,6 +34,7 @@ class WatchedLink implements HubLink {
   client: HubClient;
 
   constructor(client: HubClient) {
+    super();
     this.client = client;
   }
 
@@ -53,10 +55,6 @@ class WatchedLink implements HubLink {
   async askPositions(signal: AbortSignal): Promise<HubReply> {
     this.questions++;
     return await this.client.askPositions(signal);
-  }
-
-  bodyBytes(): number {
-    return Number.POSITIVE_INFINITY;
   }
 }
 

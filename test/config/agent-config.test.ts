@@ -53,7 +53,7 @@ test('a hub on this machine is all an agent needs to be told', () => {
       freeDiskBytesMin: 256 * 1024 ** 2,
       seriesMax: 1_000_000,
     },
-    link: { bytesPerSecondMax: 0, timeZone: 'UTC', schedule: [], quotas: [] },
+    link: { bytesPerSecondMax: 0, timeZone: 'UTC', overhead: 1, schedule: [], quotas: [] },
     limits: {
       labels: {
         labelNamesMax: 30,
@@ -114,7 +114,7 @@ hub: {urls: ["https://hub.example:9202"], token_file: token, request_timeout: 10
 batch: {max_delay: 500ms, max_samples: 10}
 order: live_first
 buffer: {max_bytes: 1GiB, max_parked_bytes: 100MiB, max_age: 2d, when_full: drop_oldest, min_free_disk: 0, max_series: 7}
-link: {max_bytes_per_second: 20kB, schedule: [{backlog: false}], time_zone: Asia/Hong_Kong,
+link: {max_bytes_per_second: 20kB, schedule: [{backlog: false}], time_zone: Asia/Hong_Kong, overhead: 1.08,
   daily_quota: 10MB, monthly_quota: 200MB, live_reserve: 25%}
 ingest: {default_tenant: overseas, max_body: 1MiB, max_decoded: 2MiB, request_timeout: 1s,
   max_connection_age: 1m, max_in_flight: 3MiB, tenant_map: {a: overseas-a}, users: [
@@ -162,6 +162,7 @@ drop_labels: [id*]`;
     link: {
       bytesPerSecondMax: 20_000,
       timeZone: 'Asia/Hong_Kong',
+      overhead: 1.08,
       schedule: [
         {
           days: ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'],

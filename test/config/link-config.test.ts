@@ -65,6 +65,31 @@ describe('the reserve for live samples', () => {
   });
 });
 
+describe('the overhead', () => {
+  test.each([
+    ['1', 1],
+    ['1.05', 1.05],
+    [1.1, 1.1],
+    ['0.5', 0.5],
+    [4, 4],
+  ])('%j is a factor', (overhead, expected) => {
+    expect(configOf({ overhead }).overhead).toBe(expected);
+  });
+
+  test('is 1 by default', () => {
+    expect(configOf({}).overhead).toBe(1);
+  });
+
+  test.each(['5%', '0.49', '4.001', '1.0001', '-1', 'NaN', '', '1e0', true])(
+    '%j is none, and the error says what is',
+    (overhead) => {
+      const expected = 'expected a factor such as 1.05, 0.5 to 4, with up to three decimals';
+      const line = `link.overhead: ${JSON.stringify(overhead)}: ${expected}`;
+      expect(errorsOf({ overhead })).toEqual([line]);
+    },
+  );
+});
+
 test.each([
   [
     { max_bytes_per_second: '1kB' },

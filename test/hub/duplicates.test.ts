@@ -1,89 +1,57 @@
-import { uncompress } from 'snappyjs';
-import { expect, test } from 'vitest';
-import type { Post, PostResult } from '../../hub/write/post.ts';
+import { beforeEach, expect, test } from 'vitest';
+import type { Post } from '../../hub/write/post.ts';
+import { decodeExactly, labelNotation } from '../tools/exact-remote-write.ts';
 import { appendSeries, columnsOf, newDictionary } from './series-fixture.ts';
 import { type Rig, requestsOf, rig } from './write-fixture.ts';
 
 const MINUTE_MS = 60_000;
-const NOW = 1_700_000_000_000;
-const LOST: PostResult = {
-  kind: 'failed',
-  message: 'no answer',
-  timedOut: true,
-  mayHaveArrived: true,
-};
+const { signal } = new AbortController();
 
-function answer(status: number, body = ''): PostResult {
-  return { kind: 'answer', status, body, headers: {} };
-}
-
-const copy = newDictionary();
-const ids = {
-  a: appendSeries(copy, 'a', { __name__: 'up', __replica__: 'replica-a', cluster: 'k' }),
-  b: appendSeries(copy, 'a', { __name__: 'up', __replica__: 'replica-b', cluster: 'k' }),
-};
-
-/** Writes samples of a replica, so many minutes before now; a is elected. */
-function send(
-  tools: Rig,
-  replica: 'a' | 'b',
-  minutes: readonly number[],
-  cancel = new AbortController(),
-) {
-  const rows = minutes.map((ago) => [ids[replica], NOW - ago * MINUTE_MS] as const);
-  const signals = { cancel: cancel.signal, end: new AbortController().signal };
-  return tools.deliver(requestsOf(copy, columnsOf(rows))[0]!, signals);
-}
-
-/** @param of what the destination answers to b, and to samples without a replica */
-function electingA(of: {
-  b?: () => Promise<PostResult | undefined>;
-  none?: () => Promise<PostResult>;
-}): Post {
-  return async ({ body }) => {
-    const text = Buffer.from(uncompress(body)).toString('latin1');
-    if (text.includes('replica-a')) return answer(200);
-    if (!text.includes('replica-b')) return (await of.none?.()) ?? answer(200);
-    const turned = 'replicas did not match, rejecting sample: replica=replica-b, elected=replica-a';
-    return (await of.b?.()) ?? answer(202, turned);
-  };
-}
-
-test('samples in a gap whose own request is given up have to come again', async () => {
-  const cancel = new AbortController();
-  const none = async () => {
-    cancel.abort();
-    return answer(503);
-  };
-  const tools = rig('cortex', electingA({ none }));
-  await send(tools, 'a', [60, 0]);
-  expect(await send(tools, 'b', [30, 0], cancel)).toEqual({ kind: 'cancelled' });
-});
-
-test('samples in a gap that an attempt before may have stored are no loss when they are refused', async () => {
-  let attempts = 0;
-  const b = async () => (attempts++ === 0 ? LOST : undefined);
-  const none = async () => answer(400, 'err: out of order sample. timestamp=1');
-  const tools = rig('cortex', electingA({ b, none }));
-  await send(tools, 'a', [60, 0]);
-  const result = await send(tools, 'b', [30]);
-  expect(result).toMatchObject({ settlement: { redelivered: 1 } });
-  expect(tools.refused).toEqual([]);
-});
-
-test('samples wait for five minutes altogether, whatever becomes of some of them meanwhile', async () => {
-  let ago = 60;
-  const b = async () => {
-    await send(tools, 'a', [ago]);
-    ago -= 0.4;
-    return undefined;
-  };
-  const tools = rig('cortex', electingA({ b }));
-  const result = await send(
-    tools,
-    'b',
-    Array.from({ length: 50 }, (_, at) => 60 - at - 0.5),
+/** An HA tracker for which replica a is elected. */
+const post: Post = async ({ body }) => {
+  const isTurnedAway = decodeExactly(body).some(({ labels }) =>
+    labelNotation(labels).includes('__replica__="b"'),
   );
-  expect(tools.clock.slept.reduce((sum, ms) => sum + ms, 0)).toBeLessThanOrEqual(300_000);
-  expect(result).toMatchObject({ kind: 'settled' });
+  const words = 'replicas did not match, rejecting sample: replica=b, elected=a';
+  return { kind: 'answer', status: isTurnedAway ? 202 : 200, headers: {}, body: words };
+};
+
+let tools: Rig;
+let now: number;
+beforeEach(() => {
+  tools = rig('cortex', post);
+  now = tools.clock.now();
+});
+
+/** What becomes of samples of a replica so many minutes before now. */
+async function deliver(replica: string, ...minutes: number[]) {
+  const copy = newDictionary();
+  const id = appendSeries(copy, 'a', { __name__: 'up', __replica__: replica, cluster: 'k' });
+  const rows = minutes.map((ago) => [id, now - ago * MINUTE_MS] as const);
+  const [request] = requestsOf(copy, columnsOf(rows));
+  return await tools.deliver(request!, { cancel: signal, end: signal });
+}
+
+test('a duplicate of the future says nothing of what is missing until then', async () => {
+  await deliver('a', 1, 0.5, 0);
+  const result = await deliver('b', 1, -60);
+  expect(result).toMatchObject({ newestMs: tools.clock.now(), settlement: { deduplicated: 2 } });
+});
+
+test('what goes without the label of its replica counts as delivered', async () => {
+  await deliver('a', 60, 55, 50, 20, 15);
+  const result = await deliver('b', 55, 35);
+  expect(result).toMatchObject({
+    newestMs: now - 35 * MINUTE_MS,
+    settlement: { deduplicated: 1, accepted: 1 },
+  });
+});
+
+test('what would shut out older samples of the elected replica does not', async () => {
+  await deliver('a', 60);
+  const result = await deliver('b', 60, 20);
+  expect(result).toMatchObject({
+    newestMs: now - 60 * MINUTE_MS,
+    settlement: { deduplicated: 1, refused: new Map([['ha_gap', 1]]) },
+  });
 });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { limitedPost } from '../../hub/write/permits.ts';
+import { limitedPost, permitLimits } from '../../hub/write/permits.ts';
 import type { Post } from '../../hub/write/post.ts';
 
 /** Posts that end when the test says so. */
@@ -54,4 +54,14 @@ test('one tenant leaves room for others, and what it leaves is used at once', as
   end('a1');
   await turn();
   expect(started).toEqual(['a1', 'a2', 'b1', 'b2', 'a3']);
+});
+
+test.each([
+  [1, 1],
+  [2, 1],
+  [3, 2],
+  [4, 3],
+  [64, 48],
+])('of %i requests at one time a tenant has at most %i', (all, perTenant) => {
+  expect(permitLimits(all)).toEqual({ all, perTenant });
 });

@@ -94,6 +94,32 @@ describe('samples that the HA tracker has turned away', () => {
     expect(judge(request('b', 30), 10_000)).toEqual(NONE);
   });
 
+  test('of a replica that was elected before many others find nothing of it', () => {
+    for (let n = 0; n <= 16; n++) take(`r${n}`, 60);
+    expect(judge(request('b', 60), 0, message('b', 'r1'))).toEqual(NONE);
+    expect(judge(request('b', 60), 0, message('b', 'r0'))).toEqual({ ...NONE, wait: [0] });
+  });
+
+  test('of a cluster find nothing of it once ten thousand others were written', () => {
+    take('a', 60);
+    const another = request('a', 60);
+    const taken = (cluster: string) =>
+      cover.taken({ ...another, replica: { ...another.replica!, cluster } }, 0, 1);
+    for (let n = 1; n < 10_000; n++) taken(`c${n}`);
+    expect(judge(request('b', 60))).toEqual(NONE);
+    taken('one more');
+    expect(judge(request('b', 60))).toEqual({ ...NONE, wait: [0] });
+  });
+
+  test('wait once more in a gap that sixteen later ones were judged after', () => {
+    const gapAgo = (n: number) => 1000 - 40 * n;
+    for (let n = 0; n <= 17; n++) take('a', gapAgo(n) + 20);
+    for (let n = 0; n < 16; n++) judge(request('b', gapAgo(n)), BEHIND);
+    expect(judge(request('b', gapAgo(0)))).toEqual({ ...NONE, missing: [0] });
+    judge(request('b', gapAgo(16)), BEHIND);
+    expect(judge(request('b', gapAgo(0)))).toEqual({ ...NONE, wait: [0] });
+  });
+
   test.each([
     ['names another replica, as the destination goes by other labels', message('c', 'a')],
     ['says nothing', '202'],

@@ -113,6 +113,20 @@ describe('what a Cortex refuses of a backlog', () => {
     expect(refused.reduce((sum, one) => sum + one.refused + one.unknown, 0)).toBe(100);
   });
 
+  it('leaves half of the budget where all may be the echo of an earlier attempt', async () => {
+    const { settle } = await cortexChain(workspace, { searchesPerMinute: 12, now });
+    await settle(backlog(100, 1, NOW));
+    // As after a restart: all of it is there already, but for the age of one attempt.
+    const again = backlog(100, 1, NOW - MINUTE);
+    const echoes = await settle(again, { mayBeRedelivered: true });
+    expect(echoes.redelivered).toBeGreaterThan(0);
+    const bad: BatchRow = ['s3', NOW - MINUTE];
+    const good = ['a', 'b', 'c'].map((name): BatchRow => [name, NOW]);
+    expect(await settle([...good, bad])).toEqual(
+      settled({ accepted: 3, refused: { out_of_order: 1 } }),
+    );
+  });
+
   it('is never searched where the budget is 0', async () => {
     const { settle, cortex } = await cortexChain(workspace, { searchesPerMinute: 0, now });
     await settle(backlog(50, 1, NOW));

@@ -203,7 +203,9 @@ describe('the destination', () => {
       }, 100);
     });
     const destination = destinationAt(url, { timeoutMs: 300 });
-    const results = await Promise.all(Array.from({ length: 10 }, () => post(destination)));
+    const results = await Promise.all(
+      Array.from({ length: 10 }, (_, n) => post(destination, { tenant: `${n % 2}` })),
+    );
     expect(results.map(kindOf)).toEqual(results.map(() => 'answer 200'));
     expect(inFlightMax).toBe(2);
   });

@@ -55,6 +55,20 @@ describe.each(['v1', 'v2'] as const)('an exemplar that a Cortex refuses in %s', 
   });
 });
 
+describe('exemplars of a sample that is refused in version 2.0', () => {
+  it('are not said to be refused: nobody knows', async () => {
+    const { settle } = await cortexChain(workspace, { protocol: 'v2', limits, now });
+    await settle([['foo_total', NOW]]);
+    const answer = await settle([
+      ['foo_total', NOW - 10],
+      ['foo_total', { exemplar: exemplarBytes('a'), at: NOW + 1 }],
+      ['foo_total', { exemplar: exemplarBytes('b'), at: NOW + 2 }],
+      ['up', NOW],
+    ]);
+    expect(answer).toEqual(settled({ accepted: 1, unknown: 2, refused: { out_of_order: 1 } }));
+  });
+});
+
 describe('exemplars in bodies of version 1.0', () => {
   it('never stand in a TimeSeries with samples, nor two of a series in a body', async () => {
     const { settle, cortex } = await cortexChain(workspace, { limits, now });

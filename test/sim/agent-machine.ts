@@ -27,6 +27,8 @@ export interface Snapshot {
   folder: string;
   /** Samples acknowledged until then. */
   acknowledged: number;
+  /** Somebody had taken the files away: what was acknowledged lay in open files only. */
+  areFilesTaken: boolean;
 }
 
 /** A machine with a disk and a clock, on which one process of the agent after another runs. */
@@ -57,6 +59,7 @@ export class AgentMachine {
     this.#chance = surroundings.chance.part(name);
     this.clock = new WallClock(surroundings.time, STARTS_AT_MS + this.#chance.between(-500, 500));
     this.#dataDir = from?.folder ?? this.#nextFolder();
+    this.#isExcused = from?.areFilesTaken ?? false;
   }
 
   start(): void {
@@ -139,14 +142,17 @@ export class AgentMachine {
   snapshot(): Snapshot {
     const folder = this.#nextFolder();
     copyFolder(this.#dataDir, folder);
-    return { folder, acknowledged: this.#areFilesTaken ? 0 : this.#deps.ledger.acknowledged };
+    const areFilesTaken = this.#areFilesTaken;
+    const acknowledged = areFilesTaken ? 0 : this.#deps.ledger.acknowledged;
+    return { folder, acknowledged, areFilesTaken };
   }
 
   /** Puts an older copy in the place of the data_dir; the process must have ended. */
-  restore({ folder, acknowledged }: Snapshot): void {
+  restore({ folder, acknowledged, areFilesTaken }: Snapshot): void {
     const { ledger, surroundings } = this.#deps;
     surroundings.note(`${this.name} is restored from ${acknowledged} acknowledged samples`);
     this.#dataDir = folder;
+    this.#isExcused = areFilesTaken;
     ledger.forgive(this.name, acknowledged);
   }
 

@@ -20,13 +20,14 @@ export const refuseByOwnClock: Mistake = {
 /** What the hub says of the time is not asked for before samples go for their age. */
 export const evictByOwnClock: Mistake = {
   install() {
-    const { confirmedNow } = HubClock.prototype;
-    HubClock.prototype.confirmedNow = function () {
+    const { confirmed } = HubClock.prototype;
+    HubClock.prototype.confirmed = function () {
       const aheadMs = this.aheadMs();
-      return aheadMs === undefined ? this.likelyNow() : this.now()! - aheadMs;
+      const ownMs = aheadMs === undefined ? this.likelyNow() : this.now()! - aheadMs;
+      return { earliestMs: ownMs, latestMs: ownMs };
     };
     return () => {
-      HubClock.prototype.confirmedNow = confirmedNow;
+      HubClock.prototype.confirmed = confirmed;
     };
   },
   plan: (drawn) => {

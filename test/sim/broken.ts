@@ -5,6 +5,7 @@ import type { SampleLog, ShippableSegment } from '../../agent/ship/contracts.ts'
 import type { HubReply } from '../../agent/ship/hub-client.ts';
 import { DictionaryLog } from '../../hub/receive/dictionary-log.ts';
 import { forgetUndo } from './broken-format.ts';
+import { believeStalled } from './broken-link.ts';
 import {
   believeRefused,
   evictByOwnClock,
@@ -170,6 +171,7 @@ const ignoreHashChain: Mistake = {
         postBatch: async (...request) => believe(await link.postBatch(...request)),
         askPositions: async (signal) => believe(await link.askPositions(signal)),
         bodyBytes: (traffic) => link.bodyBytes(traffic),
+        packsMax: () => link.packsMax(),
       };
     },
   },
@@ -236,6 +238,7 @@ export const MISTAKES: ReadonlyMap<string, Mistake> = new Map([
   ['writes an exemplar beside its sample', joinExemplars],
   ['moves the age bound by what was refused', believeRefused],
   ['lets one cluster hold up its tenant', holdUpTenant],
+  ['takes a batch that stalls for delivered', believeStalled],
 ]);
 
 /** The buffer, but for how it is read. */

@@ -53,6 +53,8 @@ export function flipBits(folder: string, chance: Chance): string {
 /** Flips some bits anywhere in these files; says where. */
 export function flipBitsIn(paths: readonly string[], chance: Chance): string {
   const places: string[] = [];
+  // An agent that was killed while its files were taken has left none.
+  if (paths.length === 0) return 'nothing';
   for (let count = chance.whole(1, 3); count > 0; count--) {
     const path = chance.pick(paths);
     const bytes = readFileSync(path);

@@ -1,3 +1,4 @@
+import type { Kind, Suspicion } from '../../agent/ship/exchange.ts';
 import { type HubLink, type HubReply, readReply } from '../../agent/ship/hub-client.ts';
 import { decodeBatch, encodeBatch } from '../../proto/batch.ts';
 import { compressFrame, decompressFrame } from '../../proto/zstd.ts';
@@ -10,6 +11,9 @@ import type { Surroundings } from './surroundings.ts';
 const REQUEST_TIMEOUT_MS = 30_000;
 const LATE_MS_MAX = 30_000;
 const LATENCY_MS_MAX = 300;
+const STALL_MS_MAX = 60_000;
+/** Nothing moves for so long before the agent asks elsewhere. */
+const PATIENCE_MS = { min: 1500, max: 20_000 };
 const FRAME_BYTES_MAX = 2 ** 24;
 
 type Fate = keyof LinkFaults | 'carried';
@@ -25,6 +29,19 @@ export interface LinkDeps {
   isDead(): boolean;
 }
 
+interface Request {
+  /** undefined: the question for positions */
+  frame: Uint8Array | undefined;
+  suspect: Suspicion | undefined;
+}
+
+interface UnderWay extends Request {
+  /** What the body needs to cross the link. */
+  drainMs: number;
+  /** Aborted when nobody waits for the answer any more. */
+  over: AbortSignal;
+}
+
 /** The border as one process of the agent sees it: requests take time, and all that can happen. */
 export class FaultyLink implements HubLink {
   readonly #deps: LinkDeps;
@@ -33,25 +50,40 @@ export class FaultyLink implements HubLink {
     this.#deps = deps;
   }
 
-  postBatch(frame: Uint8Array, signal: AbortSignal): Promise<HubReply> {
-    return this.#exchange(frame, signal);
+  postBatch(
+    frame: Uint8Array,
+    signal: AbortSignal,
+    _kind: Kind,
+    suspect?: Suspicion,
+  ): Promise<HubReply> {
+    return this.#exchange({ frame, suspect }, signal);
   }
 
   askPositions(signal: AbortSignal): Promise<HubReply> {
-    return this.#exchange(undefined, signal);
+    return this.#exchange({ frame: undefined, suspect: undefined }, signal);
   }
 
-  /** @param frame undefined: the question for positions */
-  async #exchange(frame: Uint8Array | undefined, signal: AbortSignal): Promise<HubReply> {
+  bodyBytes(): number {
+    const { isCalm, plan } = this.#deps.surroundings;
+    return isCalm ? Number.POSITIVE_INFINITY : plan.narrow.bodyBytes;
+  }
+
+  packsMax(): number {
+    return this.#deps.surroundings.plan.narrow.packsMax;
+  }
+
+  async #exchange(request: Request, signal: AbortSignal): Promise<HubReply> {
     const { surroundings, isDead } = this.#deps;
     if (signal.aborted || isDead()) return unreachable('given up');
     const { promise, resolve } = Promise.withResolvers<HubReply>();
     const over = new AbortController();
     const limit = AbortSignal.any([signal, over.signal]);
-    surroundings.spawn(this.#carry(frame, resolve));
+    const drainMs = this.#drainMs(request.frame);
+    surroundings.spawn(this.#carry({ ...request, drainMs, over: over.signal }, resolve));
     surroundings.spawn(
       surroundings.time
-        .sleep(REQUEST_TIMEOUT_MS, limit)
+        // A body that drains is not given up, however long that takes.
+        .sleep(REQUEST_TIMEOUT_MS + drainMs, limit)
         .then(() => resolve(unreachable('no answer in time'))),
     );
     const reply = await promise;
@@ -60,13 +92,15 @@ export class FaultyLink implements HubLink {
   }
 
   /** What becomes of one request; `answer` is not called when the connection is half open. */
-  async #carry(frame: Uint8Array | undefined, answer: (reply: HubReply) => void): Promise<void> {
+  async #carry(request: UnderWay, answer: (reply: HubReply) => void): Promise<void> {
+    const { frame, drainMs } = request;
     const { surroundings, route, chance, isDown } = this.#deps;
     const { time } = surroundings;
     const hub = route();
     const fate = this.#drawFate();
-    const reset = (): void => answer(unreachable('connection reset'));
+    const reset = (): void => answer({ ...unreachable('connection reset'), isCutOff: true });
     if (fate !== 'carried') surroundings.note(`link ${fate}`);
+    await time.sleep(fate === 'cut' ? chance.between(0, drainMs) : drainMs);
     if (isDown() || fate === 'lost' || fate === 'cut') {
       await time.sleep(this.#latencyMs());
       if (fate !== 'lost') reset();
@@ -77,16 +111,35 @@ export class FaultyLink implements HubLink {
       await this.#deliver(hub, frame);
       return;
     }
+    const isAnswerStalled = fate === 'stalled' && chance.maybe(0.5);
+    if (fate === 'stalled' && !isAnswerStalled) {
+      await this.#stall(request, answer);
+      if (chance.maybe(0.5)) return;
+    }
     if (fate === 'twice') surroundings.spawn(this.#deliverAgain(hub, frame));
     if (fate === 'damaged' && frame !== undefined) {
       await this.#deliver(hub, damaged(frame, chance));
     }
     if (fate === 'proxied' && chance.maybe(0.5)) return answer(this.#proxyReply(frame));
     const reply = await this.#deliver(hub, frame);
+    if (isAnswerStalled) await this.#stall(request, answer);
     if (fate === 'proxied') return answer(this.#proxyReply(frame));
     if (fate === 'answerLost' && chance.maybe(0.5)) return;
     if (reply === undefined || fate === 'answerLost' || isDown()) return reset();
     answer(reply);
+  }
+
+  /** Nothing moves for a while, and the agent asks elsewhere what became of the request. */
+  async #stall({ suspect, over }: UnderWay, answer: (reply: HubReply) => void): Promise<void> {
+    const { surroundings, chance } = this.#deps;
+    let leftMs = chance.between(0, STALL_MS_MAX);
+    while (leftMs > 0) {
+      const waitMs = Math.min(leftMs, chance.between(PATIENCE_MS.min, PATIENCE_MS.max));
+      await surroundings.time.sleep(waitMs);
+      leftMs -= waitMs;
+      if (over.aborted || suspect === undefined) continue;
+      if ((await suspect()) === 'over') answer({ ...unreachable('nothing moves'), isOver: true });
+    }
   }
 
   async #deliverAgain(hub: HubMachine, frame: Uint8Array | undefined): Promise<void> {
@@ -126,16 +179,17 @@ export class FaultyLink implements HubLink {
     return 'carried';
   }
 
+  #drainMs(frame: Uint8Array | undefined): number {
+    const { isCalm, plan } = this.#deps.surroundings;
+    return isCalm ? 0 : ((frame?.length ?? 0) * 1000) / plan.narrow.bytesPerSecond;
+  }
+
   #latencyMs(): number {
     return this.#deps.chance.between(1, LATENCY_MS_MAX);
   }
-
-  bodyBytes(): number {
-    return Number.POSITIVE_INFINITY;
-  }
 }
 
-function unreachable(message: string): HubReply {
+function unreachable(message: string): HubReply & { kind: 'unreachable' } {
   return { kind: 'unreachable', message };
 }
 

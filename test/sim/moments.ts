@@ -67,6 +67,15 @@ export function watchMoments(buffer: SampleBuffer, deps: MomentDeps): void {
     onMoment({ kind: 'after pack' });
     return isStored;
   };
+  const storePacks = buffer.storePacks.bind(buffer);
+  buffer.storePacks = (segments, place, packs) => {
+    onMoment({ kind: 'before pack' });
+    const isStored = !isDead() && storePacks(segments, place, packs);
+    const samples = packs.reduce((sum, pack) => sum + pack.samples, 0);
+    if (isStored) deps.onPacked(segments.length, samples);
+    onMoment({ kind: 'after pack' });
+    return isStored;
+  };
   const acknowledge = buffer.acknowledge.bind(buffer);
   buffer.acknowledge = (...answered) => {
     onMoment({ kind: 'before acknowledge' });

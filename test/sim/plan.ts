@@ -38,6 +38,8 @@ export interface LinkFaults {
   answerLost: number;
   /** Arrives only when the agent has given it up, behind what was sent later. */
   late: number;
+  /** Nothing moves for a while, of the body or of the answer; the body may never arrive. */
+  stalled: number;
   /** Arrives a second time. */
   twice: number;
   /** A copy of it with a damaged samples section arrives first. */
@@ -113,6 +115,8 @@ export interface Plan {
   /** From the beginning until everything else is calm; undefined: none. */
   blockade: Blockade | undefined;
   link: LinkFaults;
+  /** What the link gives to one body, and what the agent makes of that. */
+  narrow: { bytesPerSecond: number; bodyBytes: number; packsMax: number };
   /** Mean time between two events, in virtual ms. */
   eventEveryMs: number;
   events: EventName[];
@@ -137,6 +141,9 @@ export function drawPlan(chance: Chance): Plan {
     packing: {
       samplesMax: chance.whole(5, 200),
       bytesMax: 2 ** 18,
+      samplesPerSeriesMin: chance.pick([0, 20]),
+      severalSamplesMax: chance.whole(20, 1000),
+      severalSegmentsMax: chance.whole(2, 50),
       ageMinMs: chance.pick([500, 5000, 30_000]),
       checkEveryMs: chance.between(200, 3000),
     },
@@ -161,6 +168,11 @@ export function drawPlan(chance: Chance): Plan {
     odd,
     blockade: drawBlockade(chance, tenants, odd),
     link: drawRates(chance, LINK_RATES),
+    narrow: {
+      bytesPerSecond: chance.pick([Number.POSITIVE_INFINITY, 2000, 300]),
+      bodyBytes: chance.pick([Number.POSITIVE_INFINITY, 1000, 200]),
+      packsMax: chance.whole(1, 6),
+    },
     eventEveryMs: chance.between(5000, 20_000),
     events: EVENTS.filter(() => chance.maybe(0.5)),
   };
@@ -204,6 +216,7 @@ const LINK_RATES: LinkFaults = {
   cut: 0.2,
   answerLost: 0.2,
   late: 0.1,
+  stalled: 0.2,
   twice: 0.3,
   damaged: 0.1,
   proxied: 0.1,

@@ -1,6 +1,6 @@
 import type * as fileSystem from 'node:fs';
 
-type Call = 'statSync' | 'statfsSync' | 'writeSync';
+type Call = 'fsyncSync' | 'statSync' | 'statfsSync' | 'writeSync';
 
 /** What calls of the file system do instead, as long as a test wants that. */
 const faults = new Map<Call, (...args: never[]) => unknown>();
@@ -13,6 +13,7 @@ export function faultyFileSystem(real: typeof fileSystem): typeof fileSystem {
       (faults.get(name) ?? (real[name] as (...args: never[]) => unknown))(...args);
   return {
     ...real,
+    fsyncSync: faulty('fsyncSync'),
     statSync: faulty('statSync'),
     statfsSync: faulty('statfsSync'),
     writeSync: faulty('writeSync'),

@@ -3,7 +3,7 @@ import type { Log } from '../../../base/log.ts';
 import { DamagedBufferError } from '../damage.ts';
 import { BufferDatabase } from '../database.ts';
 import { Dictionary } from '../dictionary.ts';
-import { isDiskFault } from '../disk-fault.ts';
+import { isDiskFault, isReadError } from '../disk-fault.ts';
 import type { HighWater } from '../high-water.ts';
 import type { Losses } from '../losses.ts';
 import { missingFrom } from '../missing.ts';
@@ -11,6 +11,8 @@ import { SalvageFiles } from './salvage-files.ts';
 
 interface RescueTools {
   damage: string;
+  /** Whether pages that cannot be read are worth another attempt. */
+  mayBeReadable: boolean;
   clock: Clock;
   log: Log;
   losses: Losses;
@@ -23,14 +25,14 @@ interface RescueTools {
  * the database, and nothing is lost. Otherwise what lies in the folder is left to be salvaged.
  *
  * @throws errors of the disk while files are set aside, or while it does not take the copy of what
- *   has no name any more; then it is to be called again
+ *   has no name any more, or does not read it; then it is to be called again
  */
 export function rescueOpenFiles(
   dataDir: string,
   db: BufferDatabase,
   dictionaries: readonly Dictionary[],
   expected: HighWater,
-  { damage, clock, log, losses }: RescueTools,
+  { damage, mayBeReadable, clock, log, losses }: RescueTools,
 ): void {
   const files = SalvageFiles.unfinished(dataDir) ?? SalvageFiles.begin(dataDir, clock.now());
   files.setAside();
@@ -39,7 +41,8 @@ export function rescueOpenFiles(
   if (copy instanceof Error) {
     files.clearPart();
     // Files that are open and nowhere else go with the last who has them open.
-    if (isDiskFault(copy) && !db.isIn(keptIn)) throw copy;
+    const mayPass = isDiskFault(copy) || (mayBeReadable && isReadError(copy));
+    if (mayPass && !db.isIn(keptIn)) throw copy;
     log.error({ damage, keptIn, copy: copy.message }, 'buffer.db is damaged and was set aside');
     return;
   }

@@ -3,6 +3,7 @@ import type { Clock } from '../../../base/clock.ts';
 import type { Log } from '../../../base/log.ts';
 import type { Random } from '../../../base/random.ts';
 import { BufferDatabase } from '../database.ts';
+import { NoRoomError } from '../disk-fault.ts';
 import { FreeDisk } from '../free-disk.ts';
 import { HIGH_WATER_FILE, type HighWater, readHighWater } from '../high-water.ts';
 import { type Losses, recordLosses } from '../losses.ts';
@@ -22,7 +23,11 @@ export interface SalvageTools {
   random: Random;
   log: Log;
   losses: Losses;
+  /** First attempt, on the clock that never jumps; undefined: there is to be no other. */
+  triedSinceMs: number | undefined;
 }
+
+const ROOM_PATIENCE_MS = 600_000;
 
 const VANISHED =
   'segments that were stored in this time have left no row: how many samples they held is not known';
@@ -30,6 +35,8 @@ const VANISHED =
 /**
  * Builds a new database from what can be read of the one that was set aside, puts it in place and
  * accounts for the rest. A crash in between means that it begins again.
+ *
+ * @throws NoRoomError; errors of SQLite and of the file system
  */
 export function salvage(files: SalvageFiles, options: SalvageOptions, tools: SalvageTools): void {
   const witness = readHighWater(join(files.folder, HIGH_WATER_FILE));
@@ -38,12 +45,28 @@ export function salvage(files: SalvageFiles, options: SalvageOptions, tools: Sal
   let result: CarriedOver;
   try {
     result = build(image, files, known, options, tools);
+    if (result.leftBehind.length > 0) waitForRoom(result, files, tools);
     files.complete();
     account(result, image, known, files, tools);
   } finally {
     image.close();
   }
   files.finish();
+}
+
+/** A disk that is full now may have room in a minute: nothing is left behind before its time. */
+function waitForRoom(
+  { leftBehind }: CarriedOver,
+  files: SalvageFiles,
+  { clock, triedSinceMs }: SalvageTools,
+): void {
+  if (triedSinceMs === undefined || clock.elapsedMs() - triedSinceMs >= ROOM_PATIENCE_MS) return;
+  files.clearPart();
+  const samples = leftBehind.reduce((sum, lost) => sum + lost.samples, 0);
+  throw new NoRoomError(
+    `the disk has no room for ${samples} samples in ${files.folder}: free space, or they are left ` +
+      'there after ten minutes',
+  );
 }
 
 function build(
