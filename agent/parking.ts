@@ -91,23 +91,18 @@ export class Parking {
     const { buffer, clock, log } = this.#deps;
     while (!signal.aborted) {
       await clock.sleep(RELEASE_EVERY_MS, signal);
+      for (const [key, untilMs] of this.#heldUntilMs) {
+        if (clock.elapsedMs() >= untilMs) this.#heldUntilMs.delete(key);
+      }
       for (const pack of buffer.parkedPacks) {
         const window = windowOf(pack.tenant);
         const mayGo = window && pack.newest >= window.oldest && pack.newest <= window.newest;
-        if (mayGo !== true || this.#isHeld(pack) || !buffer.release(pack)) continue;
+        if (mayGo !== true || this.#heldUntilMs.has(pack.key) || !buffer.release(pack)) continue;
         const { tenant, samples } = pack;
         log.info({ tenant, samples }, 'released samples that the destination takes by now');
         onReleased();
       }
     }
-  }
-
-  #isHeld({ key }: PackHead): boolean {
-    const untilMs = this.#heldUntilMs.get(key);
-    if (untilMs === undefined) return false;
-    if (this.#deps.clock.elapsedMs() < untilMs) return true;
-    this.#heldUntilMs.delete(key);
-    return false;
   }
 
   #parkSegment(head: SegmentTimes, window: TimeWindow): boolean {

@@ -37,7 +37,7 @@ export const damagesWhileStopped: Damage[] = [
     'a byte in the middle of its log was flipped',
     (pathOf) => {
       const bytes = readFileSync(pathOf('buffer.db-wal'));
-      bytes[bytes.length >> 1]! ^= 1;
+      bytes[middleOfLog(bytes)]! ^= 1;
       writeFileSync(pathOf('buffer.db-wal'), bytes);
     },
   ],
@@ -49,6 +49,22 @@ export const damagesWhileStopped: Damage[] = [
     },
   ],
 ];
+
+/** A byte of the frame in the middle of those that count: the file may have older ones behind them. */
+function middleOfLog(wal: Buffer): number {
+  const headerBytes = 32;
+  const frameBytes = 24 + wal.readUInt32BE(8);
+  const salts = wal.subarray(16, 24);
+  let frames = 0;
+  while (
+    wal
+      .subarray(headerBytes + frames * frameBytes)
+      .subarray(8, 16)
+      .equals(salts)
+  )
+    frames++;
+  return headerBytes + (frames >> 1) * frameBytes + (frameBytes >> 1);
+}
 
 /** One journey through the given damages, one after the other. */
 export function describeDamages(whileRunning: Damage[], whileStopped: Damage[]): void {
