@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../base/clock.ts';
 import type { LoadedConfig } from '../base/config-file.ts';
 import type { Log } from '../base/log.ts';
@@ -102,5 +103,5 @@ function withLiveKeys(current: AgentConfig, loaded: AgentConfig): AgentConfig {
 /** Top-level parts that differ: they cannot change while the agent runs. */
 function keysThatWait(before: AgentConfig, after: AgentConfig): string[] {
   const keys = Object.keys(after) as (keyof AgentConfig)[];
-  return keys.filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]));
+  return keys.filter((key) => !isDeepStrictEqual(before[key], after[key]));
 }
