@@ -28,8 +28,12 @@ export interface Answer {
   destination?: DestinationState;
 }
 
-/** So many packs behind the first one whose answer an agent has not heard, the hub still has that. */
+/**
+ * So many batches of a row behind the first one whose answer an agent has not heard, the hub still
+ * has that answer.
+ */
 export const PACK_ANSWERS_MAX = 32;
+export const LIVE_ANSWERS_MAX = 8;
 
 /** Why a batch does not fit the hub's state. */
 export type StateReason =
@@ -60,19 +64,17 @@ export interface HubState {
 export interface TenantState {
   /** As the agent names it: empty for the hub's default. */
   tenant: string;
-  /** 0n: no stream is open. */
-  stream: bigint;
-  nextSequence: number;
-  /** The answer to the batch before `nextSequence`; absent while that is being written. */
-  lastAnswer?: Answer;
+  /** The stream that is open. */
+  live?: RowState;
   answered: PositionRange[];
   /** The row of packs that is open. */
-  packs?: PackRowState;
+  packs?: RowState;
   /** As in an answer. */
   oldestAcceptedMs?: number;
 }
 
-export interface PackRowState {
+/** A live stream or a row of packs, as far as its batches were taken in. */
+export interface RowState {
   stream: bigint;
   /** What was taken in before it is being written, unless its answer is there. */
   nextSequence: number;
@@ -172,38 +174,46 @@ export function encodeHubState(state: HubState): Uint8Array {
 }
 
 function tenantMessage(state: TenantState): object {
-  const { tenant, stream, nextSequence, lastAnswer, answered, packs, oldestAcceptedMs } = state;
+  const { tenant, live, answered, packs, oldestAcceptedMs } = state;
   return {
     tenant,
-    stream: toLong(stream),
-    nextSequence,
-    ...(lastAnswer === undefined ? {} : { lastAnswer: answerFields(lastAnswer) }),
+    ...(live === undefined ? {} : liveMessage(live)),
     answered: positionMessages(answered, NO_RUN),
     ...(packs === undefined ? {} : packsMessage(packs)),
     ...(oldestAcceptedMs === undefined ? {} : { oldestAcceptedMs }),
   };
 }
 
-function packsMessage({ stream, nextSequence, answers }: PackRowState): object {
+function liveMessage({ stream, nextSequence, answers }: RowState): object {
+  return { stream: toLong(stream), nextSequence, answers: answerMessages(answers) };
+}
+
+function packsMessage({ stream, nextSequence, answers }: RowState): object {
   return {
     packStream: toLong(stream),
     packNextSequence: nextSequence,
-    packAnswers: answers.map(({ sequence, answer }) => ({
-      sequence,
-      answer: answerFields(answer),
-    })),
+    packAnswers: answerMessages(answers),
   };
+}
+
+function answerMessages(answers: RowState['answers']): object[] {
+  return answers.map(({ sequence, answer }) => ({ sequence, answer: answerFields(answer) }));
+}
+
+interface RowAnswerFields {
+  sequence: number;
+  answer: AnswerFields | null;
 }
 
 interface TenantFields {
   tenant: string;
   stream: LongLike;
   nextSequence: number;
-  lastAnswer: AnswerFields | null;
+  answers: RowAnswerFields[];
   answered: { run: LongLike; first: LongLike; more: LongLike }[];
   packStream: LongLike;
   packNextSequence: number;
-  packAnswers: { sequence: number; answer: AnswerFields | null }[];
+  packAnswers: RowAnswerFields[];
   oldestAcceptedMs: LongLike;
 }
 
@@ -242,26 +252,30 @@ export function decodeHubState(bytes: Uint8Array): HubState {
 }
 
 function readTenant(fields: TenantFields): TenantState {
-  const { tenant, nextSequence, lastAnswer } = fields;
+  const { tenant, stream, nextSequence, answers } = fields;
+  const live = readRow(stream, nextSequence, answers);
+  const packs = readRow(fields.packStream, fields.packNextSequence, fields.packAnswers);
   return {
     tenant,
-    stream: fromLong(fields.stream),
-    nextSequence,
-    ...(lastAnswer === null ? {} : { lastAnswer: readAnswer(lastAnswer) }),
+    ...(live === undefined ? {} : { live }),
     answered: readPositions(fields.answered, NO_RUN),
-    ...readPackRow(fields),
+    ...(packs === undefined ? {} : { packs }),
     ...readOldest(fields.oldestAcceptedMs),
   };
 }
 
-function readPackRow({ packStream, packNextSequence, packAnswers }: TenantFields) {
-  const stream = fromLong(packStream);
-  if (stream === 0n) return {};
-  const answers = packAnswers.map(({ sequence, answer }) => {
-    if (answer === null) throw new DecodeError('HubState: an answer to a pack that is none');
+function readRow(
+  id: LongLike,
+  nextSequence: number,
+  fields: readonly RowAnswerFields[],
+): RowState | undefined {
+  const stream = fromLong(id);
+  if (stream === 0n) return undefined;
+  const answers = fields.map(({ sequence, answer }) => {
+    if (answer === null) throw new DecodeError('HubState: an answer to a batch that is none');
     return { sequence, answer: readAnswer(answer) };
   });
-  return { packs: { stream, nextSequence: packNextSequence, answers } };
+  return { stream, nextSequence, answers };
 }
 
 function decodeWith(type: ReturnType<typeof borderType>, bytes: Uint8Array): unknown {

@@ -1,15 +1,22 @@
 /** What waits for its answer: no limit evicts it and no pack swallows it. */
 export class Pins {
-  /** Ids of the segments in a batch, by tenant. */
+  /** Ids of the oldest and the newest segment in batches, by tenant. */
   readonly #segments = new Map<string, { first: number; last: number }>();
   /** Keys of packs. */
   readonly #packs = new Set<number>();
 
-  /** Segments of one batch, in the place of those that the tenant had pinned before. */
-  pinSegments(tenant: string, segments: readonly { id: number }[]): void {
-    const first = segments[0]?.id;
-    if (first === undefined) this.#segments.delete(tenant);
-    else this.#segments.set(tenant, { first, last: segments.at(-1)!.id });
+  /** In the place of what the tenant had pinned before. */
+  pinSegments(tenant: string, ids: { first: number; last: number } | undefined): void {
+    if (ids === undefined) this.#segments.delete(tenant);
+    else this.#segments.set(tenant, ids);
+  }
+
+  /** Segments behind those that are pinned, and whatever lies between. */
+  pinMore(tenant: string, segments: readonly { id: number }[]): void {
+    const last = segments.at(-1)?.id;
+    if (last === undefined) return;
+    const first = this.#segments.get(tenant)?.first ?? segments[0]!.id;
+    this.#segments.set(tenant, { first, last });
   }
 
   pinPack(key: number): void {

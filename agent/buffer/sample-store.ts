@@ -113,9 +113,8 @@ export class SampleStore {
 
   /**
    * The oldest segments of a tenant from id `from` on and before the first pack behind it: at least
-   * one if there is any, then as many of the same epoch as one batch may hold. They stay pinned
-   * until `unpin`. A damaged one is set aside and accounted for. None as long as the disk cannot be
-   * read, or does not let go of what was answered for.
+   * one if there is any, then as many of one epoch as a batch may hold. Pinned until the next `pin`.
+   * Damaged ones are set aside and accounted for. None while the disk cannot be read or written.
    *
    * @throws DamagedBufferError
    */
@@ -134,7 +133,7 @@ export class SampleStore {
     if (isWhole && segments.length + damaged.length === 0 && this.unpackedSamples(tenant) > 0) {
       throw new DamagedBufferError('segments that must be there are not found');
     }
-    this.pins.pinSegments(tenant, segments);
+    this.pins.pinMore(tenant, segments);
     return segments;
   }
 
@@ -166,8 +165,9 @@ export class SampleStore {
     this.storingTimes.note(firstId, this.clock.elapsedMs());
   }
 
-  unpin(tenant: string): void {
-    this.pins.pinSegments(tenant, []);
+  /** Pins the segments with these ids, and no others of the tenant. */
+  pin(tenant: string, ids: { first: number; last: number } | undefined): void {
+    this.pins.pinSegments(tenant, ids);
   }
 
   /**

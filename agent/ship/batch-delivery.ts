@@ -33,6 +33,8 @@ export interface BatchDeliveryDeps {
   replies: Replies;
   /** The hub was cut off in the batch and does not have it; whether it may die of such batches. */
   isDeadly(): boolean;
+  /** Whether batches of the same row that were sent before are under way. */
+  isBehindOthers(): boolean;
 }
 
 /** Sends the bytes of a batch until it is answered, or turns out not to fit what the hub holds. */
@@ -74,13 +76,15 @@ export class BatchDelivery {
   }
 
   /**
-   * Whether to ask what became of a batch before it is sent again. A pack is asked for even when it
-   * was turned away: the hub may wait for one before it that it has forgotten, and that will not
-   * come again.
+   * Whether to ask what became of a batch before it is sent again. One behind others is asked for
+   * even when it was turned away: the hub may wait for one before it that it has forgotten, and that
+   * will not come again. So is a pack: others were before it when it was sent.
    */
   #isToBeAsked(batch: EncodedBatch, reply: Found, mayBeThere: boolean): boolean {
     if (reply === 'not there') return false;
-    return this.#deps.traffic === 'backlog' || (mayBeThere && isWorthAsking(batch));
+    const { traffic, isBehindOthers } = this.#deps;
+    if (traffic === 'backlog' || isBehindOthers()) return true;
+    return mayBeThere && isWorthAsking(batch);
   }
 
   /**

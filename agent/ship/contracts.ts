@@ -60,9 +60,10 @@ export interface SampleLog<Pack extends ShippablePack = ShippablePack> {
   readonly parkedSamples: number;
   /** Samples of a tenant that are neither in packs nor parked. */
   unpackedSamples(tenant: string): number;
-  /** The oldest segments of a tenant from id `from` on; they stay pinned until `unpin`. */
+  /** The oldest segments of a tenant from id `from` on; they stay pinned until the next `pin`. */
   read(tenant: string, samplesMax: number, from: number): ShippableSegment[];
-  unpin(tenant: string): void;
+  /** Pins the segments with these ids, and no others of the tenant. */
+  pin(tenant: string, ids: { first: number; last: number } | undefined): void;
   /** Whether the tenant has a segment with an id below `id`, or one above it. */
   hasSegmentBefore(tenant: string, id: number): boolean;
   hasSegmentBehind(tenant: string, id: number): boolean;

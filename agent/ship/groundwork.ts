@@ -36,11 +36,13 @@ export class Groundwork {
 
   /**
    * What the hub lacks of a log from entry `from` on, to go with the samples; `end` is the entry
-   * behind it. Undefined when that is too much: then a part of it was sent ahead.
+   * behind it. Undefined when that is too much: then a part of it was sent ahead if `mayGoAhead`. It
+   * may not while a batch is under way whose entries come before.
    */
   async dictionary(
     log: DictionaryLog,
     from: number,
+    { mayGoAhead }: { mayGoAhead: boolean },
     signal: AbortSignal,
   ): Promise<{ part: DictionaryPart; end: number } | undefined> {
     const { session, encoding, link } = this.#tools;
@@ -49,6 +51,7 @@ export class Groundwork {
     const { part, end, bytes } = session.part(log, from, bytesMax);
     this.#partBytes = bytes;
     if (end === log.length) return { part, end };
+    if (!mayGoAhead) return undefined;
     const frame = encoding.dictionaryBatch(log.epoch, session.epochsInUse, part);
     const reply = await link.postBatch(frame, signal, 'live');
     if (reply.kind === 'answer') {

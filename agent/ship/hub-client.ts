@@ -58,8 +58,8 @@ export interface HubLink {
   askPositions(signal: AbortSignal): Promise<HubReply>;
   /** What a body may have so that it lasts about ten seconds on the link as it is now. */
   bodyBytes(traffic: Traffic): number;
-  /** How many packs of a tenant may share the link whatever their size. */
-  packsMax(): number;
+  /** How many bodies of a tenant may share the link whatever their size. */
+  atOnce(traffic: Traffic): number;
 }
 
 export interface HubClientOptions {
@@ -124,8 +124,8 @@ export class HubClient implements HubLink {
     return this.#hubs[this.#urls.index]!.gauge.bodyBytes(traffic);
   }
 
-  packsMax(): number {
-    return this.#hubs[this.#urls.index]!.gauge.packsMax;
+  atOnce(traffic: Traffic): number {
+    return this.#hubs[this.#urls.index]!.gauge.atOnce(traffic);
   }
 
   async postBatch(

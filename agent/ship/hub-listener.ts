@@ -43,8 +43,8 @@ export class HubListener implements HubLink {
     return this.#deps.link.bodyBytes(traffic);
   }
 
-  packsMax(): number {
-    return this.#deps.link.packsMax();
+  atOnce(traffic: Traffic): number {
+    return this.#deps.link.atOnce(traffic);
   }
 
   #hear(reply: HubReply): HubReply {

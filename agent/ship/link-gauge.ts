@@ -25,6 +25,8 @@ const RISE = 0.5;
 /** Packs at once: a lost packet keeps one connection waiting, and the others use the link. */
 const PACKS_FIRST = 3;
 const PACKS_MAX = 6;
+/** Live batches at once, while there is a backlog: each is the smaller for it. */
+const LIVE_MAX = 3;
 /** With each pack that is through. */
 const PACKS_GROWTH = 1 / 8;
 /** Bodies are sized to last a bit less: packs have taken what live batches need. */
@@ -94,11 +96,13 @@ export class LinkGauge {
   }
 
   /**
-   * How many packs may share the link whatever their size: more while live batches are quick, half
-   * as many whenever one of those takes longer than a body should.
+   * How many bodies may share the link whatever their size. Packs: more while live batches are quick,
+   * half as many whenever one of those takes longer than a body should. Live batches: one, where more
+   * would be smaller than is good.
    */
-  get packsMax(): number {
-    return Math.floor(this.#packsMax);
+  atOnce(traffic: Traffic): number {
+    if (traffic === 'backlog') return Math.floor(this.#packsMax);
+    return this.bodyBytes('live') < 2 * BODY_BYTES_MIN ? 1 : LIVE_MAX;
   }
 
   /**

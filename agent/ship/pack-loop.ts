@@ -17,7 +17,7 @@ import { PackWindow } from './pack-window.ts';
 import { Replies } from './replies.ts';
 import type { SentSegments } from './sent-segments.ts';
 import { countOne, recordAnswer } from './ship-stats.ts';
-import { type Find, findPack } from './whereabouts.ts';
+import { type Find, findBatch } from './whereabouts.ts';
 
 /** How often to look for packs that nobody has told of. */
 const LOOK_EVERY_MS = 1000;
@@ -165,7 +165,7 @@ export class PackLoop {
     if (this.#deps.tools.session.hub === undefined) return false;
     // While hubs take turns no row can live: each pack is the first of its own.
     if (this.#deps.tools.session.isFlapping) return underWay.size === 0;
-    return window.hasRoom(nextSequence, pack, this.#deps.tools.link.packsMax());
+    return window.hasRoom(nextSequence, pack, this.#deps.tools.link.atOnce('backlog'));
   }
 
   async #start(row: Row, pack: ShippablePack, signal: AbortSignal): Promise<void> {
@@ -173,7 +173,7 @@ export class PackLoop {
     const end = AbortSignal.any([signal, row.ending.signal]);
     const log = samples.dictionaryOfEpoch(pack.epoch);
     const from = Math.min(log.length, session.reliableOffset(log));
-    const missing = await this.#groundwork.dictionary(log, from, end);
+    const missing = await this.#groundwork.dictionary(log, from, { mayGoAhead: true }, end);
     // Others may have changed both while a part of the dictionary was sent.
     if (missing === undefined || end.aborted || this.#next() !== pack) return;
     if (this.#sizes.cut(pack)) return;
@@ -232,9 +232,19 @@ export class PackLoop {
     const { tools, tenant } = this.#deps;
     // Replies of its own: packs that fail together would drive up a backoff that they share.
     const replies = new Replies(tools, tenant);
-    const find: Find = (state, sent) => findPack(state, sent, row.window.first ?? sent.sequence);
+    const first = (): number | undefined => row.window.first;
+    const find: Find = (state, sent) => findBatch(state.packs, sent, first() ?? sent.sequence);
     const isDeadly = () => this.#sizes.isDeadly(pack);
-    const how = { tenant, traffic: 'backlog', find, tools, replies, isDeadly } as const;
+    const isBehindOthers = () => batch.sequence > (first() ?? batch.sequence);
+    const how = {
+      tenant,
+      traffic: 'backlog',
+      find,
+      tools,
+      replies,
+      isDeadly,
+      isBehindOthers,
+    } as const;
     const delivered = await new BatchDelivery(how).deliver(batch, signal);
     if (delivered.kind === 'answered') {
       row.window.answered(pack);

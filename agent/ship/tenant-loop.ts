@@ -2,22 +2,17 @@ import { Wakeup } from '../../base/wakeup.ts';
 import type { DictionaryPart } from '../../proto/batch.ts';
 import type { PositionRange } from '../../proto/position-ranges.ts';
 import { BatchDelay } from './batch-delay.ts';
-import { type Answered, BatchDelivery } from './batch-delivery.ts';
-import type {
-  EncodedBatch,
-  ShipOptions,
-  ShippableSegment,
-  ShipTools,
-  Stream,
-} from './contracts.ts';
+import { type Answered, BatchDelivery, type Delivered } from './batch-delivery.ts';
+import type { EncodedBatch, ShipOptions, ShippableSegment, ShipTools } from './contracts.ts';
 import { CutOffs } from './cut-offs.ts';
 import { Groundwork } from './groundwork.ts';
 import type { DictionaryLog } from './hub-session.ts';
+import { LiveStream, type SentBatch } from './live-stream.ts';
 import type { PackLoop } from './pack-loop.ts';
 import { Replies } from './replies.ts';
 import type { SentSegments } from './sent-segments.ts';
 import { countOne, recordAnswer } from './ship-stats.ts';
-import { findLive } from './whereabouts.ts';
+import { type Find, findBatch } from './whereabouts.ts';
 
 export interface TenantLoopDeps {
   tenant: string;
@@ -31,7 +26,8 @@ export interface TenantLoopDeps {
 }
 
 /**
- * Ships the segments of one tenant, one batch in flight.
+ * Ships the segments of one tenant: one batch in flight, and some more while what waits is more than
+ * one batch can take.
  *
  *     due ─▶ build ─▶ send ─┬─ answered ─▶ forget the segments ─▶ due
  *                      ▲    ├─ not now, no answer ─▶ back off, ask, send the same bytes
@@ -47,10 +43,9 @@ export class TenantLoop {
   readonly #deps: TenantLoopDeps;
   readonly #replies: Replies;
   readonly #groundwork: Groundwork;
-  readonly #delivery: BatchDelivery;
   readonly #wakeup = new Wakeup();
   readonly #cutOffs = new CutOffs();
-  #stream: OpenStream | undefined;
+  #stream: LiveStream | undefined;
   /** On the link, of late. */
   #bytesPerSample = 0;
   /** The one that was refused although it went alone. */
@@ -61,7 +56,6 @@ export class TenantLoop {
   /** The last batch could not take all there was: the next one need not wait for more. */
   #isBehind = false;
   #isDraining = false;
-  #due: readonly PositionRange[] = [];
 
   constructor(deps: TenantLoopDeps) {
     const { tenant, options, tools, storedBefore } = deps;
@@ -69,16 +63,12 @@ export class TenantLoop {
     this.#delay = new BatchDelay(options);
     this.#replies = new Replies(tools, tenant);
     this.#groundwork = new Groundwork(tools, this.#replies);
-    const replies = this.#replies;
-    const isDeadly = () => this.#cutOffs.add();
-    const how = { tenant, traffic: 'live', find: findLive, tools, replies, isDeadly } as const;
-    this.#delivery = new BatchDelivery(how);
     this.#from = options.order === 'live_first' ? storedBefore + 1 : 0;
   }
 
-  /** Positions of the batch on its way: what became of its samples is counted when it is answered. */
+  /** Positions of batches on their way: what became of their samples is counted then. */
   get due(): readonly PositionRange[] {
-    return this.#due;
+    return this.#stream?.positions ?? [];
   }
 
   /** Segments with lower ids are left to packs. */
@@ -95,20 +85,28 @@ export class TenantLoop {
 
   /** Runs until `signal` is aborted. */
   async run(signal: AbortSignal): Promise<void> {
-    const { options, packs, tools, tenant } = this.#deps;
+    const { options, packs, tools } = this.#deps;
     while (!signal.aborted) {
-      if (options.order === 'oldest_first') await packs.drain(signal);
+      this.#stream?.check();
+      if (this.#stream?.isOver === true) await this.#endStream(this.#stream, signal);
+      if (options.order === 'oldest_first' && this.#isIdle) await packs.drain(signal);
       const waitMs = this.#dueInMs();
       if (waitMs > 0) await this.#wakeup.wait(tools.clock, waitMs, signal);
       else await this.#shipOne(signal);
     }
-    tools.samples.unpin(tenant);
+    await this.#stream?.allOver();
+    this.#pin();
+  }
+
+  /** Whether nothing is under way. */
+  get #isIdle(): boolean {
+    return this.#stream?.isIdle !== false;
   }
 
   /** Samples in segments; while some are on their way into packs, more than are its own. */
   #waiting(): number {
     const { tools, tenant } = this.#deps;
-    return tools.samples.unpackedSamples(tenant);
+    return tools.samples.unpackedSamples(tenant) - (this.#stream?.samples ?? 0);
   }
 
   /** Whether a batch is full. What is left to packs does not count, and nobody counts the rest. */
@@ -120,13 +118,17 @@ export class TenantLoop {
 
   #dueInMs(): number {
     const waiting = this.#waiting();
+    // One batch at a time leaves few bytes to heads and answers: more only while there is a backlog.
+    if (!this.#isIdle && !this.#isBehind) return this.#delay.idleMs;
     if (waiting > 0 && (this.#isDraining || this.#isBehind || this.#isFull())) return 0;
     return this.#delay.dueInMs(this.#deps.tools.clock.elapsedMs(), waiting);
   }
 
   async #shipOne(signal: AbortSignal): Promise<void> {
-    const { samples } = this.#deps.tools;
-    const { tenant } = this.#deps;
+    const { tools } = this.#deps;
+    const { samples, session, link } = tools;
+    const atOnce = session.isFlapping ? 1 : link.atOnce('live');
+    if (this.#stream?.hasRoom(atOnce) === false) return await this.#stream.oneOver();
     // Nothing is sent before the hub has said what it holds.
     if (!(await this.#groundwork.isLaid(signal))) return;
     const segments = this.#read();
@@ -134,35 +136,43 @@ export class TenantLoop {
     if (first === undefined) return await this.#waitForSegments(signal);
     if (segments.length === 1 && this.#packInAdvance(first)) return;
     const log = samples.dictionaryOfEpoch(first.epoch);
-    const missing = await this.#groundwork.dictionary(log, this.#dictionaryFrom(log), signal);
-    if (missing !== undefined) {
-      const batch = this.#build(segments, log, missing);
-      this.#due = batch.positions;
-      const entryBytes = missing.part.entries.length;
-      await this.#deliver(log, { batch, segments, entryBytes }, signal);
-      this.#due = [];
-    }
-    samples.unpin(tenant);
-    this.#packTooLarge();
+    const isAlone = this.#isIdle;
+    if (!isAlone && this.#currentStream(log) === undefined) return await this.#stream!.oneOver();
+    const from = this.#dictionaryFrom(log);
+    const missing = await this.#groundwork.dictionary(log, from, { mayGoAhead: isAlone }, signal);
+    if (missing === undefined) return isAlone ? this.#pin() : await this.#stream!.oneOver();
+    // Meanwhile the hub may have said something, and the stream may have ended.
+    const current = this.#currentStream(log);
+    if (this.#stream?.isOver === true || (current === undefined && !this.#isIdle)) return;
+    const open = current ?? this.#openStream(log);
+    const batch = this.#build(open, segments, missing);
+    open.start({ batch, segments, log, entryBytes: missing.part.entries.length }, signal);
+    this.#pin();
+  }
+
+  /** Pins what is under way, and nothing else. */
+  #pin(): void {
+    const { tools, tenant } = this.#deps;
+    tools.samples.pin(tenant, this.#stream?.segments);
   }
 
   /** All there is waits for packs to take it, or the disk does not let go of what was answered. */
   async #waitForSegments(signal: AbortSignal): Promise<void> {
     const { options, tools } = this.#deps;
+    if (!this.#isIdle) return await this.#stream!.oneOver();
     if (options.order === 'oldest_first') return await this.#replies.pause(signal);
     await this.#wakeup.wait(tools.clock, this.#delay.idleMs, signal);
   }
 
   /** The next batch of the stream; `part` is what the hub lacks of the dictionary, up to `end`. */
   #build(
+    stream: LiveStream,
     segments: readonly ShippableSegment[],
-    log: DictionaryLog,
     { part, end }: { part: DictionaryPart; end: number },
   ): EncodedBatch {
     const { sent, tools } = this.#deps;
     const first = segments[0]!;
     const last = segments.at(-1)!;
-    const stream = this.#openStream(log);
     const isStated = stream.encoder.isFresh || part.entries.length > 0;
     const batch = stream.encoder.encode(segments, isStated ? part : undefined, {
       sentAtMs: tools.clock.now(),
@@ -188,10 +198,14 @@ export class TenantLoop {
     const { options, tools, tenant } = this.#deps;
     const { samples } = tools;
     const samplesMax = this.#samplesMax();
-    const read = (): ShippableSegment[] => samples.read(tenant, samplesMax, this.#from);
+    const from = (): number => Math.max(this.#from, (this.#stream?.segments?.last ?? -1) + 1);
+    const read = (): ShippableSegment[] => {
+      this.#pin();
+      return samples.read(tenant, samplesMax, from());
+    };
     // All there is may lie behind a pack: then nothing was read.
     const isBehind = (segments: readonly ShippableSegment[]): boolean =>
-      samples.hasSegmentBehind(tenant, segments.at(-1)?.id ?? this.#from - 1);
+      samples.hasSegmentBehind(tenant, segments.at(-1)?.id ?? from() - 1);
     let segments = read();
     const window = tools.session.windows.of(tenant);
     while (window !== undefined && tools.parkSegments(segments, window)) segments = read();
@@ -210,50 +224,81 @@ export class TenantLoop {
   }
 
   /** The stream there is, unless hub or epoch have changed under it. */
-  #currentStream({ epoch }: DictionaryLog): OpenStream | undefined {
+  #currentStream({ epoch }: DictionaryLog): LiveStream | undefined {
     const { session } = this.#deps.tools;
     const stream = this.#stream;
-    const isCurrent = stream?.hub === session.hub && stream?.epoch === epoch;
+    const isCurrent = stream?.target.hub === session.hub && stream?.target.epoch === epoch;
     return isCurrent && !session.isFlapping ? stream : undefined;
   }
 
-  #openStream(log: DictionaryLog): OpenStream {
-    const current = this.#currentStream(log);
-    if (current !== undefined) return current;
-    const { session, encoding } = this.#deps.tools;
-    const { epoch } = log;
+  #openStream({ epoch }: DictionaryLog): LiveStream {
+    const { tools, tenant } = this.#deps;
+    const { session, encoding } = tools;
     const encoder = encoding.openStream({
-      tenant: this.#deps.tenant,
+      tenant,
       samplesFormat: session.format!,
       epoch,
       epochsInUse: session.epochsInUse,
     });
-    this.#stream = { encoder, hub: session.hub!, epoch, dictionaryEnd: 0 };
-    return this.#stream;
+    const stream = new LiveStream(
+      encoder,
+      { hub: session.hub!, epoch },
+      {
+        deliver: (batch, signal) => this.#deliver(stream, batch, signal),
+        onAnswered: (sent, answered) => this.#accept(sent, answered),
+        onOver: () => {
+          this.#pin();
+          this.#wakeup.wake();
+        },
+      },
+    );
+    this.#stream = stream;
+    return stream;
   }
 
   /** Sends one batch until it is answered or turns out not to fit what the hub holds. */
-  async #deliver(log: DictionaryLog, sent: SentBatch, signal: AbortSignal): Promise<void> {
-    const { batch } = sent;
-    const delivered = await this.#delivery.deliver(batch, signal);
-    if (delivered.kind === 'answered') return this.#accept(log, batch, delivered);
-    this.#stream = undefined;
-    if (delivered.kind === 'given up') return;
-    const { reply } = delivered;
-    if (reply.kind === 'too_large') this.#shrink(sent, reply.message);
-    // A state that does not fit the batch says itself what was answered for.
-    if (reply.kind === 'state' || reply.kind === 'unreadable_format') this.#due = [];
-    await this.#replies.settle(reply, signal);
+  #deliver(stream: LiveStream, batch: EncodedBatch, signal: AbortSignal): Promise<Delivered> {
+    const { tools, tenant } = this.#deps;
+    // Replies of its own: batches that fail together would drive up a backoff that they share.
+    const replies = new Replies(tools, tenant);
+    const first = (): number => stream.first ?? batch.sequence;
+    const find: Find = (state, sent) => findBatch(state.live, sent, first());
+    // Of those that are cut off together only one counts.
+    const isDeadly = () => batch.sequence === first() && this.#cutOffs.add();
+    const isBehindOthers = () => batch.sequence > first();
+    const how = {
+      tenant,
+      traffic: 'live',
+      find,
+      tools,
+      replies,
+      isDeadly,
+      isBehindOthers,
+    } as const;
+    return new BatchDelivery(how).deliver(batch, signal);
   }
 
-  #accept(log: DictionaryLog, batch: EncodedBatch, { answer, exchangeBytes }: Answered): void {
-    const { samples, session, stats, clock } = this.#deps.tools;
+  /** Nothing more goes over the stream; the next batch opens another one. */
+  async #endStream(stream: LiveStream, signal: AbortSignal): Promise<void> {
+    const misfit = await stream.allOver();
+    this.#stream = undefined;
+    this.#pin();
+    if (misfit === undefined) return;
+    const { sent, reply } = misfit;
+    if (reply.kind === 'too_large') this.#shrink(sent, reply.message);
+    await this.#replies.settle(reply, signal);
+    this.#packTooLarge();
+  }
+
+  #accept({ batch, log }: SentBatch, { answer, exchangeBytes }: Answered): void {
+    const { tools, tenant } = this.#deps;
+    const { samples, session, stats, clock } = tools;
     this.#replies.succeeded();
     this.#cutOffs.reset();
     this.#delay.answered(exchangeBytes);
-    samples.acknowledge(this.#deps.tenant, batch.positions);
+    samples.acknowledge(tenant, batch.positions);
     session.advance(log, answer.dictionaryOffset, answer.hub);
-    session.windows.hear(this.#deps.tenant, answer);
+    session.windows.hear(tenant, answer);
     recordAnswer(stats, answer.settlement, clock);
     countOne(stats.replies, 'answer');
   }
@@ -276,10 +321,10 @@ export class TenantLoop {
 
   /** Whether a segment has become a pack because it would be refused as others were. */
   #packInAdvance(segment: ShippableSegment): boolean {
-    const { tools, tenant, sent } = this.#deps;
+    const { tools, sent } = this.#deps;
     const bytes = segment.samples * this.#bytesPerSample;
     if (bytes <= tools.sizes.bytesMax || sent.mayHold(segment.id, segment.id)) return false;
-    tools.samples.unpin(tenant);
+    this.#pin();
     this.#tooLarge = segment;
     return this.#packTooLarge();
   }
@@ -294,19 +339,4 @@ export class TenantLoop {
     packs.splitSegment(segment.id);
     return true;
   }
-}
-
-interface SentBatch {
-  batch: EncodedBatch;
-  segments: readonly ShippableSegment[];
-  /** Of the dictionary, packed. */
-  entryBytes: number;
-}
-
-interface OpenStream {
-  encoder: Stream;
-  hub: bigint;
-  epoch: bigint;
-  /** Entries of the dictionary that the batches of this stream reach up to. */
-  dictionaryEnd: number;
 }

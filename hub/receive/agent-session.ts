@@ -1,5 +1,5 @@
 import type { Clock } from '../../base/clock.ts';
-import type { Answer, HubState, StateReason, TenantState } from '../../proto/answer.ts';
+import type { HubState, StateReason, TenantState } from '../../proto/answer.ts';
 import { DecodeError } from '../../proto/bytes.ts';
 import type { PositionRange } from '../../proto/position-ranges.ts';
 import { PositionSet } from '../../proto/position-ranges.ts';
@@ -9,8 +9,7 @@ import type { AgentStore } from './agent-store.ts';
 import { ClockOffset } from './clock-offset.ts';
 import type { AgePolicy } from './contracts.ts';
 import { DictionaryLog, type SeriesCopy } from './dictionary-log.ts';
-import type { PackRow } from './pack-row.ts';
-import type { Reply } from './reply.ts';
+import type { Row } from './row.ts';
 import { RunRegistry } from './run-registry.ts';
 import type { TenantWriter } from './tenant-writer.ts';
 
@@ -22,19 +21,14 @@ const RANGES_MAX = 1000;
 /** Entries read without letting others have their turn: some 7 ms of the hub's only thread. */
 const ENTRIES_PER_TURN = 500;
 
-/** One codec state and its last batch. */
+/** One codec state and the row of its batches. */
 export interface OpenStream<Copy extends SeriesCopy> {
-  id: bigint;
+  row: Row;
   /** Run of the agent that opened it. */
   run: bigint;
   epoch: bigint;
   log: DictionaryLog<Copy>;
   decoder: SampleDecoder;
-  nextSequence: number;
-  /** To the batch before `nextSequence`: a resend of it joins this reply. */
-  reply?: Promise<Reply>;
-  /** Set once that batch is answered. */
-  answer?: Answer;
 }
 
 export interface TenantSession<Copy extends SeriesCopy> {
@@ -45,7 +39,7 @@ export interface TenantSession<Copy extends SeriesCopy> {
   writer: TenantWriter<Copy>;
   answered: PositionSet;
   stream?: OpenStream<Copy>;
-  packs?: PackRow;
+  packs?: Row;
   /** The last row that was opened, whether it still is open or not. */
   newestRow?: { run: bigint; id: bigint };
   /** Writes packs beside the live stream, for an agent that sends live samples first. */
@@ -120,7 +114,7 @@ export class AgentSession<Copy extends SeriesCopy> {
   #forgetEpoch(epoch: bigint): void {
     this.#logs.delete(epoch);
     for (const session of this.#tenants.values()) {
-      if (session.stream?.epoch === epoch) delete session.stream;
+      if (session.stream?.epoch === epoch) this.closeStream(session, session.stream);
     }
   }
 
@@ -180,9 +174,18 @@ export class AgentSession<Copy extends SeriesCopy> {
     return session.besideWriter;
   }
 
-  /** No more packs are taken in. */
+  /** Nothing more of a live stream is taken in, nor is the stream known any more. */
+  closeStream(session: TenantSession<Copy>, stream: OpenStream<Copy>): void {
+    stream.row.close();
+    if (session.stream === stream) delete session.stream;
+  }
+
+  /** Nothing more is taken in. */
   closeRows(): void {
-    for (const { packs } of this.#tenants.values()) packs?.close();
+    for (const { packs, stream } of this.#tenants.values()) {
+      packs?.close();
+      stream?.row.close();
+    }
   }
 
   /** What is known of the metric families of each tenant, over all epochs in use. */
@@ -195,7 +198,7 @@ export class AgentSession<Copy extends SeriesCopy> {
   /** The tenant whose open stream this is. */
   tenantOfStream(stream: bigint): TenantSession<Copy> | undefined {
     for (const session of this.#tenants.values()) {
-      if (session.stream?.id === stream) return session;
+      if (session.stream?.row.id === stream) return session;
     }
     return undefined;
   }
@@ -264,9 +267,7 @@ export class AgentSession<Copy extends SeriesCopy> {
     const oldestAcceptedMs = this.#deps.ages.oldestAccepted(destinationTenant);
     return {
       tenant,
-      stream: stream?.id ?? 0n,
-      nextSequence: stream?.nextSequence ?? 0,
-      ...(stream?.answer === undefined ? {} : { lastAnswer: stream.answer }),
+      ...(stream === undefined ? {} : { live: stream.row.state() }),
       answered: [...answered.ranges()],
       ...(packs === undefined ? {} : { packs: packs.state() }),
       ...(oldestAcceptedMs === undefined ? {} : { oldestAcceptedMs }),

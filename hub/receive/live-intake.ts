@@ -1,4 +1,5 @@
-import type { StateReason } from '../../proto/answer.ts';
+import type { Clock } from '../../base/clock.ts';
+import { type Answer, LIVE_ANSWERS_MAX, type StateReason } from '../../proto/answer.ts';
 import type { LiveBatch } from '../../proto/batch.ts';
 import { SampleColumns } from '../../proto/sample-columns.ts';
 import { sampleFormats } from '../../proto/sample-format.ts';
@@ -11,6 +12,7 @@ import type { DictionaryIntake } from './dictionary-intake.ts';
 import type { SeriesCopy } from './dictionary-log.ts';
 import { type Reply, textReply } from './reply.ts';
 import type { ReplyMaker } from './reply-maker.ts';
+import { Row } from './row.ts';
 import { NOTHING_NEW, type PreparedWrite, type Settled } from './tenant-writer.ts';
 
 export interface LiveIntakeDeps<Copy extends SeriesCopy> {
@@ -22,15 +24,16 @@ export interface LiveIntakeDeps<Copy extends SeriesCopy> {
   metrics: ReceiveMetrics;
   replies: ReplyMaker;
   dictionary: DictionaryIntake<Copy>;
+  clock: Clock;
 }
 
 /**
  * Takes batches of samples in: `admitted → decoded → writing → answered`.
  *
  * A batch is refused with 503 only before it is decoded: afterwards the stream's codec state has
- * moved, and the answer waits for the destination. A resend of the batch that is being written
- * joins it. A new stream cancels what is queued of the old one and writes its first sample when
- * nothing of the old one is in flight any more.
+ * moved, and the answer waits for the destination. The next one is taken in meanwhile. A resend of a
+ * batch that is being written joins it. A new stream cancels what is queued of the old one and writes
+ * its first sample when nothing of the old one is in flight any more.
  */
 export class LiveIntake<Copy extends SeriesCopy> {
   readonly #deps: LiveIntakeDeps<Copy>;
@@ -56,28 +59,29 @@ export class LiveIntake<Copy extends SeriesCopy> {
     const log = session.log(keyframe.epoch);
     session.keepEpochs(new Set([keyframe.epoch, ...keyframe.epochsInUse]));
     const decoder = format.createDecoder(this.#deps.seriesPerAgentMax);
-    const stream = {
-      id: batch.stream,
-      run: batch.run,
-      epoch: keyframe.epoch,
-      log,
-      decoder,
-      nextSequence: 0,
-    };
+    const row = new Row(batch.stream, LIVE_ANSWERS_MAX);
+    const stream = { row, run: batch.run, epoch: keyframe.epoch, log, decoder };
     return await this.#admit(session, opened, stream, batch);
   }
 
-  /** A batch of the stream that is open: the next one, or the last one again. */
+  /** A batch of the stream that is open: the next one, one that comes early, or one of late again. */
   async #receiveNext(
     session: AgentSession<Copy>,
     tenant: TenantSession<Copy>,
     batch: LiveBatch,
   ): Promise<Reply> {
+    const { replies, clock } = this.#deps;
+    const { sequence } = batch;
     const stream = tenant.stream!;
-    if (batch.sequence === stream.nextSequence - 1) return await stream.reply!;
-    if (batch.sequence !== stream.nextSequence) return this.#deps.replies.mismatch(session, 'gap');
-    if (stream.answer === undefined)
-      return this.#deps.replies.busy('the batch before is being written');
+    const { row } = stream;
+    await row.turnOf(sequence, clock);
+    if (row.isClosed) return replies.mismatch(session, 'unknown stream');
+    const taken = row.taken(sequence);
+    if (taken !== undefined) return await taken.reply;
+    if (sequence > row.nextSequence) {
+      return replies.busy('a batch that was sent before this one is missing');
+    }
+    if (sequence < row.nextSequence) return replies.mismatch(session, 'gap');
     return await this.#admit(session, tenant, stream, batch);
   }
 
@@ -103,17 +107,23 @@ export class LiveIntake<Copy extends SeriesCopy> {
     const prepared = tenant.writer.prepare({ columns, mayBeRedelivered }, stream.log.copy);
     if (prepared.kind === 'malformed') {
       // The decoder has moved on: only a new stream can bring both ends together again.
-      closeStream(tenant, stream);
+      session.closeStream(tenant, stream);
       return textReply(400, prepared.message);
     }
-    const isNew = tenant.stream !== stream;
-    if (isNew) tenant.writer.cancelQueued();
+    if (tenant.stream !== stream) this.#open(session, tenant, stream);
+    return await stream.row.take(async (taken) => {
+      const { reply, answer } = await this.#write(session, tenant, stream, batch, prepared.write);
+      if (answer !== undefined) taken.answer = answer;
+      return reply;
+    });
+  }
+
+  /** What is queued of the stream before will be sent again. */
+  #open(session: AgentSession<Copy>, tenant: TenantSession<Copy>, stream: OpenStream<Copy>): void {
+    if (tenant.stream !== undefined) session.closeStream(tenant, tenant.stream);
+    tenant.writer.cancelQueued();
+    stream.row.ready = tenant.writer.idle();
     tenant.stream = stream;
-    stream.nextSequence = batch.sequence + 1;
-    delete stream.answer;
-    const write = { ...prepared.write, isNew };
-    stream.reply = this.#write(session, tenant, stream, batch, write);
-    return await stream.reply;
   }
 
   /** Writes a decoded batch; what the old stream has in flight goes first. */
@@ -122,30 +132,32 @@ export class LiveIntake<Copy extends SeriesCopy> {
     tenant: TenantSession<Copy>,
     stream: OpenStream<Copy>,
     batch: LiveBatch,
-    write: PreparedWrite & { isNew: boolean },
-  ): Promise<Reply> {
+    write: PreparedWrite,
+  ): Promise<{ reply: Reply; answer?: Answer }> {
+    const { replies } = this.#deps;
+    let isWritten = false;
     this.#deps.admission.hold(tenant.destinationTenant, write.heldBytes);
     try {
-      if (write.isNew) await tenant.writer.idle();
-      if (tenant.stream !== stream) return this.#deps.replies.mismatch(session, 'unknown stream');
+      await stream.row.ready;
+      if (stream.row.isClosed) return { reply: replies.mismatch(session, 'unknown stream') };
       const settled = await this.#settle(tenant, batch, write);
       if (typeof settled === 'string') {
-        closeStream(tenant, stream);
-        return this.#deps.replies.mismatch(session, settled);
+        // Those behind it find out at once: nothing may be written that is newer than what is not.
+        session.closeStream(tenant, stream);
+        return { reply: replies.mismatch(session, settled) };
       }
       const { settlement, newestMs } = settled;
       session.answer(tenant, batch.positions);
       this.#deps.metrics.settled(session.agent, settlement, newestMs, tenant.destinationTenant);
-      const { answer, reply } = this.#deps.replies.answered(stream.log.offset, settlement, {
+      isWritten = true;
+      return replies.answered(stream.log.offset, settlement, {
         hub: batch.sequence === 0 ? this.#deps.hub : undefined,
         oldestAcceptedMs: this.#deps.ages.oldestAccepted(tenant.destinationTenant),
       });
-      stream.answer = answer;
-      return reply;
     } finally {
       this.#deps.admission.release(tenant.destinationTenant, write.heldBytes);
       // Given up, whatever the reason: the agent has to open another stream.
-      if (stream.answer === undefined) closeStream(tenant, stream);
+      if (!isWritten) session.closeStream(tenant, stream);
     }
   }
 
@@ -170,12 +182,4 @@ export class LiveIntake<Copy extends SeriesCopy> {
       }
     }
   }
-}
-
-/** Closes a stream unless another one has taken its place. */
-function closeStream<Copy extends SeriesCopy>(
-  tenant: TenantSession<Copy>,
-  stream: OpenStream<Copy>,
-): void {
-  if (tenant.stream === stream) delete tenant.stream;
 }

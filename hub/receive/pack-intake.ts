@@ -1,5 +1,6 @@
 import { assert } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
+import { PACK_ANSWERS_MAX } from '../../proto/answer.ts';
 import type { PackBatch } from '../../proto/batch.ts';
 import { decodePack } from '../../proto/pack.ts';
 import { SampleColumns } from '../../proto/sample-columns.ts';
@@ -11,9 +12,9 @@ import { type AgePolicy, type KnownAgent, mayWriteInto, type ReceiveMetrics } fr
 import { coverage } from './coverage.ts';
 import type { DictionaryIntake } from './dictionary-intake.ts';
 import type { DictionaryLog, SeriesCopy } from './dictionary-log.ts';
-import { PackRow } from './pack-row.ts';
 import { type Reply, textReply } from './reply.ts';
 import type { ReplyMaker } from './reply-maker.ts';
+import { Row } from './row.ts';
 import { NOTHING_NEW, type PreparedWrite, type TenantWriter } from './tenant-writer.ts';
 
 /** Packs may fill half of what the hub holds: live batches are fresh, and agents have one each. */
@@ -80,7 +81,7 @@ export class PackIntake<Copy extends SeriesCopy> {
   }
 
   /** From admission to the answer. @param row absent: the pack opens one */
-  async #admit(incoming: Incoming<Copy>, row: PackRow | undefined): Promise<Reply> {
+  async #admit(incoming: Incoming<Copy>, row: Row | undefined): Promise<Reply> {
     const { session, tenant, log, batch } = incoming;
     const { admission, dictionary, seriesPerAgentMax } = this.#deps;
     const { samplesCount, keyframe } = batch;
@@ -94,7 +95,7 @@ export class PackIntake<Copy extends SeriesCopy> {
     decodePack(batch.samples, what, columns);
     const answered = coverage(tenant.answered, batch.positions);
     const mayBeRedelivered = batch.mayBeRedelivered || answered !== 'none';
-    const writer = session.writer(tenant, row ?? batch);
+    const writer = session.writer(tenant, batch);
     const prepared = writer.prepare({ columns, mayBeRedelivered }, log.copy);
     if (prepared.kind === 'malformed') return textReply(400, prepared.message);
     const open = row ?? this.#open(tenant, writer, batch);
@@ -111,19 +112,21 @@ export class PackIntake<Copy extends SeriesCopy> {
   }
 
   /** What is queued of the row before, or of the live stream, will be sent again. */
-  #open(tenant: TenantSession<Copy>, writer: TenantWriter<Copy>, batch: PackBatch): PackRow {
+  #open(tenant: TenantSession<Copy>, writer: TenantWriter<Copy>, batch: PackBatch): Row {
     assert(batch.sequence === 0, 'a row of packs that does not begin at its beginning');
     tenant.packs?.close();
     writer.cancelQueued();
-    const { run, stream: id, unordered } = batch;
+    const { run, stream: id } = batch;
     tenant.newestRow = { run, id };
-    tenant.packs = new PackRow(id, { unordered, ready: writer.idle() });
-    return tenant.packs;
+    const row = new Row(id, PACK_ANSWERS_MAX);
+    row.ready = writer.idle();
+    tenant.packs = row;
+    return row;
   }
 
   /** What became of the samples; undefined when they have to be sent again. */
   async #settle(
-    row: PackRow,
+    row: Row,
     { session, tenant, batch }: Incoming<Copy>,
     write: PreparedWrite,
   ): Promise<Settlement | undefined> {
@@ -154,7 +157,7 @@ export class PackIntake<Copy extends SeriesCopy> {
   }
 
   /** Given up: the agent has to open another row. */
-  #close(tenant: TenantSession<Copy>, row: PackRow): void {
+  #close(tenant: TenantSession<Copy>, row: Row): void {
     row.close();
     if (tenant.packs === row) delete tenant.packs;
   }

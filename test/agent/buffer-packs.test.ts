@@ -78,8 +78,10 @@ describe('what is packed', () => {
     buffer.read('', 2);
     expect(buffer.packable('', ALL).map(({ id }) => id)).toEqual([3, 4, 5, 6, 7]);
     buffer.read('', 1, 4);
+    expect(buffer.packable('', ALL).map(({ id }) => id)).toEqual([5, 6, 7]);
+    buffer.pin('', { first: 4, last: 4 });
     expect(buffer.packable('', ALL).map(({ id }) => id)).toEqual([1, 2, 3]);
-    buffer.unpin('');
+    buffer.pin('', undefined);
     // A pack of the third and fourth alone: the others must not change places with it.
     const middle = buffer.packable('', ALL).slice(2, 4);
     buffer.storePack(middle, packOf(buffer, middle));

@@ -62,7 +62,7 @@ describe('what was appended', () => {
           tenant,
           all.map(({ run, sequence: at }) => ({ run: BigInt(`0x${run}`), first: at, last: at })),
         );
-        buffer.unpin(tenant);
+        buffer.pin(tenant, undefined);
       }
       buffer.close();
     }

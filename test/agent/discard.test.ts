@@ -76,7 +76,7 @@ function parkBefore(second: number): void {
   const window = { oldest: T0 + second * 1000, newest: Number.POSITIVE_INFINITY };
   const deps = { buffer, targets: new TargetKeys(buffer), clock: new StillClock() };
   new Parking({ ...deps, log: memoryLog().log }).parkSegments(buffer.read('', 1000), window);
-  buffer.unpin('');
+  buffer.pin('', undefined);
 }
 
 const parked = () => buffer.parkedPacks.map(({ oldest, newest }) => [oldest - T0, newest - T0]);
@@ -88,14 +88,14 @@ const inPacks = () =>
   });
 function inSegments(): number[] {
   const seconds = secondsOf(buffer.read('', 1000, (buffer.packs('').at(-1)?.lastId ?? 0) + 1));
-  buffer.unpin('');
+  buffer.pin('', undefined);
   return seconds;
 }
 
 describe('samples of a time range', () => {
   test('leave a segment, which keeps its place and position, and the rest is answered for', async () => {
     const [before] = buffer.read('', 10);
-    buffer.unpin('');
+    buffer.pin('', undefined);
     expect(await discardSeconds(5, 15)).toEqual({
       samples: 1,
       oldest: T0 + 10_000,

@@ -171,7 +171,7 @@ describe('reading', () => {
     const { buffer, append } = openLooking(dataDir);
     append(1);
     const [first] = buffer.read('a', 1);
-    buffer.unpin('a');
+    buffer.pin('a', undefined);
     const { id, epoch } = first!;
     const positions = [{ run: buffer.run, first: 1, last: 1, counts: [1] }];
     const times = { storedAt: T0, oldest: T0, newest: T0 };

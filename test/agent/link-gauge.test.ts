@@ -96,22 +96,22 @@ describe('how many packs share the link', () => {
   };
 
   test('grows from three to six while live batches are quick', () => {
-    expect(gauge.packsMax).toBe(3);
+    expect(gauge.atOnce('backlog')).toBe(3);
     packs(8);
     gauge.crossed('live', 5000, 9000, true);
-    expect(gauge.packsMax).toBe(4);
+    expect(gauge.atOnce('backlog')).toBe(4);
     packs(60);
-    expect(gauge.packsMax).toBe(6);
+    expect(gauge.atOnce('backlog')).toBe(6);
   });
 
   test('is halved by each live batch that takes too long, down to one', () => {
     packs(60);
     const live = (isThrough: boolean): number => {
       gauge.crossed('live', 5000, 16_000, isThrough);
-      return gauge.packsMax;
+      return gauge.atOnce('backlog');
     };
     expect([live(false), live(true), live(true), live(true), live(true)]).toEqual([6, 3, 1, 1, 1]);
     packs(8);
-    expect(gauge.packsMax).toBe(2);
+    expect(gauge.atOnce('backlog')).toBe(2);
   });
 });

@@ -34,7 +34,7 @@ function park(seed: string, tenant = 'bad', ageMs = 0): void {
     log: memoryLog().log,
   });
   expect(parking.parkSegments(buffer.read(tenant, 1e6), WINDOW)).toBe(true);
-  buffer.unpin(tenant);
+  buffer.pin(tenant, undefined);
 }
 
 const append = (seed: string) =>

@@ -156,7 +156,7 @@ describe('what is parked', () => {
   /** Parks seconds 0 and 20, so that 10 is left. */
   function park(): void {
     const [segment] = buffer.read('', 10);
-    buffer.unpin('');
+    buffer.pin('', undefined);
     parking().parking.parkSegments([segment!], between(5, 15));
   }
 
@@ -211,7 +211,7 @@ describe('what is parked', () => {
     opened.clock.ms += 50_000;
     append(buffer, 1, 50, 'b');
     const segments = buffer.read('b', 10);
-    buffer.unpin('b');
+    buffer.pin('b', undefined);
     parking().parking.parkSegments(segments, between(0, 20));
     opened.clock.ms += 20_000;
     buffer.housekeep();

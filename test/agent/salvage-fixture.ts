@@ -192,7 +192,7 @@ export function drain(buffer: SampleBuffer): KnownSample[] {
         return { run: BigInt(`0x${run}`), first: sequence, last: sequence };
       });
       buffer.acknowledge(tenant, ranges);
-      buffer.unpin(tenant);
+      buffer.pin(tenant, undefined);
       const now = buffer.backlog.get(tenant) ?? 0;
       if (now >= left) throw new Error(`${left} samples of ${tenant} wait and are not read`);
       left = now;

@@ -62,7 +62,7 @@ function idsIn(buffer: ReturnType<typeof openBuffer>['buffer']): number[] {
 /** The dictionary log that the oldest segment refers to. */
 function oldestLog(buffer: ReturnType<typeof openBuffer>['buffer']) {
   const [oldest] = buffer.read('a', 1);
-  buffer.unpin('a');
+  buffer.pin('a', undefined);
   return buffer.dictionaryOfEpoch(oldest!.epoch);
 }
 

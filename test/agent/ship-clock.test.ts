@@ -225,7 +225,8 @@ test('an old answer that a state holds says nothing of the time', async () => {
   link.askPositions = async () => {
     const reply = await askPositions.call(link);
     if (reply.kind !== 'state' || stream === 0n) return reply;
-    const tenant = { tenant: '', stream, nextSequence: 1, lastAnswer, answered: [] };
+    const live = { stream, nextSequence: 1, answers: [{ sequence: 0, answer: lastAnswer }] };
+    const tenant = { tenant: '', live, answered: [] };
     return { kind: 'state', state: { ...reply.state, tenants: [tenant] } };
   };
   append('', [['up', T0, 1]]);

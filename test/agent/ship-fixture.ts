@@ -173,7 +173,7 @@ export class FickleLink implements HubLink {
     return this.bytesMax;
   }
 
-  packsMax(): number {
+  atOnce(): number {
     return 1;
   }
 

@@ -77,7 +77,7 @@ export class LanedLink extends UnmeasuredLink {
   }
 
   /** Whatever the rate that a slow machine makes of a link. */
-  override packsMax(): number {
+  override atOnce(): number {
     return 4;
   }
 }

@@ -49,7 +49,7 @@ function fill(dataDir: string): void {
     buffer.append([{ tenant: 'a', columns: samplesOf(0, 60_000 + at) }]);
     parking.parkSegments(buffer.read('a', 1000), window);
   }
-  buffer.unpin('a');
+  buffer.pin('a', undefined);
   buffer.append([{ tenant: 'a', columns: samplesOf(0, ...seconds) }]);
   buffer.housekeep();
   buffer.close();

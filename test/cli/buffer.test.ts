@@ -171,6 +171,6 @@ function rangesOf(buffer: SampleBuffer, tenant: string) {
   const ranges = buffer.read(tenant, 1e9).map(({ run: runHex, sequence }) => {
     return { run: BigInt(`0x${runHex}`), first: sequence, last: sequence };
   });
-  buffer.unpin(tenant);
+  buffer.pin(tenant, undefined);
   return ranges;
 }

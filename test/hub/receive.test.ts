@@ -141,9 +141,11 @@ describe('409', () => {
       tenants: [
         {
           tenant: '',
-          stream: STREAM,
-          nextSequence: 1,
-          lastAnswer: { settlement: { accepted: 1 } },
+          live: {
+            stream: STREAM,
+            nextSequence: 1,
+            answers: [{ sequence: 0, answer: { settlement: { accepted: 1 } } }],
+          },
           answered: [{ run: 1n, first: 1, last: 3 }],
         },
       ],

@@ -38,12 +38,10 @@ const state: HubState = {
     { epoch: 1n, offset: 0, hash: 0n },
   ],
   tenants: [
-    { tenant: '', stream: 0n, nextSequence: 0, answered: [] },
+    { tenant: '', answered: [] },
     {
       tenant: 'second',
-      stream: HUGE,
-      nextSequence: 7,
-      lastAnswer: answer,
+      live: { stream: HUGE, nextSequence: 7, answers: [{ sequence: 6, answer }] },
       answered: [
         { run: HUGE, first: 1, last: 1 },
         { run: 2n, first: 5, last: 2 ** 40 },
@@ -59,8 +57,6 @@ const state: HubState = {
     },
     {
       tenant: 'third',
-      stream: 0n,
-      nextSequence: 0,
       answered: [],
       packs: { stream: 1n, nextSequence: 0, answers: [] },
     },

@@ -19,7 +19,7 @@ export const believeStalled: Mistake = {
       },
       askPositions: (signal) => link.askPositions(signal),
       bodyBytes: (traffic) => link.bodyBytes(traffic),
-      packsMax: () => link.packsMax(),
+      atOnce: (traffic) => link.atOnce(traffic),
     }),
   },
   plan: (drawn) => ({ ...drawn, link: { ...drawn.link, stalled: 0.3 }, events: [] }),

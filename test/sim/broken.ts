@@ -171,7 +171,7 @@ const ignoreHashChain: Mistake = {
         postBatch: async (...request) => believe(await link.postBatch(...request)),
         askPositions: async (signal) => believe(await link.askPositions(signal)),
         bodyBytes: (traffic) => link.bodyBytes(traffic),
-        packsMax: () => link.packsMax(),
+        atOnce: (traffic) => link.atOnce(traffic),
       };
     },
   },

@@ -1,5 +1,6 @@
 import type { Kind, Suspicion } from '../../agent/ship/exchange.ts';
 import { type HubLink, type HubReply, readReply } from '../../agent/ship/hub-client.ts';
+import type { Traffic } from '../../agent/ship/link-turns.ts';
 import { decodeBatch, encodeBatch } from '../../proto/batch.ts';
 import { compressFrame, decompressFrame } from '../../proto/zstd.ts';
 import type { Chance } from './chance.ts';
@@ -68,8 +69,9 @@ export class FaultyLink implements HubLink {
     return isCalm ? Number.POSITIVE_INFINITY : plan.narrow.bodyBytes;
   }
 
-  packsMax(): number {
-    return this.#deps.surroundings.plan.narrow.packsMax;
+  atOnce(traffic: Traffic): number {
+    const { packsMax, liveMax } = this.#deps.surroundings.plan.narrow;
+    return traffic === 'live' ? liveMax : packsMax;
   }
 
   async #exchange(request: Request, signal: AbortSignal): Promise<HubReply> {

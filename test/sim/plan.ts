@@ -116,7 +116,7 @@ export interface Plan {
   blockade: Blockade | undefined;
   link: LinkFaults;
   /** What the link gives to one body, and what the agent makes of that. */
-  narrow: { bytesPerSecond: number; bodyBytes: number; packsMax: number };
+  narrow: { bytesPerSecond: number; bodyBytes: number; packsMax: number; liveMax: number };
   /** Mean time between two events, in virtual ms. */
   eventEveryMs: number;
   events: EventName[];
@@ -172,6 +172,7 @@ export function drawPlan(chance: Chance): Plan {
       bytesPerSecond: chance.pick([Number.POSITIVE_INFINITY, 2000, 300]),
       bodyBytes: chance.pick([Number.POSITIVE_INFINITY, 1000, 200]),
       packsMax: chance.whole(1, 6),
+      liveMax: chance.whole(1, 4),
     },
     eventEveryMs: chance.between(5000, 20_000),
     events: EVENTS.filter(() => chance.maybe(0.5)),

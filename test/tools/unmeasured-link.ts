@@ -9,7 +9,7 @@ export abstract class UnmeasuredLink implements HubLink {
     return Number.POSITIVE_INFINITY;
   }
 
-  packsMax(): number {
+  atOnce(): number {
     return 1;
   }
 }

@@ -1,38 +1,38 @@
 import type { Clock } from '../../base/clock.ts';
 import { Wakeup } from '../../base/wakeup.ts';
-import { type Answer, PACK_ANSWERS_MAX, type PackRowState } from '../../proto/answer.ts';
+import type { Answer, RowState } from '../../proto/answer.ts';
 import type { Reply } from './reply.ts';
 
 /**
- * How long a pack waits for one that was sent before it and came on another connection. A shorter
+ * How long a batch waits for one that was sent before it and came on another connection. A shorter
  * wait would have all its bytes sent again before the agent notices that the other one hangs.
  */
 const TURN_MS_MAX = 45_000;
 
-interface TakenPack {
+interface TakenBatch {
   reply: Promise<Reply>;
   /** Set once it is answered. */
   answer?: Answer;
 }
 
 /**
- * The packs that one agent sends for one tenant, several at a time: they are taken in, and so
- * written, in the order of their sequence.
+ * The batches that one agent sends for one tenant, several at a time, as a live stream or as a row
+ * of packs: they are taken in, and so written, in the order of their sequence.
  */
-export class PackRow {
+export class Row {
   readonly id: bigint;
-  readonly unordered: boolean;
-  /** Resolves when the first pack may be written. */
-  readonly ready: Promise<void>;
-  readonly #taken = new Map<number, TakenPack>();
+  /** Resolves when its first batch may be written: whoever opens the row sets it. */
+  ready = Promise.resolve();
+  readonly #answersMax: number;
+  readonly #taken = new Map<number, TakenBatch>();
   readonly #advanced = new Wakeup();
   readonly #closed = new AbortController();
   #nextSequence = 0;
 
-  constructor(id: bigint, { unordered, ready }: { unordered: boolean; ready: Promise<void> }) {
+  /** @param answersMax so many answers are kept */
+  constructor(id: bigint, answersMax: number) {
     this.id = id;
-    this.unordered = unordered;
-    this.ready = ready;
+    this.#answersMax = answersMax;
   }
 
   get nextSequence(): number {
@@ -48,23 +48,23 @@ export class PackRow {
     this.#closed.abort();
   }
 
-  /** A pack that was taken in before. */
-  taken(sequence: number): TakenPack | undefined {
+  /** A batch that was taken in before. */
+  taken(sequence: number): TakenBatch | undefined {
     return this.#taken.get(sequence);
   }
 
-  /** Takes the next pack in; `write` begins at once. */
-  take(write: (pack: TakenPack) => Promise<Reply>): Promise<Reply> {
+  /** Takes the next batch in; `write` begins at once. */
+  take(write: (batch: TakenBatch) => Promise<Reply>): Promise<Reply> {
     const sequence = this.#nextSequence++;
-    const pack = {} as TakenPack;
-    pack.reply = write(pack);
-    this.#taken.set(sequence, pack);
-    this.#taken.delete(sequence - PACK_ANSWERS_MAX);
+    const batch = {} as TakenBatch;
+    batch.reply = write(batch);
+    this.#taken.set(sequence, batch);
+    this.#taken.delete(sequence - this.#answersMax);
     this.#advanced.wake();
-    return pack.reply;
+    return batch.reply;
   }
 
-  /** Waits a while for the packs before `sequence`. */
+  /** Waits a while for the batches before `sequence`. */
   async turnOf(sequence: number, clock: Clock): Promise<void> {
     const overAtMs = clock.elapsedMs() + TURN_MS_MAX;
     while (this.#nextSequence < sequence && !this.isClosed) {
@@ -74,7 +74,7 @@ export class PackRow {
     }
   }
 
-  state(): PackRowState {
+  state(): RowState {
     const answers = Array.from(this.#taken).flatMap(([sequence, { answer }]) =>
       answer === undefined ? [] : [{ sequence, answer }],
     );
