@@ -34,9 +34,9 @@ export class LanedLink extends UnmeasuredLink {
   /** Instead of the hub's reply to a batch of samples, or after it. */
   meddle: (batch: SampleBatch, ask: () => Promise<HubReply>) => Promise<HubReply> = (_, ask) =>
     ask();
-  /** Most packs that were under way at one moment. */
-  underWayMax = 0;
-  #underWay = 0;
+  /** Most batches of each kind that were under way at one moment. */
+  readonly underWayMax = { live: 0, pack: 0 };
+  readonly #underWay = { live: 0, pack: 0 };
 
   constructor(client: HubClient) {
     super();
@@ -58,12 +58,13 @@ export class LanedLink extends UnmeasuredLink {
     const post = () => this.client.postBatch(frame, signal, kind);
     if (batch.lane !== 'live' && batch.lane !== 'pack') return await post();
     if (batch.lane === 'pack') this.frames.push(frame);
-    if (batch.lane === 'pack') this.#underWay++;
-    this.underWayMax = Math.max(this.underWayMax, this.#underWay);
+    const { lane } = batch;
+    this.#underWay[lane]++;
+    this.underWayMax[lane] = Math.max(this.underWayMax[lane], this.#underWay[lane]);
     const given = Promise.withResolvers<HubReply>();
     signal.addEventListener('abort', () => given.resolve(unreachable), { once: true });
     const reply = await Promise.race([this.meddle(batch, post), given.promise]);
-    if (batch.lane === 'pack') this.#underWay--;
+    this.#underWay[lane]--;
     return reply;
   }
 

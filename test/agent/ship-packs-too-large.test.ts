@@ -58,7 +58,7 @@ describe('a pack that is refused as too large', () => {
       // The first of a row goes alone.
       const isFirst = batch.sequence === 0;
       if (batch.lane === 'live' || isFirst || batch.samplesCount <= 50) return await ask();
-      await until('another pack under way', PATIENCE_MS, () => rig.link.underWayMax > 1);
+      await until('another pack under way', PATIENCE_MS, () => rig.link.underWayMax.pack > 1);
       return { kind: 'too_large', message: '413' };
     };
     rig.link.isDown = false;

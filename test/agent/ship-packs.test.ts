@@ -25,7 +25,7 @@ describe('packs', () => {
     expect(sent.map(({ sequence }) => sequence)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     expect(new Set(sent.map(({ stream }) => stream)).size).toBe(1);
     expect(live.map(({ samplesCount }) => samplesCount)).toEqual([50]);
-    expect(rig.link.underWayMax).toBeGreaterThan(2);
+    expect(rig.link.underWayMax.pack).toBeGreaterThan(2);
     expect(rig.agent.shipper.stats.settled.accepted).toBe(rig.appended);
   });
 

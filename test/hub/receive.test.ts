@@ -82,18 +82,6 @@ describe('a stream', () => {
     expect(destination.requests).toBe(1);
   });
 
-  test('takes no batch while the one before is being written', async () => {
-    destination.hold();
-    const first = send(agent.live(STREAM, 0, [[0, 10]], [1, 1]));
-    await settle();
-    const reply = await send(agent.live(STREAM, 1, [[0, 20]], [2, 2]));
-    expect(reply.status).toBe(503);
-    expect(reply.retryAfterSeconds).toBeGreaterThan(0);
-    destination.release();
-    expect(gist(await first)).toBe('200 accepted 1 redelivered 0');
-    expect(await gistOf(agent.live(STREAM, 1, [[0, 20]], [2, 2]))).toMatch(/^200/);
-  });
-
   test('of a tenant shares the dictionary with those of the others', async () => {
     const second = agent.series('theirs', 'second');
     const opened = await Promise.all([
@@ -150,12 +138,6 @@ describe('409', () => {
         },
       ],
     });
-  });
-
-  test('gap: when a batch is missing in between', async () => {
-    await send(agent.live(STREAM, 0, [[0, 10]], [1, 1]));
-    expect(await gistOf(agent.live(STREAM, 2, [[0, 30]], [3, 3]))).toBe('409 gap');
-    expect(destination.stored).toHaveLength(1);
   });
 
   test('dictionary behind: when the part starts beyond what the hub has', async () => {
@@ -241,7 +223,12 @@ describe('positions', () => {
     expect(status).toBe(200);
     expect(decodeHubState(body)).toMatchObject({
       reason: 'positions',
-      tenants: [{ stream: STREAM, nextSequence: 1, answered: [{ run: 1n, first: 1, last: 2 }] }],
+      tenants: [
+        {
+          live: { stream: STREAM, nextSequence: 1 },
+          answered: [{ run: 1n, first: 1, last: 2 }],
+        },
+      ],
     });
   });
 });

@@ -103,7 +103,7 @@ test('an answer to a pack that has none in it is refused', () => {
     ...[0x11, ...fixed64(1n)],
     ...field(4, [0x31, ...fixed64(5n), ...field(8, [0x08, 1])]),
   ]);
-  expect(() => decodeHubState(bytes)).toThrow('an answer to a pack that is none');
+  expect(() => decodeHubState(bytes)).toThrow('an answer to a batch that is none');
 });
 
 test('a state of the destination that only a newer hub knows reads as none', () => {

@@ -1,0 +1,141 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { HubReply } from '../../agent/ship/hub-client.ts';
+import { until } from '../tools/until.ts';
+import { PATIENCE_MS, PackRig, unreachable } from './ship-packs-fixture.ts';
+
+/** Nothing is packed; two segments make a batch. */
+const OPTIONS = { samplesMax: 100, packing: { ageMinMs: 1e15 } } as const;
+const SEGMENTS = 24;
+
+let rig: PackRig;
+
+beforeEach(async () => {
+  rig = await PackRig.open();
+});
+afterEach(() => rig.close());
+
+/** A backlog of segments, and a link that was down and is back. */
+function startBehind(meddle?: PackRig['link']['meddle']): void {
+  rig.start(OPTIONS);
+  rig.link.isDown = true;
+  for (let segment = 0; segment < SEGMENTS; segment++) rig.append();
+  if (meddle !== undefined) rig.link.meddle = meddle;
+  rig.link.isDown = false;
+}
+
+const sequences = () => rig.link.live.map(({ sequence }) => sequence);
+const streams = () => new Set(rig.link.live.map(({ stream }) => stream)).size;
+
+describe('while more waits than one batch can take', () => {
+  test('several batches of a stream are under way, and arrive in order', async () => {
+    startBehind();
+    await rig.delivered();
+    expect(rig.timestamps()).toEqual(rig.all());
+    expect(sequences()).toEqual(Array.from({ length: SEGMENTS / 2 }, (_, index) => index));
+    expect(streams()).toBe(1);
+    expect(rig.link.underWayMax.live).toBe(4);
+    expect(rig.agent.shipper.stats.settled.accepted).toBe(rig.appended);
+  });
+
+  test('new series and their entries cross with the batch that needs them', async () => {
+    rig.start(OPTIONS);
+    rig.link.isDown = true;
+    for (let segment = 0; segment < SEGMENTS; segment++) rig.append(50, `series ${segment}`);
+    rig.link.meddle = async (batch, ask) => {
+      // Whatever the link does, the third of four arrives last.
+      if (batch.sequence % 4 === 2) await rig.clock.sleep(500);
+      return await ask();
+    };
+    rig.link.isDown = false;
+    await rig.delivered();
+    // Different series have different lanes.
+    expect(rig.timestamps().toSorted((one, other) => one - other)).toEqual(rig.all());
+    expect(streams()).toBe(1);
+    expect(rig.link.underWayMax.live).toBe(4);
+  });
+
+  test('batches whose answers are lost are not written again', async () => {
+    const lost = new Set<number>();
+    startBehind(async ({ sequence }, ask) => {
+      const reply = await ask();
+      if (lost.has(sequence)) return reply;
+      lost.add(sequence);
+      return unreachable;
+    });
+    await rig.delivered();
+    expect(rig.timestamps()).toEqual(rig.all());
+    expect(lost.size).toBe(SEGMENTS / 2);
+    expect(streams()).toBe(1);
+    expect(rig.agent.shipper.stats.settled.accepted).toBe(rig.appended);
+  });
+
+  test('what is behind a batch that is lost comes again behind it, as a whole', async () => {
+    const lost = new Set<number>();
+    startBehind(async ({ sequence }, ask) => {
+      if (sequence % 3 !== 1 || lost.has(sequence)) return await ask();
+      lost.add(sequence);
+      return unreachable;
+    });
+    await rig.delivered();
+    expect(rig.timestamps()).toEqual(rig.all());
+    expect(lost.size).toBeGreaterThan(2);
+    expect(rig.agent.shipper.stats.settled.accepted).toBe(rig.appended);
+  });
+
+  test('a batch that does not fit ends the stream behind it; what was before is answered', async () => {
+    const first = Promise.withResolvers<void>();
+    let isOver = false;
+    startBehind(async ({ sequence }, ask): Promise<HubReply> => {
+      if (isOver || sequence === 0) return await ask();
+      // The second is still with the hub when the third is refused.
+      if (sequence === 1) await first.promise;
+      if (sequence !== 2) return await ask();
+      isOver = true;
+      await until('a batch behind it', PATIENCE_MS, () => rig.link.live.length >= 4);
+      first.resolve();
+      return { kind: 'too_large', message: 'a proxy' };
+    });
+    await rig.delivered();
+    expect(rig.timestamps()).toEqual(rig.all());
+    expect(streams()).toBe(2);
+    const { settled } = rig.agent.shipper.stats;
+    expect(settled.accepted).toBe(rig.appended);
+  });
+
+  test('a hub that restarts gets them again in order', async () => {
+    startBehind(async ({ sequence }, ask) => {
+      if (sequence === 3) rig.destination.hold();
+      return await ask();
+    });
+    await until('several to be under way', PATIENCE_MS, () => rig.link.live.length > 4);
+    await until('some to be written', PATIENCE_MS, () => rig.destination.requests > 1);
+    rig.link.meddle = (_, ask) => ask();
+    rig.hub.receiver.save();
+    await rig.hub.end();
+    rig.destination.release();
+    await rig.restartHub();
+    await rig.delivered();
+    expect(rig.timestamps()).toEqual(rig.all());
+    expect(streams()).toBeGreaterThan(1);
+    const { settled, resumed } = rig.agent.shipper.stats;
+    expect(settled.accepted + settled.redelivered + resumed).toBe(rig.appended);
+  });
+});
+
+test('while one batch can take all there is, the next waits for the answer', async () => {
+  rig.start(OPTIONS);
+  const gate = Promise.withResolvers<void>();
+  rig.link.meddle = async (_, ask) => {
+    await gate.promise;
+    return await ask();
+  };
+  rig.append();
+  await until('a batch to be stuck', PATIENCE_MS, () => rig.link.live.length > 0);
+  rig.append(10);
+  // Ten times as long as samples wait for others.
+  await rig.clock.sleep(10_000);
+  expect(rig.link.live).toHaveLength(1);
+  gate.resolve();
+  await rig.delivered();
+  expect(rig.timestamps()).toEqual(rig.all());
+});
