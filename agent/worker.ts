@@ -35,7 +35,7 @@ import { statsOf } from './worker-stats.ts';
  * counters go on. No fault of the disk ends the process: samples may be in open files only.
  */
 
-/** A tenant has one live batch in flight, and up to eight packs: stuck ones hold up no others. */
+/** A tenant has up to three live batches in flight, and eight packs: stuck ones hold up no others. */
 const CONNECTIONS_MAX = 256;
 /** Between attempts to set a buffer aside, and between short lives: every one leaves a copy. */
 const RECOVERY = { minMs: 1000, maxMs: 60_000 };

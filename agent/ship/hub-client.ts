@@ -72,7 +72,7 @@ export interface HubClientOptions {
   requestTimeoutMs: number;
   /** For one address to accept a connection, while nothing is known of the link. */
   connectTimeoutMs: number;
-  /** Of each traffic: a tenant has one live batch in flight, and several packs. */
+  /** Of each traffic: a tenant has some live batches in flight, and some packs. */
   connectionsMax: number;
 }
 
