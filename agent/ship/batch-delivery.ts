@@ -33,8 +33,6 @@ export interface BatchDeliveryDeps {
   replies: Replies;
   /** The hub was cut off in the batch and does not have it; whether it may die of such batches. */
   isDeadly(): boolean;
-  /** Whether batches of the same row that were sent before are under way. */
-  isBehindOthers(): boolean;
 }
 
 /** Sends the bytes of a batch until it is answered, or turns out not to fit what the hub holds. */
@@ -76,14 +74,14 @@ export class BatchDelivery {
   }
 
   /**
-   * Whether to ask what became of a batch before it is sent again. One behind others is asked for
-   * even when it was turned away: the hub may wait for one before it that it has forgotten, and that
-   * will not come again. So is a pack: others were before it when it was sent.
+   * Whether to ask what became of a batch before it is sent again. One that others were before is
+   * asked for even when it was turned away: the hub may wait for one of them that it has forgotten,
+   * and that will not come again.
    */
   #isToBeAsked(batch: EncodedBatch, reply: Found, mayBeThere: boolean): boolean {
     if (reply === 'not there') return false;
-    const { traffic, isBehindOthers } = this.#deps;
-    if (traffic === 'backlog' || isBehindOthers()) return true;
+    if (this.#deps.traffic === 'backlog') return true;
+    if (isTurnedAway(reply) && batch.sequence > 0) return true;
     return mayBeThere && isWorthAsking(batch);
   }
 

@@ -232,10 +232,9 @@ export class PackLoop {
     const { tools, tenant } = this.#deps;
     // Replies of its own: packs that fail together would drive up a backoff that they share.
     const replies = new Replies(tools, tenant);
-    const first = (): number | undefined => row.window.first;
-    const find: Find = (state, sent) => findBatch(state.packs, sent, first() ?? sent.sequence);
+    const find: Find = (state, sent) =>
+      findBatch(state.packs, sent, row.window.first ?? sent.sequence);
     const isDeadly = () => this.#sizes.isDeadly(pack);
-    const isBehindOthers = () => batch.sequence > (first() ?? batch.sequence);
     const how = {
       tenant,
       traffic: 'backlog',
@@ -243,7 +242,6 @@ export class PackLoop {
       tools,
       replies,
       isDeadly,
-      isBehindOthers,
     } as const;
     const delivered = await new BatchDelivery(how).deliver(batch, signal);
     if (delivered.kind === 'answered') {

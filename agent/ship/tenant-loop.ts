@@ -265,7 +265,6 @@ export class TenantLoop {
     const find: Find = (state, sent) => findBatch(state.live, sent, first());
     // Of those that are cut off together only one counts.
     const isDeadly = () => batch.sequence === first() && this.#cutOffs.add();
-    const isBehindOthers = () => batch.sequence > first();
     const how = {
       tenant,
       traffic: 'live',
@@ -273,7 +272,6 @@ export class TenantLoop {
       tools,
       replies,
       isDeadly,
-      isBehindOthers,
     } as const;
     return new BatchDelivery(how).deliver(batch, signal);
   }

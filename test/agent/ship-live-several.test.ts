@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { HubReply } from '../../agent/ship/hub-client.ts';
 import { until } from '../tools/until.ts';
+import { waiting } from './ship-fixture.ts';
 import { PATIENCE_MS, PackRig, unreachable } from './ship-packs-fixture.ts';
 
 /** Nothing is packed; two segments make a batch. */
@@ -122,19 +123,68 @@ describe('while more waits than one batch can take', () => {
   });
 });
 
+test('a stream does not wait for ever behind a batch that a hub has forgotten', async () => {
+  // With the memory of the hub the stream is gone; then a late copy of its first batch arrives.
+  let losing: Promise<void> | undefined;
+  const lose = async (): Promise<void> => {
+    await until('the first two', PATIENCE_MS, () => waiting(rig.agent) <= rig.appended - 200);
+    await rig.restartHub();
+    const { signal } = new AbortController();
+    await rig.link.client.postBatch(rig.link.frames[0]!, signal, 'live');
+  };
+  startBehind(async ({ sequence, stream }, ask) => {
+    if (sequence < 2 || stream !== rig.link.live[0]!.stream) return await ask();
+    losing ??= lose();
+    await losing;
+    return await ask();
+  });
+  await rig.delivered();
+  expect(streams()).toBe(2);
+  expect(new Set(rig.timestamps())).toEqual(new Set(rig.all()));
+});
+
+test('entries that do not fit beside samples do not overtake those that are under way', async () => {
+  rig.start(OPTIONS);
+  rig.append();
+  await rig.delivered();
+  const gates = { second: Promise.withResolvers<void>(), others: Promise.withResolvers<void>() };
+  rig.link.meddle = async ({ sequence }, ask) => {
+    await (sequence === 1 ? gates.second : gates.others).promise;
+    return await ask();
+  };
+  rig.link.isDown = true;
+  for (let segment = 0; segment < 10; segment++) rig.append(50, `series ${segment}`);
+  rig.link.bytesMax = 1000;
+  rig.link.isDown = false;
+  await until('four batches to be stuck', PATIENCE_MS, () => rig.link.underWayMax.live === 4);
+  const long = 'x'.repeat(500);
+  for (let segment = 0; segment < 20; segment++) rig.append(50, `${long} ${segment}`);
+  gates.second.resolve();
+  await until('one to be answered', PATIENCE_MS, () => waiting(rig.agent) === 1400);
+  // What waits has its turn.
+  await rig.clock.sleep(5000);
+  gates.others.resolve();
+  await rig.delivered();
+  expect(rig.link.batches.some(({ lane }) => lane === 'dictionary')).toBe(true);
+  expect(rig.agent.shipper.stats.events).toEqual(new Map());
+  expect(streams()).toBe(1);
+});
+
 test('while one batch can take all there is, the next waits for the answer', async () => {
   rig.start(OPTIONS);
+  rig.append();
+  await rig.delivered();
   const gate = Promise.withResolvers<void>();
   rig.link.meddle = async (_, ask) => {
     await gate.promise;
     return await ask();
   };
   rig.append();
-  await until('a batch to be stuck', PATIENCE_MS, () => rig.link.live.length > 0);
+  await until('a batch to be stuck', PATIENCE_MS, () => rig.link.live.length === 2);
   rig.append(10);
   // Ten times as long as samples wait for others.
   await rig.clock.sleep(10_000);
-  expect(rig.link.live).toHaveLength(1);
+  expect(rig.link.live).toHaveLength(2);
   gate.resolve();
   await rig.delivered();
   expect(rig.timestamps()).toEqual(rig.all());

@@ -26,7 +26,7 @@ type SampleBatch = Extract<Batch, { lane: 'live' | 'pack' }>;
 export class LanedLink extends UnmeasuredLink {
   isDown = false;
   readonly batches: Batch[] = [];
-  /** Of packs. */
+  /** Of live batches and packs. */
   readonly frames: Uint8Array[] = [];
   client: HubClient;
   /** What the link carries in some seconds. */
@@ -57,7 +57,7 @@ export class LanedLink extends UnmeasuredLink {
     this.batches.push(batch);
     const post = () => this.client.postBatch(frame, signal, kind);
     if (batch.lane !== 'live' && batch.lane !== 'pack') return await post();
-    if (batch.lane === 'pack') this.frames.push(frame);
+    this.frames.push(frame);
     const { lane } = batch;
     this.#underWay[lane]++;
     this.underWayMax[lane] = Math.max(this.underWayMax[lane], this.#underWay[lane]);
