@@ -132,6 +132,8 @@ export class AgentMetrics {
           ...options,
           async collect() {
             this.reset();
+            // What is not known is absent: `reset` makes it 0 where there are no labels.
+            if (labelNames === undefined) this.remove();
             for (const [labels, value] of read(await stats())) this.set(labels, value);
           },
         });

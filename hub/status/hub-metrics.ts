@@ -124,14 +124,21 @@ export class HubMetrics {
   }
 
   #addAgents({ agents }: HubGauges): void {
-    const gauge = (name: string, help: string, read: (heard: AgentHeard | undefined) => number) =>
+    const gauge = (
+      name: string,
+      help: string,
+      read: (heard: AgentHeard | undefined) => number | undefined,
+    ) =>
       new Gauge({
         name,
         help,
         labelNames: ['agent'],
         registers: [this.registry],
         collect() {
-          for (const { id, heard } of agents()) this.set({ agent: id }, read(heard));
+          for (const { id, heard } of agents()) {
+            const value = read(heard);
+            if (value !== undefined) this.set({ agent: id }, value);
+          }
         },
       });
     gauge(
@@ -141,8 +148,9 @@ export class HubMetrics {
     );
     gauge(
       'starferry_hub_agent_clock_offset_seconds',
-      'How far the clock of an agent is behind the hub’s; samples of its machine may be as wrong.',
-      (heard) => (heard?.clockOffsetMs ?? 0) / 1000,
+      'How far the clock of an agent is behind the hub’s; samples of its machine may be as wrong. ' +
+        'Absent before the agent was heard.',
+      (heard) => heard && heard.clockOffsetMs / 1000,
     );
   }
 

@@ -32,7 +32,7 @@ const unlimited: AgentStats['link'] = {
   quotas: [],
 };
 
-function sourceOf(some: AgentStats['link']) {
+function sourceOf(some: AgentStats['link'], more: Partial<AgentStats> = {}) {
   const stats = async (): Promise<AgentStats> => ({
     run: '1',
     epoch: '2',
@@ -50,6 +50,7 @@ function sourceOf(some: AgentStats['link']) {
     link: some,
     hubUrl: 'http://127.0.0.1:1',
     clock: { aheadMs: undefined, isConfirmed: false },
+    ...more,
   });
   return agentStatus('sg', new AgentMetrics(stats), { stats, isReady: () => true });
 }
@@ -111,4 +112,18 @@ test('the status shows what is used, what is left and when it resets', async () 
       ],
     },
   });
+});
+
+test('what is not known is absent from the metrics, and does not read as 0', async () => {
+  const names = /^starferry_agent_(buffer_oldest_timestamp|clock_offset)_seconds /;
+  const linesOf = async (more: Partial<AgentStats>): Promise<string[]> => {
+    const { text } = await sourceOf(link, more).metrics();
+    return text.split('\n').filter((line) => names.test(line));
+  };
+  expect(await linesOf({})).toEqual([]);
+  const known = { oldestTimestamp: 1500, clock: { aheadMs: 0, isConfirmed: true } };
+  expect(await linesOf(known)).toEqual([
+    'starferry_agent_buffer_oldest_timestamp_seconds 1.5',
+    'starferry_agent_clock_offset_seconds 0',
+  ]);
 });
