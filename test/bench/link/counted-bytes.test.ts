@@ -57,12 +57,14 @@ async function startEnds(workspace: Workspace, ends: Ends, options: Omit<EndOpti
 
 // Most machines let nobody make network namespaces; test/agent/packet-estimate.test.ts runs
 // everywhere.
-test.skipIf(missing !== undefined).each([
+test.for([
   ['http, in parts', false, 200_000],
   ['https, as it comes', true, 0],
-])(
+] as const)(
   'the estimate of IP bytes is what a link that loses nothing has carried, over %s',
-  async (_scheme, isTls, bytesPerSecondMax) => {
+  { timeout: 60_000 },
+  async ([_scheme, isTls, bytesPerSecondMax], { skip }) => {
+    skip(missing !== undefined, missing);
     const workspace = new Workspace('counted-bytes');
     onTestFinished(() => workspace.close());
     const ends = makeEnds(workspace, 'reno');
@@ -84,5 +86,4 @@ test.skipIf(missing !== undefined).each([
       before = now;
     }
   },
-  60_000,
 );
