@@ -1,5 +1,5 @@
 /** The date of what was stored while nobody could confirm the time. */
-const UNDATED = 0;
+export const UNDATED = 0;
 /** No sample was stored before the first version of this program: an earlier date is none. */
 const EARLIEST_MS = Date.UTC(2025, 0);
 /**

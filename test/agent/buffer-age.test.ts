@@ -1,11 +1,13 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Buffer as SampleBuffer } from '../../agent/buffer/buffer.ts';
+import { BufferDatabase } from '../../agent/buffer/database.ts';
 import { HubClock } from '../../agent/hub-clock.ts';
 import { memoryLog } from '../tools/memory-log.ts';
 import { seededRandom } from '../tools/seeded-random.ts';
 import { SettableClock } from '../tools/settable-clock.ts';
 import { Workspace } from '../tools/workspace.ts';
-import { openDatabase, samplesOf, T0 } from './buffer-fixture.ts';
+import { openDatabase, samplesOf, seriesEntries, T0 } from './buffer-fixture.ts';
+import { sqliteError } from './disk-faults-fixture.ts';
 import { append, pack } from './packs-fixture.ts';
 
 const DAY_MS = 86_400_000;
@@ -170,6 +172,31 @@ describe('nothing is evicted for its age', () => {
     expect(later.evicted()).toBe(0);
     later.pass(AGE_MAX_MS + 1);
     expect(later.evicted()).toBe(3);
+    later.buffer.close();
+  });
+
+  test.each(['segments', 'packs'])('by the date of what was salvaged from %s', (table) => {
+    const { buffer, hear } = start();
+    hear();
+    const newEntries = { firstId: 0, entries: seriesEntries('a') };
+    buffer.append([{ tenant: '', columns: samplesOf(0, T0, T0 + 1), newEntries }]);
+    if (table === 'packs') pack(buffer, 1, '');
+    const database = openDatabase(dataDir);
+    // A bit may have flipped in it.
+    const { changes } = database.prepare(`UPDATE ${table} SET stored_at = ?`).run(YEAR_MS - T0);
+    expect(changes).toBe(1);
+    database.close();
+    const copying = vi.spyOn(BufferDatabase.prototype, 'copyInto').mockImplementation(() => {
+      throw sqliteError('SQLITE_CORRUPT');
+    });
+    buffer.abandon();
+    copying.mockRestore();
+    const later = start();
+    expect(later.buffer.losses.salvagedSamples).toBe(2);
+    later.hear();
+    expect(later.evicted()).toBe(0);
+    later.pass(AGE_MAX_MS + 1);
+    expect(later.evicted()).toBe(2);
     later.buffer.close();
   });
 

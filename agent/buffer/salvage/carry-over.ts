@@ -12,6 +12,7 @@ import type { LostSegment } from '../losses.ts';
 import type { PackRow } from '../pack-table.ts';
 import { lostPack } from '../packs.ts';
 import type { SegmentRow } from '../segment-table.ts';
+import { UNDATED } from '../storage-dates.ts';
 import type { BufferImage } from './buffer-image.ts';
 import { packWithNames } from './carry-packs.ts';
 import { type FoundPack, positionsOf } from './found-packs.ts';
@@ -139,7 +140,7 @@ function carryPack(
 
 function addPack(target: BufferDatabase, pack: PackRow): void {
   const id = target.takeId();
-  target.packs.add({ ...pack, id, lastId: id, firstSample: 0 });
+  target.packs.add({ ...pack, id, lastId: id, firstSample: 0, storedAt: UNDATED });
   for (const { run, last } of pack.positions) target.setHead(hex(run), pack.tenant, last);
 }
 
@@ -217,8 +218,9 @@ function carryGroup(
   return true;
 }
 
+/** No checksum vouches for a date, and a wrong one would evict the samples for their age. */
 function addSegment(target: BufferDatabase, row: SegmentRow): void {
-  target.segments.add(row);
+  target.segments.add({ ...row, storedAt: UNDATED });
   target.setHead(row.run, row.tenant, row.sequence);
 }
 
