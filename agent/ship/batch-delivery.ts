@@ -4,7 +4,7 @@ import type { EncodedBatch, ShipTools } from './contracts.ts';
 import type { HubReply } from './hub-client.ts';
 import type { Traffic } from './link-turns.ts';
 import type { Replies } from './replies.ts';
-import type { Find } from './whereabouts.ts';
+import { findBatch } from './whereabouts.ts';
 
 /** Asking what became of a batch is cheaper than sending more than this again. */
 const LARGE_FRAME_BYTES = 4096;
@@ -23,12 +23,13 @@ export type Delivered =
   | { kind: 'given up' };
 
 /** What became of a batch: the hub's reply to it or to a question, or what the latter means. */
-type Found = HubReply | 'not there' | 'being written';
+type Found = HubReply | 'not there' | 'early' | 'being written';
 
 export interface BatchDeliveryDeps {
   tenant: string;
   traffic: Traffic;
-  find: Find;
+  /** Sequence of the oldest batch of the row that is under way. */
+  first(): number;
   tools: Pick<ShipTools, 'link'>;
   replies: Replies;
   /** The hub was cut off in the batch and does not have it; whether it may die of such batches. */
@@ -49,9 +50,10 @@ export class BatchDelivery {
     let mayBeThere = false;
     let isCutOff = false;
     while (!signal.aborted) {
-      const reply = isToBeAsked
+      const found = isToBeAsked
         ? await this.#askFor(batch, signal)
         : await this.#post(batch, signal);
+      const reply = found === 'early' ? 'not there' : found;
       mayBeThere = reply !== 'not there' && (mayBeThere || !isTurnedAway(reply));
       isToBeAsked = this.#isToBeAsked(batch, reply, mayBeThere);
       if (isCutOff && isWithout(reply)) {
@@ -78,7 +80,7 @@ export class BatchDelivery {
    * asked for even when it was turned away: the hub may wait for one of them that it has forgotten,
    * and that will not come again.
    */
-  #isToBeAsked(batch: EncodedBatch, reply: Found, mayBeThere: boolean): boolean {
+  #isToBeAsked(batch: EncodedBatch, reply: Exclude<Found, 'early'>, mayBeThere: boolean): boolean {
     if (reply === 'not there') return false;
     if (this.#deps.traffic === 'backlog') return true;
     if (isTurnedAway(reply) && batch.sequence > 0) return true;
@@ -94,7 +96,8 @@ export class BatchDelivery {
     let found: Found | undefined;
     const reply = await tools.link.postBatch(batch.frame, signal, traffic, async () => {
       const asked = await this.#askFor(batch, signal);
-      if (asked === 'being written') return 'wait';
+      // One that waits at the hub for another before it would only wait there once more.
+      if (asked === 'being written' || asked === 'early') return 'wait';
       if (asked !== 'not there' && isNoWord(asked)) return 'unheard';
       found = asked;
       return 'over';
@@ -105,11 +108,14 @@ export class BatchDelivery {
 
   /** What became of a batch whose answer did not arrive. */
   async #askFor(batch: EncodedBatch, signal: AbortSignal): Promise<Found> {
-    const { tools, tenant, find } = this.#deps;
+    const { tools, tenant, traffic } = this.#deps;
+    // As it is now: what is answered meanwhile was under way when the hub says what it holds.
+    const first = this.#deps.first();
     const reply = await tools.link.askPositions(signal);
     if (reply.kind !== 'state') return reply;
     const ours = reply.state.tenants.find((state) => state.tenant === tenant);
-    const found = ours && find(ours, batch);
+    const row = traffic === 'live' ? ours?.live : ours?.packs;
+    const found = ours && findBatch(row, batch, first);
     if (found === undefined) return reply;
     return typeof found === 'string' ? found : { kind: 'answer', answer: found };
   }
@@ -149,12 +155,12 @@ function withoutFalseAnswer(reply: HubReply): HubReply {
 }
 
 /** A hub that names a time to come back has not taken the batch; a gateway that timed out may. */
-function isTurnedAway(reply: Exclude<Found, 'not there'>): boolean {
+function isTurnedAway(reply: Exclude<Found, 'not there' | 'early'>): boolean {
   return reply !== 'being written' && reply.kind === 'busy' && reply.retryAfterMs !== undefined;
 }
 
 /** Whether the hub says that it does not have the batch. */
-function isWithout(reply: Found): boolean {
+function isWithout(reply: Exclude<Found, 'early'>): boolean {
   return reply === 'not there' || (reply !== 'being written' && reply.kind === 'state');
 }
 

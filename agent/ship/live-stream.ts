@@ -4,6 +4,7 @@ import type { Answered, Delivered } from './batch-delivery.ts';
 import type { EncodedBatch, ShippableSegment, Stream } from './contracts.ts';
 import type { HubReply } from './hub-client.ts';
 import type { DictionaryLog } from './hub-session.ts';
+import { SPAN_MAX_MS } from './pack-window.ts';
 
 /** A batch, and what it was made of. */
 export interface SentBatch {
@@ -101,6 +102,13 @@ export class LiveStream {
     return this.#nextSequence - first < LIVE_ANSWERS_MAX;
   }
 
+  /** Whether these segments may be under way beside what is, by their timestamps. */
+  isNear(segments: readonly ShippableSegment[]): boolean {
+    const all = [...this.#sent().flatMap((sent) => sent.segments), ...segments];
+    const oldest = Math.min(...all.map((one) => one.oldest));
+    return this.isIdle || Math.max(...all.map((one) => one.newest)) - oldest <= SPAN_MAX_MS;
+  }
+
   /** Sends a batch until it is answered, does not fit, or is given up. */
   start(sent: SentBatch, signal: AbortSignal): void {
     const { sequence } = sent.batch;
@@ -116,7 +124,8 @@ export class LiveStream {
    * @throws what a bug has thrown
    */
   async oneOver(): Promise<void> {
-    await Promise.race(this.#shippings());
+    // A race that nobody runs has no end.
+    if (!this.isIdle) await Promise.race(this.#shippings());
     this.check();
   }
 
@@ -132,6 +141,7 @@ export class LiveStream {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
+  /** Of several that do not fit the last word is of the oldest, and what the hub has said last. */
   async #ship(sent: SentBatch, signal: AbortSignal): Promise<void> {
     const { batch } = sent;
     try {
@@ -140,7 +150,7 @@ export class LiveStream {
         this.#isAnswered = true;
         this.#work.onAnswered(sent, delivered);
       } else {
-        if (delivered.kind === 'misfit') this.#misfit ??= { sent, reply: delivered.reply };
+        if (delivered.kind === 'misfit') this.#misfit = { sent, reply: delivered.reply };
         this.#endBehind(batch.sequence);
       }
     } catch (error) {

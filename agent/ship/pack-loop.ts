@@ -17,7 +17,6 @@ import { PackWindow } from './pack-window.ts';
 import { Replies } from './replies.ts';
 import type { SentSegments } from './sent-segments.ts';
 import { countOne, recordAnswer } from './ship-stats.ts';
-import { type Find, findBatch } from './whereabouts.ts';
 
 /** How often to look for packs that nobody has told of. */
 const LOOK_EVERY_MS = 1000;
@@ -232,13 +231,12 @@ export class PackLoop {
     const { tools, tenant } = this.#deps;
     // Replies of its own: packs that fail together would drive up a backoff that they share.
     const replies = new Replies(tools, tenant);
-    const find: Find = (state, sent) =>
-      findBatch(state.packs, sent, row.window.first ?? sent.sequence);
+    const first = () => row.window.first ?? batch.sequence;
     const isDeadly = () => this.#sizes.isDeadly(pack);
     const how = {
       tenant,
       traffic: 'backlog',
-      find,
+      first,
       tools,
       replies,
       isDeadly,

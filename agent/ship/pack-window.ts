@@ -8,11 +8,11 @@ const AHEAD_MS = 10_000;
 /** How fast it goes is told from about so long. */
 const MEMORY_MS = 60_000;
 /**
- * What all packs under way may span. Where one lane of the hub is held up the others go on with the
+ * What all batches under way may span. Where one lane of the hub is held up the others go on with the
  * packs behind: a destination that refuses what lies an hour behind its newest sample would refuse
  * the rest of the first pack.
  */
-const SPAN_MAX_MS = 1_800_000;
+export const SPAN_MAX_MS = 1_800_000;
 
 /** A pack as far as the window looks at it. */
 interface Sized {

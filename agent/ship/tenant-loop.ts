@@ -12,7 +12,6 @@ import type { PackLoop } from './pack-loop.ts';
 import { Replies } from './replies.ts';
 import type { SentSegments } from './sent-segments.ts';
 import { countOne, recordAnswer } from './ship-stats.ts';
-import { type Find, findBatch } from './whereabouts.ts';
 
 export interface TenantLoopDeps {
   tenant: string;
@@ -135,6 +134,7 @@ export class TenantLoop {
     const [first] = segments;
     if (first === undefined) return await this.#waitForSegments(signal);
     if (segments.length === 1 && this.#packInAdvance(first)) return;
+    if (this.#stream?.isNear(segments) === false) return await this.#stream.oneOver();
     const log = samples.dictionaryOfEpoch(first.epoch);
     const isAlone = this.#isIdle;
     if (!isAlone && this.#currentStream(log) === undefined) return await this.#stream!.oneOver();
@@ -262,13 +262,12 @@ export class TenantLoop {
     // Replies of its own: batches that fail together would drive up a backoff that they share.
     const replies = new Replies(tools, tenant);
     const first = (): number => stream.first ?? batch.sequence;
-    const find: Find = (state, sent) => findBatch(state.live, sent, first());
     // Of those that are cut off together only one counts.
     const isDeadly = () => batch.sequence === first() && this.#cutOffs.add();
     const how = {
       tenant,
       traffic: 'live',
-      find,
+      first,
       tools,
       replies,
       isDeadly,

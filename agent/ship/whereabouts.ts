@@ -1,10 +1,10 @@
-import type { Answer, RowState, TenantState } from '../../proto/answer.ts';
+import type { Answer, RowState } from '../../proto/answer.ts';
 
-/** What became of a batch at the hub; undefined: the hub no longer knows its row. */
-export type Whereabouts = Answer | 'not there' | 'being written' | undefined;
-
-/** Finds a batch in what the hub says of its tenant. */
-export type Find = (state: TenantState, batch: { stream: bigint; sequence: number }) => Whereabouts;
+/**
+ * What became of a batch at the hub; undefined: the hub no longer knows its row. `early`: the hub has
+ * not taken in what comes before, and would not take this one in either.
+ */
+export type Whereabouts = Answer | 'not there' | 'early' | 'being written' | undefined;
 
 /**
  * Finds one of several batches under way in what the hub says of their row, a live stream or packs;
@@ -20,6 +20,7 @@ export function findBatch(
   firstUnderWay: number,
 ): Whereabouts {
   if (row?.stream !== stream || row.nextSequence < firstUnderWay) return undefined;
-  if (row.nextSequence <= sequence) return 'not there';
+  if (row.nextSequence < sequence) return 'early';
+  if (row.nextSequence === sequence) return 'not there';
   return row.answers.find((one) => one.sequence === sequence)?.answer ?? 'being written';
 }

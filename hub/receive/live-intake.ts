@@ -149,11 +149,12 @@ export class LiveIntake<Copy extends SeriesCopy> {
       const { settlement, newestMs } = settled;
       session.answer(tenant, batch.positions);
       this.#deps.metrics.settled(session.agent, settlement, newestMs, tenant.destinationTenant);
-      isWritten = true;
-      return replies.answered(stream.log.offset, settlement, {
+      const answered = replies.answered(stream.log.offset, settlement, {
         hub: batch.sequence === 0 ? this.#deps.hub : undefined,
         oldestAcceptedMs: this.#deps.ages.oldestAccepted(tenant.destinationTenant),
       });
+      isWritten = true;
+      return answered;
     } finally {
       this.#deps.admission.release(tenant.destinationTenant, write.heldBytes);
       // Given up, whatever the reason: the agent has to open another stream.

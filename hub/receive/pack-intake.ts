@@ -17,7 +17,7 @@ import type { ReplyMaker } from './reply-maker.ts';
 import { Row } from './row.ts';
 import { NOTHING_NEW, type PreparedWrite, type TenantWriter } from './tenant-writer.ts';
 
-/** Packs may fill half of what the hub holds: live batches are fresh, and agents have one each. */
+/** Packs may fill half of what the hub holds: live batches are fresh, and agents have few. */
 const SHARE = 0.5;
 
 export interface PackIntakeDeps<Copy extends SeriesCopy> {

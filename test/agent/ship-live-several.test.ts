@@ -143,6 +143,29 @@ test('a stream does not wait for ever behind a batch that a hub has forgotten', 
   expect(new Set(rig.timestamps())).toEqual(new Set(rig.all()));
 });
 
+test('samples that are far apart in time are not under way together', async () => {
+  rig.start(OPTIONS);
+  rig.append();
+  await rig.delivered();
+  const gate = Promise.withResolvers<void>();
+  rig.link.meddle = async ({ sequence }, ask) => {
+    if (sequence === 2) await gate.promise;
+    return await ask();
+  };
+  rig.link.isDown = true;
+  for (let segment = 0; segment < 4; segment++) rig.append();
+  rig.appended += 31 * 60_000;
+  for (let segment = 0; segment < 4; segment++) rig.append();
+  rig.link.isDown = false;
+  await until('the last of the old ones', PATIENCE_MS, () => rig.link.live.length === 3);
+  await rig.clock.sleep(5000);
+  expect(rig.link.live).toHaveLength(3);
+  gate.resolve();
+  await rig.delivered();
+  expect(rig.destination.stored).toHaveLength(450);
+  expect(streams()).toBe(1);
+});
+
 test('entries that do not fit beside samples do not overtake those that are under way', async () => {
   rig.start(OPTIONS);
   rig.append();
