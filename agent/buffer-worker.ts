@@ -127,7 +127,7 @@ export class BufferWorker {
     return new Promise((resolve) => this.#discards.set(id, resolve));
   }
 
-  /** From now on so many bytes may be parked. */
+  /** Parked samples may take `bytesMax` from now on. */
   limitParked(bytesMax: number): void {
     this.#say({ kind: 'limit parked', bytesMax });
   }

@@ -9,7 +9,7 @@ export interface DiscardRequest {
   /** Timestamps in ms since the Unix epoch, both included. */
   fromMs: number;
   toMs: number;
-  /** Those that are parked, instead of those that wait to be sent. */
+  /** Parked samples are discarded, instead of samples that wait to be sent. */
   isParked: boolean;
   /** They are counted only. */
   isDryRun: boolean;

@@ -281,7 +281,7 @@ async function discardNow(
   say({ kind: 'discarded', id, discarded: await discardIn(life?.buffer, request, clock, ended) });
 }
 
-/** Of this life and of those to come; house-keeping sees to it. */
+/** The limit holds for this life and later ones; house-keeping evicts what is beyond it. */
 function limitParked(running: Running, parkedBytesMax: number): void {
   const { config, life } = running;
   running.config = { ...config, buffer: { ...config.buffer, parkedBytesMax } };

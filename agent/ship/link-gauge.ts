@@ -97,8 +97,8 @@ export class LinkGauge {
 
   /**
    * How many bodies may share the link whatever their size. Packs: more while live batches are quick,
-   * half as many whenever one of those takes longer than a body should. Live batches: one, where more
-   * would be smaller than is good.
+   * half as many whenever one of those takes longer than a body should. Live batches: several, but one
+   * where several bodies would be too small to be worth their heads.
    */
   atOnce(traffic: Traffic): number {
     if (traffic === 'backlog') return Math.floor(this.#packsMax);

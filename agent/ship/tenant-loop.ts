@@ -262,7 +262,7 @@ export class TenantLoop {
     // Replies of its own: batches that fail together would drive up a backoff that they share.
     const replies = new Replies(tools, tenant);
     const first = (): number => stream.first ?? batch.sequence;
-    // Of those that are cut off together only one counts.
+    // Batches that are cut off together count once: the first one under way counts.
     const isDeadly = () => batch.sequence === first() && this.#cutOffs.add();
     const how = {
       tenant,

@@ -29,7 +29,7 @@ export class Row {
   readonly #closed = new AbortController();
   #nextSequence = 0;
 
-  /** @param answersMax so many answers are kept */
+  /** @param answersMax how many of the last answers the row keeps */
   constructor(id: bigint, answersMax: number) {
     this.id = id;
     this.#answersMax = answersMax;

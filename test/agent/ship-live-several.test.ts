@@ -1,5 +1,7 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { Groundwork } from '../../agent/ship/groundwork.ts';
 import type { HubReply } from '../../agent/ship/hub-client.ts';
+import { LiveStream } from '../../agent/ship/live-stream.ts';
 import { until } from '../tools/until.ts';
 import { waiting } from './ship-fixture.ts';
 import { PATIENCE_MS, PackRig, unreachable } from './ship-packs-fixture.ts';
@@ -13,7 +15,10 @@ let rig: PackRig;
 beforeEach(async () => {
   rig = await PackRig.open();
 });
-afterEach(() => rig.close());
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await rig.close();
+});
 
 /** A backlog of segments, and a link that was down and is back. */
 function startBehind(meddle?: PackRig['link']['meddle']): void {
@@ -43,8 +48,9 @@ describe('while more waits than one batch can take', () => {
     rig.link.isDown = true;
     for (let segment = 0; segment < SEGMENTS; segment++) rig.append(50, `series ${segment}`);
     rig.link.meddle = async (batch, ask) => {
-      // Whatever the link does, the third of four arrives last.
-      if (batch.sequence % 4 === 2) await rig.clock.sleep(500);
+      // The third arrives when others behind it have been sent.
+      const others = () => rig.link.underWayMax.live === 4;
+      if (batch.sequence === 2) await until('batches behind it', PATIENCE_MS, others);
       return await ask();
     };
     rig.link.isDown = false;
@@ -157,8 +163,10 @@ test('samples that are far apart in time are not under way together', async () =
   rig.appended += 31 * 60_000;
   for (let segment = 0; segment < 4; segment++) rig.append();
   rig.link.isDown = false;
-  await until('the last of the old ones', PATIENCE_MS, () => rig.link.live.length === 3);
-  await rig.clock.sleep(5000);
+  const isNear = vi.spyOn(LiveStream.prototype, 'isNear');
+  await until('the jump to be seen', PATIENCE_MS, () => {
+    return isNear.mock.results.some(({ value }) => value === false);
+  });
   expect(rig.link.live).toHaveLength(3);
   gate.resolve();
   await rig.delivered();
@@ -182,10 +190,13 @@ test('entries that do not fit beside samples do not overtake those that are unde
   await until('four batches to be stuck', PATIENCE_MS, () => rig.link.underWayMax.live === 4);
   const long = 'x'.repeat(500);
   for (let segment = 0; segment < 20; segment++) rig.append(50, `${long} ${segment}`);
+  const parts = vi.spyOn(Groundwork.prototype, 'dictionary');
   gates.second.resolve();
-  await until('one to be answered', PATIENCE_MS, () => waiting(rig.agent) === 1400);
-  // What waits has its turn.
-  await rig.clock.sleep(5000);
+  await until('a part that has to wait', PATIENCE_MS, () => {
+    return parts.mock.settledResults.some(({ type, value }) => {
+      return type === 'fulfilled' && value === undefined;
+    });
+  });
   gates.others.resolve();
   await rig.delivered();
   expect(rig.link.batches.some(({ lane }) => lane === 'dictionary')).toBe(true);
@@ -205,8 +216,10 @@ test('while one batch can take all there is, the next waits for the answer', asy
   rig.append();
   await until('a batch to be stuck', PATIENCE_MS, () => rig.link.live.length === 2);
   rig.append(10);
-  // Ten times as long as samples wait for others.
-  await rig.clock.sleep(10_000);
+  const slept = vi.spyOn(rig.clock, 'sleep');
+  await until('ten times as long as samples wait for others', PATIENCE_MS, () => {
+    return slept.mock.calls.filter(([ms]) => ms === 1000).length >= 20;
+  });
   expect(rig.link.live).toHaveLength(2);
   gate.resolve();
   await rig.delivered();
